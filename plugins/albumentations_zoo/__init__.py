@@ -1,0 +1,1 @@
+"""Every albumentations transform as an augmentation."""

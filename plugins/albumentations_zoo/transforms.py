@@ -1,0 +1,54 @@
+"""albumentations transforms built strictly: a wrong argument is an error, never a warning."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from registry import InputError
+
+# Set before the import, which would otherwise ask the package index for a newer version.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+import albumentations
+
+
+def make(name: str, arguments: Mapping[str, Any]) -> Any:
+    """The transform of that class name.
+
+    Args:
+        name: class name in albumentations.
+        arguments: of its constructor; ``ignore_index`` stands for a missing ``fill_mask``.
+
+    Raises:
+        InputError: albumentations refuses the arguments.
+    """
+    given = dict(arguments)
+    ignored = given.pop("ignore_index", None)
+    # The library's own default, 0, would teach the first class where there is no image at all.
+    if ignored is not None and given.get("fill_mask", 0) == 0:
+        given["fill_mask"] = ignored
+    try:
+        with warnings.catch_warnings():
+            # Not every transform knows strict=True, and without it a wrong argument is no more than a warning.
+            warnings.filterwarnings("error", message=".*not valid for transform.*")
+            return getattr(albumentations, name)(**given)
+    except (ValueError, TypeError, UserWarning) as error:
+        raise InputError.of(f"augment ({name})", _told(error), f"see 'hw1cli describe albumentations/{name}'") from error
+
+
+def make_one_of(transforms: Sequence[Any], p: float, weights: Sequence[float] | None) -> Any:
+    """An albumentations ``OneOf``; its members' ``p`` are their weights."""
+    if weights is not None and len(weights) != len(transforms):
+        raise InputError.of("augment (one_of)", f"{len(transforms)} transforms and {len(weights)} weights")
+    for transform, weight in zip(transforms, weights or [1.0] * len(transforms), strict=True):
+        transform.p = weight
+    return albumentations.OneOf(transforms, p=p)
+
+
+def _told(error: Exception) -> str:
+    """pydantic's message without its first line and its address."""
+    lines = [line.strip() for line in str(error).splitlines() if "errors.pydantic.dev" not in line]
+    return ": ".join(lines[1:] or lines)

@@ -1,0 +1,71 @@
+"""Windows of the albumentations transforms, read from the library's source text: nothing of it is imported."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import Any
+
+from registry import Augmentation, FromData, Parameter, Positive, Probability, Window, Zoo, cache, sources
+
+#: Every transform descends from it; it and the other bases are not for recipes.
+_ROOT = "BasicTransform"
+
+
+@lru_cache(maxsize=1)
+def _classes() -> dict[str, sources.ClassText]:
+    def read() -> dict[str, sources.ClassText]:
+        package = sources.locate("albumentations")
+        if package is None:
+            raise ModuleNotFoundError("albumentations is not installed")
+        core = sources.classes_below(package.parent / "core", "albumentations.core")
+        return core | sources.classes_below(package.parent / "augmentations", "albumentations.augmentations")
+
+    return cache.for_version("albumentations-classes", "albumentations", read)  # type: ignore[no-any-return]
+
+
+def _names() -> list[str]:
+    classes = _classes()
+    return [
+        name
+        for name, text in classes.items()
+        if text["module"].startswith("albumentations.augmentations")
+        and not name.startswith(("Base", "_"))
+        and sources.descends_from(name, [_ROOT], classes)
+    ]
+
+
+#: Whatever a geometric transform has to fill in is nothing to be learned, so masks get the ignored label there.
+_IGNORED = Parameter(
+    "ignore_index", FromData[int | None], None, "label that fills masks where no image is, unless fill_mask is given"
+)
+
+
+def _window(name: str) -> Window:
+    classes = _classes()
+    parameters = sources.parameters_of(name, classes)
+    if any(parameter.name == "fill_mask" for parameter in parameters):
+        parameters = (*parameters, _IGNORED)
+    return Window(partial(_make, name), parameters, classes[name]["doc"])
+
+
+def _make(name: str, **arguments: Any) -> Any:
+    from .transforms import make
+
+    return make(name, arguments)
+
+
+transforms = Zoo(_names, _window, summary="Every albumentations transform, by its class name")
+
+
+def one_of(*, transforms: list[Augmentation], p: Probability = 0.5, weights: list[Positive] | None = None) -> Any:
+    """One of several augmentations, drawn for each image.
+
+    Args:
+        transforms: the augmentations to draw from.
+        p: probability that any is applied.
+        weights: how often each is drawn, beside the others; alike when null.
+    """
+    from .transforms import make_one_of
+
+    return make_one_of(transforms, p, weights)
+

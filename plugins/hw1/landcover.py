@@ -1,0 +1,119 @@
+"""Land cover from the air in the layout of the course's third problem (DeepGlobe's)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from registry.engine.images import Pixels, UnreadableImage, read_color_mask
+from registry.engine.pairs import PairedPictures, pair_files
+from registry.problems import InputError, Problem
+
+CLASS_NAMES: Final = ("urban", "agriculture", "rangeland", "forest", "water", "barren", "unknown")
+CLASS_COLORS: Final = (
+    (0, 255, 255),
+    (255, 255, 0),
+    (255, 0, 255),
+    (0, 255, 0),
+    (0, 0, 255),
+    (255, 255, 255),
+    (0, 0, 0),
+)
+UNKNOWN: Final = 6
+#: What ``decode`` writes where a colour stands for no class.
+NO_CLASS: Final = 255
+
+_LAYOUT = "expected FOLDER/train and FOLDER/validation with pairs 0013_sat.jpg and 0013_mask.png"
+_FILE = re.compile(r"(?P<name>[^.].*)_(?:(?P<image>sat\.jpe?g)|(?P<mask>mask\.png))", re.IGNORECASE)
+
+_COLORS = np.array(CLASS_COLORS, np.uint8)
+# Indexed by the three channels' upper bits, 4R + 2G + B; 256 long because cv2.LUT wants it so.
+_CLASS_OF_CODE = np.full(256, NO_CLASS, np.uint8)
+_CLASS_OF_CODE[(_COLORS >> 7) @ np.array([4, 2, 1], np.uint8)] = np.arange(len(CLASS_NAMES))
+
+
+def encode(mask: Pixels) -> Pixels:
+    """Labels (H, W) in 0..6 to their colours (H, W, 3).
+
+    Raises:
+        IndexError: a label above 6.
+    """
+    return np.take(_COLORS, mask, axis=0)
+
+
+def decode(colours: Pixels) -> tuple[Pixels, int]:
+    """Colours (H, W, 3), each channel thresholded at 128, to labels (H, W) and the count of pixels of no class.
+
+    Red alone is no class: its pixels become ``NO_CLASS``.
+    """
+    red, green, blue = (np.asarray(channel, np.uint8) for channel in cv2.split(colours))
+    code = (red >> 5 & 4) | (green >> 6 & 2) | (blue >> 7)
+    mask = np.asarray(cv2.LUT(code, _CLASS_OF_CODE), np.uint8)
+    return mask, int(np.count_nonzero(mask == NO_CLASS))
+
+
+def read_mask(path: Path) -> Pixels:
+    """The labels (H, W) of a mask file.
+
+    Raises:
+        InputError: unreadable, or it has red pixels.
+    """
+    mask, wrong = decode(read_color_mask(path))
+    if wrong:
+        y, x = divmod(int((mask == NO_CLASS).argmax()), mask.shape[1])
+        colours = ", ".join(f"{name} {colour}" for name, colour in zip(CLASS_NAMES, CLASS_COLORS, strict=True))
+        message = f"{wrong} red pixel{'s' * (wrong > 1)}, the first at (x={x}, y={y}); red is no class"
+        raise UnreadableImage(path, message, f"the classes are {colours}")
+    return mask
+
+
+class LandCover:
+    """Satellite images with masks of seven classes, the last of which (unknown) is not learned.
+
+    Args:
+        root: the folder that holds both splits.
+        train: subfolder of the training pairs ``NAME_sat.jpg`` and ``NAME_mask.png``.
+        validation: subfolder of the validation pairs.
+
+    Raises:
+        InputError: a folder is missing or empty, or an image or a mask lacks its other half; every such problem at
+            once. Nothing is decoded for it.
+    """
+
+    def __init__(self, root: Path, train: str = "train", validation: str = "validation") -> None:
+        self.facts: dict[str, Any] = {
+            "num_classes": len(CLASS_NAMES),
+            "class_names": CLASS_NAMES,
+            "class_colors": CLASS_COLORS,
+            "ignore_index": UNKNOWN,
+            "in_channels": 3,
+        }
+        self._splits: dict[str, PairedPictures] = {}
+        problems: list[Problem] = []
+        for split, folder in (("train", Path(root) / train), ("val", Path(root) / validation)):
+            if not folder.is_dir():
+                problems.append(Problem(str(folder), "is no folder", _LAYOUT))
+                continue
+            files: dict[str, dict[str, Path]] = {"image": {}, "mask": {}}
+            for path in folder.iterdir():
+                if match := _FILE.fullmatch(path.name):
+                    files["image" if match["image"] else "mask"][match["name"]] = path
+            pairs, found = pair_files(files["image"], files["mask"], str(folder), _LAYOUT)
+            problems += found
+            self._splits[split] = PairedPictures(pairs, read_mask)
+        if problems:
+            raise InputError(problems)
+
+    def split(self, name: str) -> PairedPictures:
+        """The samples of ``train`` or ``val``, sorted by name.
+
+        Raises:
+            InputError: another name; in reading a sample: a picture is broken, its mask has red pixels or another size.
+        """
+        if name not in self._splits:
+            raise InputError.of(name, "is no split of land cover", f"the splits are {', '.join(self._splits)}")
+        return self._splits[name]

@@ -1,0 +1,69 @@
+"""What the homework's plugin offers; the work is done in the modules beside this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from registry.kinds import Count, FromData, Positive, Range
+
+if TYPE_CHECKING:
+    from .focal import Focal
+    from .landcover import LandCover
+    from .landcover_scenes import LandCoverScenes
+
+
+def landcover(*, root: Path, train: str = "train", validation: str = "validation") -> LandCover:
+    """Satellite images with masks of seven kinds of land, in the layout of the course's third problem (DeepGlobe).
+
+    Pairs ``0013_sat.jpg`` and ``0013_mask.png``. The classes are urban, agriculture, rangeland, forest, water, barren
+    and unknown; unknown is not learned.
+
+    Args:
+        root: folder that holds the training and the validation folder.
+        train: the training folder in it.
+        validation: the validation folder in it.
+    """
+    from .landcover import LandCover
+
+    return LandCover(root, train, validation)
+
+
+def landcover_scenes(
+    *,
+    train: Count = 64,
+    validation: Count = 16,
+    size: Annotated[int, Range(64, 2048)] = 128,
+    seed: Annotated[int, Range(0)] = 0,
+) -> LandCoverScenes:
+    """Makes land-cover scenes with their masks on the spot, in the layout of ``landcover``.
+
+    Not real data: for demonstrations and tests. The same arguments give the same files.
+
+    Args:
+        train: number of training scenes.
+        validation: number of validation scenes; 0013, 0062 and 0104 come first.
+        size: width and height of a scene in pixels.
+        seed: another seed gives other scenes.
+    """
+    from .landcover_scenes import LandCoverScenes
+
+    return LandCoverScenes(train, validation, size, seed)
+
+
+def focal(
+    *, alpha: Positive = 0.25, gamma: Annotated[float, Range(0)] = 2.0, ignore_index: FromData[int | None] = None
+) -> Focal:
+    """Softmax focal loss, -alpha (1 - p_t)^gamma log p_t with p_t the softmax probability of the true class.
+
+    The focal loss of Lin et al. (2017, eq. 5) with softmax for sigmoid and one alpha for all classes; a mean over the
+    pixels that are not ignored. With gamma 0 and alpha 1 it is cross-entropy.
+
+    Args:
+        alpha: factor of the whole loss.
+        gamma: how much what is learned already counts less.
+        ignore_index: the label that is not to be learned.
+    """
+    from .focal import Focal
+
+    return Focal(alpha, gamma, ignore_index)

@@ -1,0 +1,96 @@
+"""Masks at several stages of the training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from PIL import Image
+
+from registry.engine import Run, colorize
+
+matplotlib.use("Agg")  # figures go to files; no screen is needed
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+
+class MaskStages:
+    """See the window ``mask_stages``.
+
+    Each stage's masks are kept as files, so that the figure is whole also after a resumed run.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[str] | int,
+        at: Sequence[int | str],
+        class_names: Sequence[str],
+        class_colors: Sequence[Any],
+        ignore_index: int | None,
+    ) -> None:
+        self.images, self.at = images, list(at)
+        self.names, self.colors, self.ignored = list(class_names), list(class_colors), ignore_index
+
+    def __call__(self, run: Run, epoch: int) -> None:
+        """Predict the images, keep their masks, and draw the figure of all stages so far."""
+        folder = run.folder.figures / "mask_stages"
+        folder.mkdir(parents=True, exist_ok=True)
+        samples = [run.evaluation_sample(index) for index in self._indices(run)]
+        for sample, logits in zip(samples, run.predict(samples), strict=True):
+            mask = logits.max(0).indices.numpy().astype(np.uint8)
+            Image.fromarray(mask).save(folder / f"{sample['name']}_epoch_{epoch:04d}.png")
+        figure = self._figure(run, samples, folder)
+        figure.savefig(run.folder.figures / "mask_stages.png", dpi=110)
+        figure.canvas.draw()  # type: ignore[no-untyped-call]
+        drawn = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
+        run.monitors.picture("figures/mask_stages", drawn, epoch)
+
+    def _indices(self, run: Run) -> list[int]:
+        names = run.evaluation_names()
+        if isinstance(self.images, int):
+            return list(range(min(self.images, len(names))))
+        found = [names.index(name) for name in self.images if name in names]
+        missing = [name for name in self.images if name not in names]
+        if missing:
+            found = found or list(range(min(len(self.images), len(names))))
+            drawn = ", ".join(names[index] for index in found)
+            run.notice(f"mask_stages: no evaluation image is called {', '.join(missing)}; drawn are {drawn}")
+        return found
+
+    def _figure(self, run: Run, samples: Sequence[dict[str, Any]], folder: Path) -> Figure:
+        stages = sorted({int(path.stem.rpartition("_")[2]) for path in folder.glob("*_epoch_*.png")})
+        columns, cell = 2 + len(stages), 2.5
+        legend = 0.32 * -(-len(self.names) // (2 * columns)) + 0.2
+        figure = Figure(figsize=(cell * columns, (cell + 0.3) * len(samples) + 0.5 + legend), layout="constrained")
+        axes = figure.subplots(len(samples), columns, squeeze=False)
+        for row, sample in zip(axes, samples, strict=True):
+            truth = np.asarray(sample["mask"])
+            panels = [(sample["name"], sample["image"]), ("truth", colorize(truth, self.colors))]
+            for stage in stages:
+                mask = np.asarray(Image.open(folder / f"{sample['name']}_epoch_{stage:04d}.png"))
+                panels.append((f"epoch {stage}: IoU {self._iou(mask, truth):.2f}", colorize(mask, self.colors)))
+            for axis, (title, picture) in zip(row, panels, strict=True):
+                axis.imshow(picture, interpolation="nearest")
+                axis.set_title(title, fontsize=9)
+                axis.set_axis_off()
+        note = " (demo data)" if run.plan.recipe.demo else ""
+        figure.suptitle(f"{run.plan.recipe.path.stem}: predicted masks by epoch{note}", fontsize=11)
+        patches = [
+            Patch(facecolor=[c / 255 for c in color], edgecolor="0.4", label=name)
+            for name, color in zip(self.names, self.colors, strict=False)
+        ]
+        figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 2 * columns), fontsize=8)
+        return figure
+
+    def _iou(self, mask: np.ndarray, truth: np.ndarray) -> float:
+        """The image's own mean IoU, over the classes that its truth holds; ignored pixels are left out."""
+        counted = np.ones_like(truth, bool) if self.ignored is None else truth != self.ignored
+        ious = []
+        for label in np.unique(truth[counted]):
+            both = np.sum((mask == label) & (truth == label) & counted)
+            either = np.sum(((mask == label) | (truth == label)) & counted)
+            ious.append(both / either)
+        return float(np.mean(ious)) if ious else float("nan")

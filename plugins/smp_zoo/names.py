@@ -1,0 +1,94 @@
+"""What segmentation_models_pytorch offers, read from its source text: importing it takes seconds."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any, Final, TypedDict
+
+from registry import cache, sources
+from registry.sources import ClassText
+
+_DISTRIBUTION: Final = "segmentation_models_pytorch"
+
+
+class Offered(TypedDict):
+    """The classes of one folder, and the name in a recipe of those offered."""
+
+    names: dict[str, str]
+    classes: dict[str, ClassText]
+
+
+def architectures() -> Offered:
+    """``unet`` -> ``Unet`` and so on: the models of the decoders' folders."""
+    return _cached("architectures", lambda: _architectures(_folder("decoders")))
+
+
+def losses() -> Offered:
+    """``dice`` -> ``DiceLoss`` and so on, named by module."""
+    return _cached("losses", lambda: _losses(_folder("losses")))
+
+
+def encoders() -> dict[str, list[str]]:
+    """SMP's own encoders with the tags of their pretrained weights; not those that it takes from timm."""
+    return _cached("encoders", lambda: _encoders(_folder("encoders")))
+
+
+def summary(doc: str) -> str:
+    """A docstring without its arguments, and without the marks of reStructuredText links."""
+    prose = re.split(r"\n\s*(?:Args|Note|Returns|Shape|Reference)\b", doc)[0]
+    prose = re.sub(r"`([^`<]+?)\s*(?:<[^>]*>)?`_{1,2}", r"\1", prose)
+    paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", prose.strip())]
+    return "\n\n".join(paragraphs)
+
+
+def _cached(what: str, read: Any) -> Any:
+    return cache.for_version(f"smp-{what}", _DISTRIBUTION, read)
+
+
+def _folder(part: str) -> Path:
+    package = sources.locate(f"{_DISTRIBUTION}.{part}")
+    if package is None:
+        raise ModuleNotFoundError(f"{_DISTRIBUTION} is not installed", name=_DISTRIBUTION)
+    return package.parent
+
+
+def _architectures(folder: Path) -> Offered:
+    classes = sources.classes_below(folder, f"{_DISTRIBUTION}.decoders")
+    found = {name.lower(): name for name, text in classes.items() if "SegmentationModel" in text["bases"]}
+    return {"names": found, "classes": {name: classes[name] for name in found.values()}}
+
+
+def _losses(folder: Path) -> Offered:
+    classes = sources.classes_below(folder, f"{_DISTRIBUTION}.losses")
+    found = {text["module"].rpartition(".")[2]: name for name, text in classes.items() if name.endswith("Loss")}
+    return {"names": found, "classes": {name: classes[name] for name in found.values()}}
+
+
+def _encoders(folder: Path) -> dict[str, list[str]]:
+    """The tables ``resnet_encoders = {"resnet18": {"pretrained_settings": {"imagenet": ...}}}``."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith("_encoders"):
+                for name, entry in _items(node.value).items():
+                    found[name] = list(_items(_items(entry).get("pretrained_settings")))
+    borrowed = _borrowed(folder / "__init__.py")
+    return {name: tags for name, tags in sorted(found.items()) if not name.startswith(borrowed)}
+
+
+def _borrowed(path: Path) -> tuple[str, ...]:
+    """How the names begin that SMP passes on to timm, in a list in one of its functions: ``timm/*`` offers those."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "is_equivalent_to_timm_universal":
+            texts = (each.value for each in ast.walk(node) if isinstance(each, ast.Constant))
+            return tuple(text for text in texts if isinstance(text, str) and text.startswith("timm-"))
+    return ()
+
+
+def _items(node: ast.expr | None) -> dict[str, ast.expr]:
+    if not isinstance(node, ast.Dict):
+        return {}
+    pairs = zip(node.keys, node.values, strict=True)
+    return {str(key.value): value for key, value in pairs if isinstance(key, ast.Constant)}

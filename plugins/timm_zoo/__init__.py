@@ -1,0 +1,1 @@
+"""Every timm model, as a classifier and as a backbone."""

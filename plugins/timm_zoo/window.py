@@ -1,0 +1,110 @@
+"""timm's models by name, ``timm/NAME``: every architecture, alone or with the tag of its weights (``NAME.TAG``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from registry.kinds import FromData, Probability, Range
+from registry.windows import Window, Zoo
+
+from .names import names, tags_by_architecture
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def backbone(
+    name: str,
+    *,
+    pretrained: bool | str = False,
+    weights: Path | None = None,
+    in_channels: FromData[int] = 3,
+    output_stride: Literal[8, 16, 32] | None = None,
+    out_indices: list[int] | None = None,
+    image_size: Annotated[int, Range(16)] | None = None,
+    drop_path_rate: Probability = 0.0,
+) -> nn.Module:
+    """A timm model as a backbone: its feature maps, the last one of each stride.
+
+    Args:
+        pretrained: true for timm's default weights, or the tag of others (``a1_in1k``).
+        weights: a local file of weights of this architecture (.safetensors, .pth) instead.
+        in_channels: channels of an image; pretrained first layers are adapted.
+        output_stride: stride of the coarsest map, where timm offers it for the architecture.
+        out_indices: timm's numbers of the maps wanted; default every stride that there is.
+        image_size: what a transformer's position embedding is made for; default that of its weights. Other sizes work.
+        drop_path_rate: stochastic depth (Huang et al., 2016).
+    """
+    from .workshop import TimmBackbone
+
+    return TimmBackbone(
+        name,
+        pretrained=pretrained,
+        weights=weights,
+        in_channels=in_channels,
+        output_stride=output_stride,
+        out_indices=out_indices,
+        image_size=image_size,
+        drop_path_rate=drop_path_rate,
+    )
+
+
+def model(
+    name: str,
+    *,
+    num_classes: FromData[int],
+    pretrained: bool | str = False,
+    weights: Path | None = None,
+    in_channels: FromData[int] = 3,
+    image_size: Annotated[int, Range(16)] | None = None,
+    drop_rate: Probability = 0.0,
+    drop_path_rate: Probability = 0.0,
+) -> nn.Module:
+    """A timm model as a classifier, with a new last layer unless its weights have as many classes.
+
+    Args:
+        num_classes: classes told apart.
+        pretrained: true for timm's default weights, or the tag of others (``a1_in1k``).
+        weights: a local file of weights of this architecture (.safetensors, .pth) instead.
+        in_channels: channels of an image; pretrained first layers are adapted.
+        image_size: what a transformer's position embedding is made for; default that of its weights. Other sizes work.
+        drop_rate: dropout before the last layer.
+        drop_path_rate: stochastic depth (Huang et al., 2016).
+    """
+    from .workshop import TimmClassifier
+
+    return TimmClassifier(
+        name,
+        num_classes=num_classes,
+        pretrained=pretrained,
+        weights=weights,
+        in_channels=in_channels,
+        image_size=image_size,
+        drop_rate=drop_rate,
+        drop_path_rate=drop_path_rate,
+    )
+
+
+def _details(name: str) -> Mapping[str, str]:
+    architecture, _, tag = name.partition(".")
+    tags = [each for each in tags_by_architecture().get(architecture, ()) if each]
+    told = {"weights": ", ".join(tags) if tags else "none: `pretrained` works only with a local file"}
+    if tag or tags:
+        told["page"] = f"https://huggingface.co/timm/{architecture}.{tag or tags[0]}"
+    return told
+
+
+def _backbone(name: str) -> Window:
+    return Window.of(backbone, bind={"name": name}, details=lambda: _details(name))
+
+
+def _model(name: str) -> Window:
+    return Window.of(model, bind={"name": name}, details=lambda: _details(name))
+
+
+backbones = Zoo(names=names, window=_backbone, summary="Every timm model as a backbone.")
+models = Zoo(names=names, window=_model, summary="Every timm model as a classifier.")
+
+__all__ = ["backbone", "backbones", "model", "models"]

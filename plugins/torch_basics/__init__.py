@@ -1,0 +1,1 @@
+"""Plain torch as components: optimizers, schedules, cross-entropy, a linear head."""

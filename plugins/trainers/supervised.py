@@ -1,0 +1,58 @@
+"""What supervised trainers share: a model, a loss, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from registry.engine import Batch, Task
+
+
+class Supervised(Task):
+    """Learning from targets.
+
+    Args:
+        model: images to logits.
+        loss: (logits, target) -> scalar.
+        metrics: see the kind ``metrics``; the first one's headline is monitored.
+    """
+
+    #: The batch's key of the targets.
+    target: ClassVar[str]
+
+    def __init__(self, model: nn.Module, loss: nn.Module, metrics: Sequence[Any]) -> None:
+        super().__init__()
+        self.model = model
+        self.criterion = loss
+        self.metrics = list(metrics)  # a plain list: scores are no part of a checkpoint
+        self.higher_is_better = bool(metrics)
+        self.monitor = metrics[0].headline if metrics else "loss"
+        self._loss_sum, self._images = torch.zeros(()), 0
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss of a batch. Logits go to it in full precision."""
+        return {"loss": self.criterion(self.model(batch["image"]).float(), batch[self.target])}
+
+    def begin_evaluation(self) -> None:
+        self._loss_sum, self._images = torch.zeros(()), 0
+        for metric in self.metrics:
+            metric.reset()
+
+    def evaluate(self, batch: Batch) -> None:
+        logits = self.model(batch["image"]).float()
+        target = batch[self.target]
+        loss = self.criterion(logits, target)
+        self._loss_sum = self._loss_sum.to(loss.device) + loss * len(target)
+        self._images += len(target)
+        for metric in self.metrics:
+            metric.update(logits, target)
+
+    def scores(self) -> dict[str, float]:
+        """Mean loss and every metric's figures."""
+        figures = {"loss": float(self._loss_sum) / max(self._images, 1)}
+        for metric in self.metrics:
+            figures |= metric.compute()
+        return figures

@@ -1,0 +1,276 @@
+"""Entry points -> components: looked up by name, loaded only when their window is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import io
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from . import aliases
+from .kinds import KINDS
+from .problems import PluginError, did_you_mean
+from .windows import Window, Zoo
+
+_ZOO = "/*"
+
+
+class UnknownName(Exception):
+    """No component of the wanted kind has this name, or more than one has."""
+
+    def __init__(self, message: str, hint: str | None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Component:
+    """A name that a recipe can use, and who offers it.
+
+    Args:
+        kind: plural kind.
+        name: as a recipe writes it (``focal``, ``timm/resnet50``; ``timm/*`` for a zoo as a whole).
+        distribution: the installed distribution that offers it.
+        version: the distribution's version.
+        target: ``module:object`` of the entry point.
+        member: the name inside the zoo, for one that came out of a zoo.
+    """
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    target: str
+    entry_point: EntryPoint
+    member: str | None = None
+
+    @property
+    def is_zoo(self) -> bool:
+        return self.name.endswith(_ZOO)
+
+    @property
+    def culprit(self) -> str:
+        """How messages call it."""
+        return f"{KINDS[self.kind].singular} {self.name!r} of {self.distribution} {self.version} ({self.target})"
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring, read from the source text: nothing is imported."""
+        from .sources import summary_of
+
+        return summary_of(self.target)
+
+    def window(self) -> Window:
+        """Load the shop window.
+
+        Raises:
+            PluginError: the plugin's module or window is broken.
+        """
+        loaded = self.load()
+        try:
+            if self.member is not None:
+                return loaded.window(self.member)  # type: ignore[no-any-return]
+            return loaded if isinstance(loaded, Window) else Window.of(loaded)
+        except Exception as error:
+            raise PluginError(self.culprit, f"its window is wrong: {error}") from error
+
+    def names(self) -> list[str]:
+        """The full names that a zoo offers, sorted.
+
+        Raises:
+            PluginError: the zoo is broken.
+        """
+        zoo = self.load()
+        if not isinstance(zoo, Zoo):
+            raise PluginError(self.culprit, f"is named like a zoo, but its target is {type(zoo).__name__}, not a Zoo")
+        prefix = self.name.removesuffix("*")
+        try:
+            return sorted(prefix + name for name in zoo.names())
+        except Exception as error:
+            raise PluginError(self.culprit, f"it cannot list its names: {_told(error)}") from error
+
+    def load(self) -> Any:
+        """Import what the entry point names; what the import prints goes to standard error.
+
+        Raises:
+            PluginError: the import fails, whatever it raises.
+        """
+        printed = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(printed):
+                return self.entry_point.load()
+        except (Exception, SystemExit) as error:
+            raise PluginError(self.culprit, f"it cannot be imported: {_told(error)}") from error
+        finally:
+            if printed.getvalue():
+                _PRINTED[self.target.partition(":")[0]] = printed.getvalue()
+                sys.stderr.write(printed.getvalue())
+
+    def fault(self) -> str | None:
+        """Why it is broken, after loading it; None when it is sound."""
+        try:
+            if self.is_zoo:
+                self.names()
+            else:
+                self.window()
+        except PluginError as error:
+            return error.reason
+        said = _PRINTED.get(self.target.partition(":")[0])
+        return f"it prints when it is imported: {said.strip().splitlines()[0][:60]!r}" if said and said.strip() else None
+
+
+_PRINTED: dict[str, str] = {}
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+class Registry:
+    """Every component of every installed plugin. Making one reads metadata and imports no plugin."""
+
+    def __init__(self, entry_points: Iterable[EntryPoint] | None = None) -> None:
+        """Args:
+        entry_points: those to use; all installed ones when None.
+        """
+        self._given = entry_points
+
+    @cached_property
+    def _by_kind(self) -> dict[str, list[Component]]:
+        found: dict[str, list[Component]] = {kind: [] for kind in KINDS}
+        seen = set[tuple[str, str, str, str]]()
+        for entry in self._entry_points():
+            kind = entry.group.removeprefix("hw1cli.")
+            name, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "0")
+            key = (kind, entry.name, entry.value, name)
+            if kind in found and key not in seen:
+                seen.add(key)
+                found[kind].append(Component(kind, entry.name, name, version, entry.value, entry))
+        for components in found.values():
+            components.sort(key=lambda component: (component.name, component.distribution))
+        return found
+
+    def _entry_points(self) -> Iterator[EntryPoint]:
+        if self._given is not None:
+            yield from self._given
+            return
+        from importlib.metadata import entry_points
+
+        every = entry_points()
+        for kind in KINDS.values():
+            yield from every.select(group=kind.group)
+
+    def components(self, kind: str | None = None) -> list[Component]:
+        """What the entry points name, zoos as ``PREFIX/*``; of one kind or of all."""
+        kinds = [kind] if kind else list(KINDS)
+        return [component for kind in kinds for component in self._by_kind[kind]]
+
+    def matching(self, kind: str | None, pattern: str | None) -> list[Component]:
+        """Components whose name matches a shell pattern (or contains a plain word).
+
+        A zoo is opened when the pattern reaches inside its prefix or is a plain word, else it stands as one row,
+        as does a zoo that is broken.
+        """
+        if not pattern:
+            return self.components(kind)
+        wild = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
+        found = []
+        for component in self.components(kind):
+            prefix = component.name.removesuffix("*")
+            if fnmatch.fnmatchcase(component.name, wild):
+                found.append(component)
+            if component.is_zoo and (pattern.startswith(prefix) or not any(s in pattern for s in "/:")):
+                with contextlib.suppress(PluginError):
+                    names = fnmatch.filter(component.names(), wild)
+                    found += [self._member(component, name) for name in names]
+        return found
+
+    def find(self, kind: str, name: str) -> Component:
+        """The component called ``name`` or ``distribution:name``.
+
+        Raises:
+            UnknownName: none, or several distributions offer it; says which, or what is spelt alike.
+            PluginError: a zoo that had to be asked is broken.
+        """
+        wanted, qualifier = aliases.resolve(kind, name), None
+        if ":" in wanted:
+            qualifier, _, wanted = wanted.partition(":")
+            wanted = aliases.resolve(kind, wanted)
+        broken: list[PluginError] = []
+        found = [c for c in self._offers(kind, wanted, broken) if qualifier in (None, c.distribution)]
+        if broken and not found:
+            raise broken[0]
+        targets = {component.target for component in found}
+        if not found:
+            raise self._unknown(kind, name)
+        if len(targets) > 1:
+            owners = sorted({component.distribution for component in found})
+            raise UnknownName(
+                f"{name!r} is offered by {' and by '.join(owners)}",
+                f"write {' or '.join(repr(f'{owner}:{wanted}') for owner in owners)}",
+            )
+        return found[0]
+
+    def find_all(self, name: str) -> list[Component]:
+        """The components of that name, one for each kind that has it."""
+        found = []
+        for kind in KINDS:
+            with contextlib.suppress(UnknownName):
+                found.append(self.find(kind, name))
+        return found
+
+    def _offers(self, kind: str, name: str, broken: list[PluginError] | None = None) -> Iterator[Component]:
+        """Every component of that name; a zoo that cannot answer is put on the list ``broken`` and passed over."""
+        for component in self._by_kind[kind]:
+            if component.name == name and not component.is_zoo:
+                yield component
+            elif component.is_zoo and name.startswith(component.name.removesuffix("*")):
+                try:
+                    if name in component.names():
+                        yield self._member(component, name)
+                except PluginError as error:
+                    if broken is not None:
+                        broken.append(error)
+
+    @staticmethod
+    def _member(zoo: Component, name: str) -> Component:
+        member = name.removeprefix(zoo.name.removesuffix("*"))
+        return Component(zoo.kind, name, zoo.distribution, zoo.version, zoo.target, zoo.entry_point, member)
+
+    def _unknown(self, kind: str, name: str) -> UnknownName:
+        singular = KINDS[kind].singular
+        bare = name.rpartition(":")[2]
+        for other in KINDS:
+            if other != kind and (found := next(self._offers(other, bare), None)):
+                return UnknownName(
+                    f"{found.name!r} is {_article(KINDS[other].singular)}, and {_article(singular)} belongs here",
+                    did_you_mean(name, self.names(kind, name), f"see 'hw1cli list {kind}'"),
+                )
+        if not any(self._by_kind.values()):
+            return UnknownName(f"no plugin is installed, so there is no {singular} {name!r}", "run 'pip install -e .'")
+        return UnknownName(
+            f"no installed plugin offers {_article(singular)} named {name!r}",
+            did_you_mean(name, self.names(kind, name), f"see 'hw1cli list {kind}'"),
+        )
+
+    def names(self, kind: str, near: str = "") -> list[str]:
+        """Every name of a kind; zoos are opened only for a name ``near`` that has their prefix or no prefix at all."""
+        names = []
+        for component in self._by_kind[kind]:
+            prefix = component.name.removesuffix("*")
+            if not component.is_zoo:
+                names += [component.name, f"{component.distribution}:{component.name}"]
+            elif near.startswith(prefix) or "/" not in near or did_you_mean(near.partition("/")[0] + "/", [prefix]):
+                with contextlib.suppress(PluginError):
+                    names += component.names()
+        return names
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

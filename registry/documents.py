@@ -1,0 +1,259 @@
+"""Strict YAML -> a tree of nodes that know their place. Everything wrong is collected, nothing is guessed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+from yaml import events
+
+from .problems import Problem
+
+_LARGEST: Final = 1_000_000
+_DEEPEST: Final = 50
+
+
+class _Broken:
+    def __repr__(self) -> str:
+        return "broken"
+
+
+#: Stands for a value about which a problem was reported: later stages pass it over in silence.
+BROKEN: Final = _Broken()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value was written: a file (or an option of the command line) and its 1-based line."""
+
+    file: str | None
+    line: int | None
+
+
+@dataclass
+class Node:
+    """A value with its place.
+
+    Args:
+        value: a mapping of nodes, a list of nodes, a scalar, or ``BROKEN``.
+        place: where it was written.
+        text: a plain (unquoted) scalar's source text.
+    """
+
+    value: Any
+    place: Place
+    text: str | None = None
+
+    def plain(self) -> Any:
+        """The value as ordinary Python data; None for what is broken."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return None if self.value is BROKEN else self.value
+
+    def copy(self) -> Node:
+        """A copy that can be changed."""
+        if isinstance(self.value, dict):
+            return Node({key: node.copy() for key, node in self.value.items()}, self.place)
+        if isinstance(self.value, list):
+            return Node([node.copy() for node in self.value], self.place)
+        return Node(self.value, self.place, self.text)
+
+
+def parse(text: str, file: str | None) -> tuple[Node | None, list[Problem]]:
+    """Read a document whose top level is a mapping.
+
+    Args:
+        text: YAML 1.2, core schema, without anchors, aliases, tags and merge keys.
+        file: its name, for places.
+
+    Returns:
+        The tree (None where nothing could be read) and every problem found.
+    """
+    if len(text) > _LARGEST:
+        return None, [Problem("", f"is larger than {_LARGEST // 1_000_000} MB, which no recipe is", None, None, file)]
+    composer = _Composer(text, file)
+    root = composer.document()
+    if root is not None and not composer.problems and not isinstance(root.value, dict):
+        composer.report("", "a recipe is a mapping: 'key: value' lines", root.place.line or 1)
+        return None, composer.problems
+    return root, composer.problems
+
+
+def parse_value(text: str, place: Place) -> tuple[Node, list[Problem]]:
+    """Read the right-hand side of ``--set``: a scalar, ``[1, 2]`` or ``{use: x}``; every node gets ``place``."""
+    composer = _Composer(text, place.file, fixed=place)
+    node = composer.document()
+    return node or Node(None, place), composer.problems
+
+
+class _Composer:
+    """PyYAML's events -> nodes. Its loaders are not used: they drop duplicates, and read 1e-3 as text."""
+
+    def __init__(self, text: str, file: str | None, fixed: Place | None = None) -> None:
+        self.file, self.fixed = file, fixed
+        self.problems: list[Problem] = []
+        self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.SafeLoader)
+
+    def report(self, path: str, message: str, line: int | None, hint: str | None = None) -> None:
+        self.problems.append(Problem(path, message, hint, line if self.fixed is None else None, self.file))
+
+    def document(self) -> Node | None:
+        """The only document of the text."""
+        root = None
+        try:
+            for event in self._events:
+                if isinstance(event, events.DocumentStartEvent):
+                    if root is not None:
+                        self.report("", "holds more than one document", _line(event), "remove the '---'")
+                        break
+                    root = self._node(next(self._events), "", 0)
+        except yaml.YAMLError as error:
+            self._syntax(error)
+        return root
+
+    def _syntax(self, error: yaml.YAMLError) -> None:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        said = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        hint = None
+        if "'\\t'" in said:
+            said, hint = "a tab stands where an indent is wanted", "indent with spaces"
+        elif "mapping values are not allowed" in said:
+            said, hint = "a second ':' in one line", "put text that holds ': ' in quotes"
+        elif "expected <block end>" in said:
+            said, hint = "the indent of this line fits nothing above it", "align it with the lines beside it"
+        self.report("", f"is no YAML: {said}", mark.line + 1 if mark else None, hint)
+
+    def _place(self, event: Any) -> Place:
+        return self.fixed or Place(self.file, _line(event))
+
+    def _node(self, event: Any, path: str, depth: int) -> Node:
+        place = self._place(event)
+        if isinstance(event, events.AliasEvent):
+            self.report(path, f"alias '*{event.anchor}' is not allowed", _line(event), "refer with ${path.to.value}")
+            return Node(BROKEN, place)
+        if event.anchor is not None:
+            self.report(path, f"anchor '&{event.anchor}' is not allowed", _line(event), "refer with ${path.to.value}")
+        if event.tag is not None:
+            self.report(path, f"tag {event.tag!r} is not allowed", _line(event), "write the plain value")
+        if isinstance(event, events.ScalarEvent):
+            if event.style is None and event.tag is None:
+                return Node(resolve_scalar(event.value), place, event.value)
+            return Node(event.value, place)
+        if depth >= _DEEPEST:
+            self.report(path, f"is nested deeper than {_DEEPEST} levels", _line(event))
+            self._skip()
+            return Node(BROKEN, place)
+        if isinstance(event, events.SequenceStartEvent):
+            items: list[Node] = []
+            while not isinstance(item := next(self._events), events.SequenceEndEvent):
+                items.append(self._node(item, _join(path, str(len(items))), depth + 1))
+            return Node(items, place)
+        return Node(self._mapping(path, depth), place)
+
+    def _mapping(self, path: str, depth: int) -> dict[str, Node]:
+        entries: dict[str, Node] = {}
+        lines: dict[str, int] = {}
+        while not isinstance(event := next(self._events), events.MappingEndEvent):
+            if not isinstance(event, events.ScalarEvent):
+                self.report(path, "a key is a plain word", _line(event))
+                self._node(event, path, depth + 1)
+                self._node(next(self._events), path, depth + 1)
+                continue
+            key, line = event.value, _line(event)
+            where = _join(path, key)
+            if event.anchor is not None or event.tag is not None:
+                self.report(where, "an anchor or tag on a key is not allowed", line)
+            node = self._node(next(self._events), where, depth + 1)
+            if key == "<<":
+                self.report(where, "merge keys are not allowed", line, "use 'extends:' or ${path.to.value}")
+            elif key in entries:
+                self.report(where, f"is given twice, first in line {lines[key]}", line, "keep one of the two")
+            else:
+                # A problem with a value is looked for where its key stands.
+                node.place = self.fixed or Place(self.file, line)
+                entries[key], lines[key] = node, line
+        return entries
+
+    def _skip(self) -> None:
+        depth = 1
+        while depth:
+            event = next(self._events)
+            depth += isinstance(event, events.CollectionStartEvent)
+            depth -= isinstance(event, events.CollectionEndEvent)
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+_INT = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: Final[dict[str, Any]] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+
+
+def resolve_scalar(text: str) -> None | bool | int | float | str:
+    """A plain scalar as YAML 1.2's core schema reads it (section 10.3.2): ``1e-3`` is a float, ``no`` is text."""
+    if text in _WORDS:
+        return _WORDS[text]  # type: ignore[no-any-return]
+    if _INT.fullmatch(text):
+        return int(text)
+    if re.fullmatch(r"0o[0-7]+", text):
+        return int(text[2:], 8)
+    if re.fullmatch(r"0x[0-9a-fA-F]+", text):
+        return int(text[2:], 16)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def dump(data: Any) -> str:
+    """Plain data as block YAML that ``parse`` reads back to the same data."""
+    dumped: str = yaml.dump(
+        data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False
+    )
+    return dumped
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what our own reader would read as something else, and writes lists of scalars in one line."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
+    ambiguous = not isinstance(resolve_scalar(text), str)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if ambiguous else None)
+
+
+def _represent_float(dumper: _Dumper, value: float) -> yaml.Node:
+    words = {float("inf"): ".inf", float("-inf"): "-.inf"}
+    text = ".nan" if value != value else words.get(value, repr(value))
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+def _represent_list(dumper: _Dumper, items: list[Any] | tuple[Any, ...]) -> yaml.Node:
+    scalars = not any(isinstance(item, (dict, list, tuple)) for item in items)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=scalars)
+
+
+# PyYAML alone would give 1e+300 a tag, because it reads that as text.
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(rf"^(?:{_FLOAT.pattern})$"), list("-+.0123456789"))
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(float, _represent_float)
+_Dumper.add_representer(list, _represent_list)
+_Dumper.add_representer(tuple, _represent_list)

@@ -1,0 +1,56 @@
+"""The part of the framework that computes. Names are loaded when they are asked for: reading a picture needs no torch."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .backbones import check_backbone, normalization_of
+    from .dilation import with_output_stride
+    from .images import UnreadableImage, image_size, read_color_mask, read_image, read_index_mask
+    from .pictures import colorize, overlay
+    from .pretrained import require_weights
+    from .run import Run
+    from .task import Batch, Task
+
+_HOME = {
+    "Batch": "task",
+    "Run": "run",
+    "Task": "task",
+    "UnreadableImage": "images",
+    "check_backbone": "backbones",
+    "colorize": "pictures",
+    "image_size": "images",
+    "normalization_of": "backbones",
+    "overlay": "pictures",
+    "read_color_mask": "images",
+    "read_image": "images",
+    "read_index_mask": "images",
+    "require_weights": "pretrained",
+    "with_output_stride": "dilation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+__all__ = [
+    "Batch",
+    "Run",
+    "Task",
+    "UnreadableImage",
+    "check_backbone",
+    "colorize",
+    "image_size",
+    "normalization_of",
+    "overlay",
+    "read_color_mask",
+    "read_image",
+    "read_index_mask",
+    "require_weights",
+    "with_output_stride",
+]

@@ -1,0 +1,166 @@
+"""Samples to batches: order and augmentation are functions of (seed, epoch, index), whoever computes them."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ..problems import InputError
+
+Sample = Mapping[str, Any]
+
+
+def draw(seed: int, *key: int) -> int:
+    """A 32-bit seed that depends on every part of the key and on nothing else."""
+    text = ",".join(str(part) for part in (seed, *key)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "little")
+
+
+class EpochOrder(Sampler[list[tuple[int, int]]]):
+    """Batches of ``(epoch, index)``: the epoch travels with the index, so that a worker knows it without being told.
+
+    Args:
+        length: samples in the data set.
+        batch_size: samples in a batch.
+        seed: shuffles with it; None keeps the order of the data set.
+        drop_single: leave out a last batch that would hold one sample.
+    """
+
+    def __init__(self, length: int, batch_size: int, *, seed: int | None, drop_single: bool = False) -> None:
+        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.drops_one = drop_single and length > 1 and length % batch_size == 1 and batch_size > 1
+        self.epoch = 0
+        self.first_batch = 0
+
+    def start(self, epoch: int, first_batch: int = 0) -> None:
+        """Which epoch the next iteration gives, and how many of its batches were done already."""
+        self.epoch, self.first_batch = epoch, first_batch
+
+    def order(self, epoch: int) -> list[int]:
+        """The indices of an epoch in their order."""
+        if self.seed is None:
+            return list(range(self.length))
+        generator = torch.Generator().manual_seed(draw(self.seed, epoch))
+        return torch.randperm(self.length, generator=generator).tolist()  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        batches = -(-self.length // self.batch_size)
+        return batches - 1 if self.drops_one else batches
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = self.order(self.epoch)
+        for batch in range(self.first_batch, len(self)):
+            indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield [(self.epoch, index) for index in indices]
+
+
+class Augmented(Dataset[dict[str, Any]]):
+    """A split with its augmentations, addressed by ``(epoch, index)``.
+
+    Args:
+        samples: the split; items hold ``image`` uint8 (H, W, C), ``name``, and ``mask`` or ``label``.
+        transform: an albumentations ``Compose``; None leaves the samples as they are.
+        seed: of the augmentations; None for evaluation, where an augmentation must not be random.
+    """
+
+    def __init__(self, samples: Sequence[Sample], transform: Any | None, *, seed: int | None) -> None:
+        self.samples, self.transform, self.seed = samples, transform, seed
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        epoch, index = key
+        sample = dict(self.samples[index])
+        sample["index"] = index
+        if self.transform is None:
+            return sample
+        # albumentations draws from a generator of its own; without this every worker would draw the same stream.
+        self.transform.set_random_seed(draw(self.seed or 0, epoch if self.seed is not None else 0, index))
+        arrays = {name: sample[name] for name in ("image", "mask") if name in sample}
+        return {**sample, **self.transform(**arrays)}
+
+
+def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Stack samples: images as uint8 (B, C, H, W), masks as uint8 (B, H, W), labels as int64 (B,).
+
+    Raises:
+        InputError: the samples differ in size.
+    """
+    sizes = {sample["image"].shape for sample in samples}
+    if len(sizes) > 1:
+        first = samples[0]
+        other = next(sample for sample in samples if sample["image"].shape != first["image"].shape)
+        seen = " and ".join(f"{s['name']} {s['image'].shape[1]}x{s['image'].shape[0]}" for s in (first, other))
+        hint = "add {use: albumentations/Resize, height: H, width: W} or a crop to augment.train and augment.eval"
+        raise InputError.of("augment", f"images of one batch differ in size: {seen}", hint)
+    batch: dict[str, Any] = {"name": [sample["name"] for sample in samples]}
+    batch["index"] = torch.tensor([sample["index"] for sample in samples])
+    images = np.stack([sample["image"] for sample in samples])
+    # Channels stay innermost in memory: (B, C, H, W) is a view, which is the channels_last layout already.
+    batch["image"] = torch.from_numpy(images).permute(0, 3, 1, 2)
+    if "mask" in samples[0]:
+        batch["mask"] = torch.from_numpy(np.stack([np.asarray(sample["mask"], np.uint8) for sample in samples]))
+    if "label" in samples[0]:
+        batch["label"] = torch.tensor([int(sample["label"]) for sample in samples])
+    return batch
+
+
+def to_device(batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor, layout: Any) -> dict[str, Any]:
+    """Move a batch and normalise it there: ``image`` becomes (B, C, H, W) float, targets become int64.
+
+    Args:
+        mean, std: (1, C, 1, 1), of images in 0..1, on the device.
+        layout: torch memory format of the images.
+    """
+    moved = {k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in batch.items()}
+    moved["image"] = moved["image"].to(torch.float32).div_(255).sub_(mean).div_(std).contiguous(memory_format=layout)
+    for target in ("mask", "label"):
+        if target in moved:
+            moved[target] = moved[target].long()
+    return moved
+
+
+def _ignore_signals(_worker: int) -> None:
+    # A signal to the process group must reach the main process alone: it saves, then ends the workers itself.
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    torch.set_num_threads(1)
+    try:
+        import cv2
+    except ImportError:
+        return
+    cv2.setNumThreads(0)
+
+
+def make_loader(data: Augmented, order: EpochOrder, *, workers: int, pin_memory: bool) -> DataLoader[Any]:
+    """A loader whose batches do not depend on the number of workers."""
+    return DataLoader(
+        data,
+        batch_sampler=order,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=_ignore_signals,
+        persistent_workers=workers > 0,
+        pin_memory=pin_memory,
+        # iter() would otherwise draw from the global generator, and so change the weights with the worker count.
+        generator=torch.Generator().manual_seed(0),
+    )
+
+
+def workers_for(wanted: int | str, images: int) -> int:
+    """Loader processes: those wanted, or for ``auto`` one less than the processors, 8 at most, none for few images."""
+    if isinstance(wanted, int):
+        return wanted
+    import os
+
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 0 if images < 256 else max(0, min(8, available - 1))

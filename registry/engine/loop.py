@@ -1,0 +1,244 @@
+"""The training loop, to be read from top to bottom."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from .. import moments
+from ..problems import Hw1Error, StoppedBySignal
+from . import checkpoints
+from .loading import EpochOrder, draw
+from .run import Position, Run
+from .signals import StopRequest
+
+
+#: Pictures of the evaluation split that monitors get after each evaluation.
+_SHOWN = 4
+
+
+class Diverged(Hw1Error):
+    """The loss is no number any more."""
+
+
+@dataclass
+class Learning:
+    """What changes the weights: the task and the optimizer as Fabric wrapped them, the loaders, the schedule."""
+
+    task: Any
+    optimizer: Any
+    schedule: Callable[[int], float]
+    train_loader: DataLoader[Any]
+    train_order: EpochOrder
+    val_loader: DataLoader[Any] | None
+    reports: Sequence[Any]
+
+    def __post_init__(self) -> None:
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+
+
+def fit(run: Run, learning: Learning) -> None:
+    """Train from ``run.position`` to the last epoch.
+
+    Raises:
+        StoppedBySignal: asked to stop; ``last.pt`` holds everything that a resumed run needs.
+        Diverged: the loss became NaN or infinite.
+    """
+    loop, position = run.plan.loop, run.position
+    batches = len(learning.train_order)
+    run.display.start(loop.epochs, batches, (position.epoch - 1) * batches + position.batch)
+    started = time.monotonic() - position.wall_seconds
+    try:
+        with StopRequest() as stop:
+            while position.epoch <= loop.epochs:
+                # --- learn ------------------------------------------------------------------------
+                train_epoch(run, learning, stop)
+                # --- measure ----------------------------------------------------------------------
+                scores = None
+                if not stop and run.val is not None and _due(position.epoch, loop.evaluate_every, loop.epochs):
+                    scores = evaluate(run, learning, stop)
+                if stop:
+                    position.wall_seconds = time.monotonic() - started
+                    save(run, learning, run.folder.last)
+                    where = f"epoch {position.epoch}, batch {position.batch} of {batches}"
+                    hint = f"go on with: hw1cli run {run.plan.recipe.path} --out {run.folder.path} --resume"
+                    raise StoppedBySignal(f"stopped by {stop.name} in {where}; the state is saved", hint)
+                # --- write ------------------------------------------------------------------------
+                best = record(run, learning, scores, time.monotonic() - started)
+                draw_reports(run, learning)
+                position.next_epoch()
+                save(run, learning, run.folder.last)
+                if best is False and loop.patience is not None and position.stale >= loop.patience:
+                    run.display.say(f"no better {run.task.monitor} for {position.stale} evaluations: the run ends here")
+                    break
+    finally:
+        run.display.stop()
+
+
+def train_epoch(run: Run, learning: Learning, stop: StopRequest) -> None:
+    """The rest of the current epoch; returns early, at a step's border, when asked to stop."""
+    loop, position = run.plan.loop, run.position
+    order, optimizer, fabric = learning.train_order, learning.optimizer, run.runtime.fabric
+    total_steps = loop.epochs * _steps(len(order), loop.accumulate)
+    if position.batch == 0:
+        torch.manual_seed(draw(run.plan.seed, position.epoch, 1))  # dropout is a function of (seed, epoch), too
+    order.start(position.epoch, position.batch)
+    learning.task.train()
+
+    loss_sum = torch.zeros((), device=run.runtime.device)
+    loss_sum += position.loss_sum
+    clock, unlogged = time.perf_counter(), 0
+    for group in _groups(iter(learning.train_loader), loop.accumulate):
+        for parameters, rate in zip(optimizer.param_groups, learning.base_rates, strict=True):
+            parameters["lr"] = rate * learning.schedule(position.step)
+        images = sum(len(batch["name"]) for batch in group)
+        for batch in group:
+            losses = learning.task(run.prepared(batch))
+            share = len(batch["name"]) / images
+            fabric.backward(losses["loss"] * share)
+            loss_sum += losses["loss"].detach() * len(batch["name"])
+        if loop.clip_norm is not None:
+            fabric.clip_gradients(learning.task, optimizer, max_norm=loop.clip_norm, error_if_nonfinite=False)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        position.step += 1
+        position.batch += len(group)
+        position.images += images
+        unlogged += len(group)
+        run.task.after_step(position.step, total_steps)
+
+        # Reading the loss waits for the device, so it is read only at log points.
+        if position.step % loop.log_every == 0 or position.batch == len(order) or stop:
+            position.loss_sum = float(loss_sum)
+            mean = position.loss_sum / position.images
+            if not math.isfinite(mean):
+                where = f"epoch {position.epoch}, step {position.step}"
+                raise Diverged(f"the training loss is {mean} in {where}", "lower optimizer.lr or set trainer.clip_norm")
+            run.display.step(position.epoch, unlogged, f"loss {mean:.4f}")
+            unlogged = 0
+        if stop:
+            break
+    run.runtime.synchronize()
+    position.epoch_seconds += time.perf_counter() - clock
+
+
+def _groups(batches: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    """Consecutive batches in lists of ``size``; the last may be shorter."""
+    while group := list(islice(batches, size)):
+        yield group
+
+
+def _steps(batches: int, accumulate: int) -> int:
+    return -(-batches // accumulate)
+
+
+def _due(epoch: int, every: int, epochs: int) -> bool:
+    return epoch % every == 0 or epoch == epochs
+
+
+def evaluate(run: Run, learning: Learning, stop: StopRequest | None = None) -> dict[str, float]:
+    """The task's scores over the evaluation split; incomplete when asked to stop on the way."""
+    assert learning.val_loader is not None
+    task = run.task
+    task.eval()
+    task.begin_evaluation()
+    with torch.inference_mode(), run.runtime.autocast():
+        for batch in learning.val_loader:
+            task.evaluate(run.prepared(batch))
+            if stop:
+                break
+    return task.scores()
+
+
+def record(run: Run, learning: Learning, scores: dict[str, float] | None, wall: float) -> bool | None:
+    """Write an epoch's row, pictures and, where it is the best so far, its checkpoint.
+
+    Returns:
+        Whether it is the best so far; None for an epoch that was not evaluated.
+    """
+    position, task = run.position, run.task
+    row: dict[str, float] = {"epoch": position.epoch, "train_loss": position.loss_sum / max(position.images, 1)}
+    best = None
+    if scores is not None:
+        row |= {"val_loss" if name == "loss" else name: value for name, value in scores.items()}
+        best = _judge(run, row[run.monitored])
+    row["lr"] = learning.optimizer.param_groups[0]["lr"]
+    row["images_per_second"] = position.images / max(position.epoch_seconds, 1e-9)
+    row["seconds"] = position.epoch_seconds
+    position.seconds += position.epoch_seconds
+    position.images_seen += position.images
+    position.wall_seconds = wall
+
+    run.monitors.epoch(row)
+    if scores is not None:
+        for index, picture in enumerate(task.pictures(run, _SHOWN)):
+            run.monitors.picture(f"val/{index}", picture, position.epoch)
+    run.display.epoch(row, run.monitored, bool(best))
+    if best:
+        checkpoints.save(run.folder.best, {"task": task.state_dict(), "epoch": position.epoch, "scores": row})
+    return best
+
+
+def _judge(run: Run, score: float) -> bool:
+    """Whether a score is the best so far; keeps it if it is."""
+    position = run.position
+    sign = 1 if run.task.higher_is_better else -1
+    better = position.best_score is None or sign * score > sign * position.best_score
+    position.stale = 0 if better else position.stale + 1
+    if better:
+        position.best_score, position.best_epoch = score, position.epoch
+    return better
+
+
+def save(run: Run, learning: Learning, path: Any) -> None:
+    """Write everything that a resumed run needs."""
+    state = {
+        "task": run.task.state_dict(),
+        "optimizer": learning.optimizer.state_dict(),
+        "position": vars(run.position),
+        "random": random_state(run.runtime.device),
+        "base_rates": learning.base_rates,
+        "precision": run.runtime.precision,
+        "memory_format": run.runtime.memory_format,
+    }
+    checkpoints.save(path, state)
+
+
+def restore(run: Run, learning: Learning, state: dict[str, Any]) -> None:
+    """Put a checkpoint's state in place."""
+    run.task.load_state_dict(state["task"])
+    learning.optimizer.load_state_dict(state["optimizer"])
+    learning.base_rates = state["base_rates"]
+    run.position = Position(**state["position"])
+    torch.set_rng_state(state["random"]["cpu"])
+    if "cuda" in state["random"] and run.runtime.device.type == "cuda":
+        torch.cuda.set_rng_state(state["random"]["cuda"], run.runtime.device)
+
+
+def random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    """The states of torch's generators that training draws from."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def draw_reports(run: Run, learning: Learning) -> None:
+    """Call the reports that are due. One that fails is noted, and the training goes on: it may be worth days."""
+    epoch = run.position.epoch
+    for plan, report in zip(run.plan.reports, learning.reports, strict=True):
+        if epoch in moments.epochs_at(report.at, run.epochs):
+            try:
+                report(run, epoch)
+            except Exception as error:
+                run.failures.append(f"{plan.component.culprit} failed after epoch {epoch}: {error}")
+                run.display.note(run.failures[-1])
+                run.display.keep(traceback.format_exc())

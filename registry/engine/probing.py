@@ -1,0 +1,132 @@
+"""A rehearsal of one training step on a copy: does it work at all, and is bf16 with channels_last faster here?"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from .. import cache
+from ..problems import Hw1Error, InputError, PluginError
+from .loading import to_device
+from .task import Task
+
+#: What is tried: precision and memory format.
+FULL: Final = ("fp32", "contiguous")
+REDUCED: Final = ("bf16", "channels_last")
+#: Reduced precision has to be this much faster to be chosen.
+WORTH: Final = 1.15
+#: Images of the first batch that a rehearsal takes, seconds after which no further repetition starts.
+_IMAGES: Final = 4
+_BUDGET: Final = 20.0
+_LAYOUTS: Final = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+
+
+def rehearse(task: Task, batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor) -> float:
+    """Run forward and backward once on a copy, in full precision; return its seconds.
+
+    Args:
+        task: left as it is.
+        batch: from the loader, uint8.
+        mean, std: see ``loading.to_device``.
+
+    Raises:
+        InputError: batch normalisation is left with a single value, or the loss is not finite.
+        PluginError: the model or the loss fails.
+    """
+    try:
+        return _Trial(task, _few(batch), device, mean, std, FULL).step()
+    except Hw1Error:
+        raise
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise PluginError("the model or the loss", f"fails on the first batch: {error}", "--debug shows where") from error
+        hint = "set trainer.batch_size to 2 or more"
+        raise InputError.of("trainer.batch_size", "this model cannot learn from a batch of one image", hint) from error
+    except Exception as error:
+        reason = f"fails on the first batch: {type(error).__name__}: {error}"
+        raise PluginError("the model or the loss", reason, "--debug shows where") from error
+
+
+def choose(task: Task, batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor, key: str) -> tuple[str, str, str]:
+    """Precision, memory format and the reason, measured once for each model, size and machine.
+
+    The choice is remembered, so that a second run with the same seed computes the same thing.
+
+    Args:
+        key: what identifies the model.
+    """
+    shape = tuple(batch["image"].shape[1:])
+    identity = json.dumps([key, shape, torch.__version__, torch.get_num_threads(), _machine(device)], default=str)
+    name = f"precision-{hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()}"
+    gain = cache.recall(name)
+    remembered = isinstance(gain, float)
+    if not remembered:
+        gain = _gain(task, _few(batch), device, mean, std)
+        cache.remember(name, gain)
+    precision, layout = REDUCED if gain >= WORTH else FULL
+    how = "measured before" if remembered else "measured"
+    return precision, layout, f"bf16 with channels_last is {gain:.2f}x fp32, {how}"
+
+
+def _gain(task: Task, batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor) -> float:
+    """Seconds of a full step over seconds of a reduced one, best of several in alternation."""
+    start = time.perf_counter()
+    trials = {setting: _Trial(task, batch, device, mean, std, setting) for setting in (FULL, REDUCED)}
+    best: dict[tuple[str, str], float] = {}
+    for repetition in range(4):
+        for setting, trial in trials.items():
+            try:
+                seconds = trial.step()
+            except Exception:  # an operator without a bf16 kernel: full precision it is
+                return 0.0
+            if repetition:  # the first warms up
+                best[setting] = min(seconds, best.get(setting, seconds))
+        if repetition and time.perf_counter() - start > _BUDGET:
+            break
+    return round(best[FULL] / best[REDUCED], 3)
+
+
+class _Trial:
+    """A copy of the task in one setting."""
+
+    def __init__(
+        self, task: Task, batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor, setting: tuple[str, str]
+    ) -> None:
+        precision, layout = setting
+        self.layout = _LAYOUTS[layout]
+        self.task = copy.deepcopy(task).to(device).to(memory_format=self.layout).train()
+        self.batch = to_device(batch, device, mean, std, self.layout)
+        self.device = device
+        self.reduced = precision == "bf16"
+
+    def step(self) -> float:
+        start = time.perf_counter()
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.reduced):
+                loss = self.task(self.batch)["loss"]
+            loss.float().backward()
+            told = float(loss)
+        if told != told or told in (float("inf"), float("-inf")):
+            raise InputError.of("loss", f"is {told} on the first batch", "look at the loss's arguments and the labels")
+        self.task.zero_grad(set_to_none=True)
+        return time.perf_counter() - start
+
+
+def _few(batch: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value[:_IMAGES] for name, value in batch.items()}
+
+
+def _machine(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    import platform
+
+    return f"{platform.node()} {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"

@@ -1,0 +1,71 @@
+"""What a trainer makes: the computation of one kind of learning. The loop does the rest."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from .run import Run
+
+#: A batch on the device: ``image`` (B, C, H, W) normalised float, ``index`` (B,), ``name``, and the targets
+#: ``mask`` (B, H, W) int64 or ``label`` (B,) int64.
+Batch = Mapping[str, Any]
+
+
+class Task(nn.Module):
+    """One kind of learning, as a module: its state dict is what a checkpoint keeps.
+
+    ``forward(batch)`` computes the training loss, so that precision, gradient synchronisation and compilation wrap the
+    whole of it. Losses and scores belong to the task; epochs, steps, files and the terminal belong to the loop.
+    """
+
+    #: Name of the score that chooses the best checkpoint, and whether more of it is better.
+    monitor: str = "loss"
+    higher_is_better: bool = False
+    #: The module that predicts; what ``predict`` and reports use.
+    model: nn.Module
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Training losses of a batch, each a scalar; the one named ``loss`` is minimised, the others are logged."""
+
+    def after_step(self, step: int, total_steps: int) -> None:
+        """Called after each optimizer step (1-based), for what follows the weights: an EMA, a target network."""
+
+    def begin_evaluation(self) -> None:
+        """Forget the scores of the last evaluation."""
+
+    def evaluate(self, batch: Batch) -> None:
+        """Take an evaluation batch into the scores; runs under ``inference_mode`` and the run's precision."""
+
+    def scores(self) -> dict[str, float]:
+        """The scores over all batches since ``begin_evaluation``."""
+        return {}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What the optimizer is given: every parameter that learns, in one group."""
+        return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
+
+    def pictures(self, run: Run, number: int) -> list[np.ndarray]:
+        """Pictures of what the model makes of the first evaluation samples, uint8 (H, W, 3); none by default."""
+        return []
+
+
+def has_batch_norm(module: nn.Module) -> bool:
+    """Whether a module holds a batch normalisation, which cannot learn from a single value per channel."""
+    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
+
+
+def seed_everything(seed: int) -> None:
+    """Seed torch's generators on every device, Python's and NumPy's."""
+    import random
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)

@@ -1,0 +1,53 @@
+"""The framework's own parameters in a recipe: the loop's (under ``trainer:``) and the machine's (``runtime:``)."""
+
+# No postponed annotations here: these classes are read as windows.
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from .kinds import Count, Positive, Range
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSettings:
+    """How long and in which portions every trainer learns.
+
+    Args:
+        epochs: passes over the training images.
+        batch_size: images in a training batch.
+        eval_batch_size: images in an evaluation batch; the training batch's when null.
+        accumulate: batches whose gradients are summed before one optimizer step.
+        clip_norm: gradients are scaled down to this L2 norm; null leaves them.
+        evaluate_every: epochs between evaluations; the last epoch is always evaluated.
+        log_every: optimizer steps between two looks at the loss (each waits for the device).
+        patience: evaluations without a better score before the run ends early; null never ends early.
+    """
+
+    epochs: Count = 10
+    batch_size: Count = 8
+    eval_batch_size: Count | None = None
+    accumulate: Count = 1
+    clip_norm: Positive | None = None
+    evaluate_every: Count = 1
+    log_every: Count = 20
+    patience: Count | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeSettings:
+    """What the run is computed on, and how.
+
+    Args:
+        device: where to compute; auto takes a GPU if there is one.
+        precision: auto measures whether bf16 is faster here; fp32 is full precision.
+        memory_format: layout of images; auto follows the measurement.
+        compile: torch.compile the model: minutes of warm-up, worth it on GPUs and in long runs.
+        workers: loader processes; auto chooses from the processor count. Results do not depend on it.
+        deterministic: only kernels that give the same bits again; slower on a GPU.
+    """
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
+    compile: bool = False
+    workers: Annotated[int, Range(0, 128)] | Literal["auto"] = "auto"
+    deterministic: bool = False

@@ -1,0 +1,1 @@
+"""Verbs: one module each, one function that the command line calls."""

@@ -1,0 +1,57 @@
+"""``data make`` and ``data inspect``: data sets made on the spot, and a look at those that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..components import Registry
+from ..documents import Node, Place
+from ..overrides import apply
+from ..plans import as_node, plan_component
+from ..problems import InputError, PluginError
+
+
+def make_data(name: str, out: Path, sets: Sequence[str]) -> dict[str, Any]:
+    """Let the maker called ``name`` write a data set into ``out``; return what it tells.
+
+    Raises:
+        InputError: unknown maker, wrong arguments, or a folder that holds something.
+        PluginError: the maker failed.
+    """
+    node = Node({"use": Node(name, Place("the command line", None))}, Place("the command line", None))
+    problems = apply(node, sets, ())
+    if problems:
+        raise InputError(problems)
+    plan = plan_component(node, "makers", Registry())
+    from ..engine.demo import make
+
+    return make(plan, out)
+
+
+def inspect_data(root: Path) -> dict[str, Any]:
+    """What a folder of data holds, read with the first dataset that recognises its layout.
+
+    Returns:
+        ``dataset``, ``data`` (the block for a recipe), ``facts``, ``splits`` (name -> figures).
+
+    Raises:
+        InputError: the folder is not there, no dataset recognises it, or its files are faulty.
+    """
+    if not root.is_dir():
+        raise InputError.of(str(root), "is no folder")
+    registry = Registry()
+    for component in registry.components("datasets"):
+        try:
+            guessed = component.window().guess(root)
+        except PluginError:
+            continue
+        if guessed is not None:
+            block = {"use": component.name, **guessed}
+            plan = plan_component(as_node(block), "datasets", registry)
+            from ..engine.inspection import inspect
+
+            return {"dataset": component.name, "data": block, **inspect(plan)}
+    names = ", ".join(component.name for component in registry.components("datasets"))
+    raise InputError.of(str(root), "is in no layout that a dataset recognises", f"datasets: {names}")

@@ -1,0 +1,123 @@
+"""What ``list``, ``describe`` and ``data`` answer, as tables for a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+
+def component_table(rows: Sequence[Mapping[str, Any]], *, verify: bool) -> None:
+    """One row a component, grouped by kind."""
+    console = Console()
+    if not rows:
+        console.print("nothing matches; 'hw1cli list' shows everything")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("kind", style="dim", no_wrap=True)
+    table.add_column("name", style="bold", overflow="fold")
+    table.add_column("offered by", style="dim", overflow="fold")
+    table.add_column("summary", ratio=1, overflow="fold")
+    for row in rows:
+        about = Text(row["summary"])
+        if row["broken"]:
+            about = Text(f"broken: {row['broken']}", style="red")
+        table.add_row(row["kind"], Text(row["name"]), f"{row['distribution']} {row['version']}", about)
+    console.print(table)
+    broken = sum(bool(row["broken"]) for row in rows)
+    console.print(f"{len(rows)} components" + (f", {broken} broken" if verify else ""))
+    if any(row["name"].endswith("/*") for row in rows):
+        console.print("[dim]PREFIX/* is a zoo: hw1cli list KIND 'PREFIX/*' shows its names[/]")
+
+
+def description(found: Sequence[Mapping[str, Any]]) -> None:
+    """Everything about a name, kind by kind."""
+    console = Console()
+    for index, told in enumerate(found):
+        if index:
+            console.rule(style="dim")
+        console.print(f"[bold]{escape(told['name'])}[/]  [dim]{told['kind']}, {told['distribution']} {told['version']}, {told['target']}[/]")
+        if "names" in told:
+            _zoo(console, told)
+            continue
+        console.print(Text(told["doc"].partition("Args:")[0].rstrip()))
+        console.print()
+        if told["parameters"]:
+            console.print(_parameters(told["parameters"]))
+        for name, value in told["details"].items():
+            console.print(f"[dim]{escape(name)}:[/] {escape(str(value))}")
+        console.print(f"[dim]in a recipe:[/] {escape(told['example'])}")
+
+
+def _zoo(console: Console, told: Mapping[str, Any]) -> None:
+    console.print(f"{escape(told['summary'])}; {told['contract']}, such as {escape(', '.join(told['names'][:8]))}")
+    console.print(f"[dim]all of them:[/] hw1cli list {told['kind']} '{escape(told['name'])}'")
+
+
+def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("argument", style="bold", no_wrap=True)
+    table.add_column("type", overflow="fold")
+    table.add_column("default", overflow="fold")
+    table.add_column("", ratio=1, overflow="fold")
+    for parameter in parameters:
+        if parameter["from_data"]:
+            default = Text("from the run", style="dim")
+        elif parameter["required"]:
+            default = Text("required", style="yellow")
+        else:
+            default = Text(_yaml(parameter["default"]))
+        table.add_row(parameter["name"], Text(parameter["type"]), default, Text(parameter["doc"]))
+    return table
+
+
+def _yaml(value: Any) -> str:
+    """A default as a recipe writes it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_yaml(item) for item in value)}]"
+    return str(value)
+
+
+def facts(title: str, told: Mapping[str, Any]) -> None:
+    """A few figures, one a line; mappings as shares."""
+    console = Console()
+    console.print(f"[bold]{escape(title)}[/]")
+    for name, value in told.items():
+        if isinstance(value, Mapping):
+            console.print(_shares(name, value))
+        else:
+            console.print(f"  {name}: {value}")
+
+
+def _shares(title: str, shares: Mapping[str, Any]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("class")
+    table.add_column("share", justify="right")
+    table.add_column("")
+    largest = max([*(float(share) for share in shares.values()), 1e-9])
+    for name, share in shares.items():
+        table.add_row(str(name), f"{share:.1%}", "#" * round(30 * float(share) / largest))
+    return table
+
+
+def inspection(told: Mapping[str, Any]) -> None:
+    """What ``data inspect`` found, ending with the block to paste."""
+    from ..documents import dump
+
+    console = Console()
+    for name, split in told["splits"].items():
+        sizes = ", ".join(f"{size} ({count})" for size, count in list(split["sizes"].items())[:5])
+        console.print(f"[bold]{name}[/]: {split['images']} images; of {split['looked_at']} looked at: {sizes}")
+        if "ignored" in split:
+            console.print(f"  ignored: {split['ignored']:.1%} of the pixels")
+        console.print(_shares("", split["shares"]))
+    console.print("[dim]in a recipe:[/]")
+    data = {key: str(value) if not isinstance(value, (list, dict, int, float, bool)) else value for key, value in told["data"].items()}
+    console.print(escape(dump({"data": data})))

@@ -1,0 +1,176 @@
+"""timm's models by name: read without timm, built with it, and missing weights answered quickly."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from plugins.timm_zoo import names as timm_names
+from plugins.timm_zoo.window import backbones, models
+from registry.engine.backbones import check_maps, describe_backbone, normalization_of
+from registry.problems import InputError
+from registry.windows import Zoo
+
+timm = pytest.importorskip("timm")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HW1CLI_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def test_names_are_timms_own() -> None:
+    found = timm_names.tags_by_architecture()
+    assert set(found) == set(timm.list_models())
+    tagged = {f"{name}.{tag}" if tag else name for name, tags in found.items() for tag in tags}
+    assert tagged == set(timm.list_models(pretrained=True))
+    for name, tags in found.items():
+        config = timm.get_pretrained_cfg(name)
+        if tags and config.has_weights:
+            assert tags[0] == (config.tag or ""), name
+    assert set(timm_names.names()) >= {"resnet50", "resnet50.a1_in1k"}
+
+
+def test_the_window_is_torch_free() -> None:
+    program = (
+        "import sys; from plugins.timm_zoo.window import models, backbones;"
+        "w = models.window('resnet18'); n = list(backbones.names());"
+        "assert [p.name for p in w.parameters][0] == 'num_classes' and len(n) > 3000 and w.details();"
+        "print([m for m in ('torch', 'timm', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "strides", "arguments"),
+    [
+        ("resnet18", (2, 4, 8, 16, 32), {}),
+        ("resnet18", (2, 4, 8), {"output_stride": 8}),
+        ("resnet18", (4, 16), {"out_indices": [1, 3]}),
+        ("test_convnext", (4, 8, 16, 32), {"drop_path_rate": 0.1}),
+        ("tf_efficientnetv2_b0", (2, 4, 8, 16, 32), {"in_channels": 4}),
+        ("test_vit", (16,), {"image_size": 96}),
+        ("swin_tiny_patch4_window7_224", (4, 8, 16, 32), {}),
+        ("vgg11", (1, 2, 4, 8, 16, 32), {}),
+    ],
+)
+def test_a_backbone_keeps_the_contract(name: str, strides: tuple[int, ...], arguments: dict) -> None:
+    channels = arguments.get("in_channels", 3)
+    net = backbones.window(name)(**arguments).eval()
+    promised = describe_backbone(net)
+    assert promised.strides == strides
+    with torch.no_grad():
+        check_maps(net(torch.randn(1, channels, 64, 96)), promised, (64, 96), name)
+    mean, std = normalization_of(net)
+    assert len(mean) == len(std) == channels
+    if name.startswith("tf_"):
+        assert set(mean) == {0.5}
+
+
+def test_a_classifier_gives_logits_and_the_layer_before() -> None:
+    for name in ("test_resnet", "test_vit", "test_convnext"):
+        net = models.window(name)(num_classes=7).eval()
+        images = torch.randn(2, 3, 64, 64)
+        with torch.no_grad():
+            assert net(images).shape == (2, 7)
+            features = net.features(images)
+            last = net.net.get_classifier()
+            torch.testing.assert_close(last(features), net(images))
+        assert features.shape == (2, last.in_features)
+    assert normalization_of(models.window("test_resnet")(num_classes=2))[0] == pytest.approx(
+        timm.get_pretrained_cfg("test_resnet").mean
+    )
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_local_weights(tmp_path: Path, suffix: str) -> None:
+    from safetensors.torch import save_file
+
+    source = timm.create_model("test_resnet", num_classes=7)
+    path = tmp_path / f"mine{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)(source.state_dict(), path)
+    same = models.window("test_resnet")(num_classes=7, weights=path)
+    assert all(torch.equal(value, source.state_dict()[key]) for key, value in same.net.state_dict().items())
+    fewer = models.window("test_resnet")(num_classes=3, weights=path)
+    assert torch.equal(fewer.net.conv1[0].weight, source.conv1[0].weight) and fewer.net.num_classes == 3
+    backbone = backbones.window("test_resnet")(weights=path)
+    assert torch.equal(backbone.net["conv1"][0].weight, source.conv1[0].weight)
+    with pytest.raises(InputError, match="does not hold weights of test_convnext"):
+        models.window("test_convnext")(num_classes=7, weights=path)
+    with pytest.raises(InputError, match="there is no file"):
+        models.window("test_resnet")(num_classes=7, weights=tmp_path / "nothing.pth")
+
+
+@pytest.mark.parametrize(
+    ("zoo", "name", "arguments", "path", "text"),
+    [
+        (backbones, "levit_128", {"output_stride": 8}, "output_stride", "cannot give levit_128"),
+        (backbones, "convit_tiny", {}, "backbone", "no backbone"),
+        (backbones, "vgg11", {"drop_path_rate": 0.1}, "drop_path_rate", "no such option"),
+        (models, "test_resnet", {"num_classes": 2, "image_size": 64}, "image_size", "no such option"),
+        (models, "resnet18", {"num_classes": 2, "pretrained": "a1_in1"}, "pretrained", "did you mean 'a1_in1k'"),
+        (models, "efficientnetv2_s", {"num_classes": 2, "pretrained": True}, "pretrained", "no pretrained weights"),
+    ],
+)
+def test_what_timm_cannot_do_is_the_users_to_mend(zoo: Zoo, name: str, arguments: dict, path: str, text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        zoo.window(name)(**arguments)
+    assert caught.value.problems[0].path == path and text in str(caught.value)
+
+
+def _answer(environment: dict[str, str], tmp_path: Path, name: str = "resnet18") -> tuple[str, float]:
+    """What asking for pretrained weights says in a fresh process, and the seconds after the imports."""
+    program = (
+        "import time\nfrom plugins.timm_zoo.window import models, backbones\nimport plugins.timm_zoo.workshop\n"
+        "import huggingface_hub.file_download\nfrom registry.problems import InputError\nstart = time.perf_counter()\n"
+        f"try:\n    models.window({name!r})(num_classes=2, pretrained=True)\n"
+        "except InputError as error:\n    print(time.perf_counter() - start, error)\n"
+    )
+    settings = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path), **environment}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=settings, check=True)
+    seconds, _, text = done.stdout.partition(" ")
+    return text, float(seconds)
+
+
+def test_offline_is_answered_at_once(tmp_path: Path) -> None:
+    text, seconds = _answer({"HF_HUB_OFFLINE": "1"}, tmp_path)
+    assert seconds < 3
+    for word in ("timm/resnet18", "timm/resnet18.a1_in1k", "model.safetensors", "weights: PATH", "pretrained: false"):
+        assert word in text
+    assert "HF_HUB_OFFLINE" in text
+
+
+def test_a_hub_that_never_answers_is_given_up_on(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        text, seconds = _answer({"HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "no_proxy": "*"}, tmp_path)
+    assert 1 < seconds < 3
+    assert "cannot be reached" in text and "weights: PATH" in text
+
+
+def test_cached_weights_need_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+    from safetensors.torch import save_file
+
+    source = timm.create_model("test_resnet")
+    repository = tmp_path / "models--timm--test_resnet.r160_in1k"
+    snapshot = repository / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0" * 40)
+    save_file(source.state_dict(), snapshot / "model.safetensors")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    start = time.perf_counter()
+    net = models.window("test_resnet")(num_classes=5, pretrained=True)
+    assert time.perf_counter() - start < 3
+    assert torch.equal(net.net.conv1[0].weight, source.conv1[0].weight)
