@@ -218,11 +218,21 @@ class Registry:
         return found[0]
 
     def find_all(self, name: str) -> list[Component]:
-        """The components of that name, one for each kind that has it."""
-        found = []
+        """The components of that name, one for each kind that has it.
+
+        Raises:
+            PluginError: none was found, and a zoo that might have it is broken.
+        """
+        found, broken = [], []
         for kind in KINDS:
-            with contextlib.suppress(UnknownName):
+            try:
                 found.append(self.find(kind, name))
+            except PluginError as error:
+                broken.append(error)
+            except UnknownName:
+                continue
+        if broken and not found:
+            raise broken[0]
         return found
 
     def _offers(self, kind: str, name: str, broken: list[PluginError] | None = None) -> Iterator[Component]:

@@ -97,7 +97,7 @@ class _Composer:
     def __init__(self, text: str, file: str | None, fixed: Place | None = None) -> None:
         self.file, self.fixed = file, fixed
         self.problems: list[Problem] = []
-        self._events: Iterator[Any] = yaml.parse(text, Loader=yaml.SafeLoader)
+        self._events: Iterator[Any] = yaml.parse(_shield(text), Loader=yaml.SafeLoader)
 
     def report(self, path: str, message: str, line: int | None, hint: str | None = None) -> None:
         self.problems.append(Problem(path, message, hint, line if self.fixed is None else None, self.file))
@@ -141,9 +141,10 @@ class _Composer:
         if event.tag is not None:
             self.report(path, f"tag {event.tag!r} is not allowed", _line(event), "write the plain value")
         if isinstance(event, events.ScalarEvent):
+            value = _unshield(event.value)
             if event.style is None and event.tag is None:
-                return Node(resolve_scalar(event.value), place, event.value)
-            return Node(event.value, place)
+                return Node(resolve_scalar(value), place, value)
+            return Node(value, place)
         if depth >= _DEEPEST:
             self.report(path, f"is nested deeper than {_DEEPEST} levels", _line(event))
             self._skip()
@@ -164,7 +165,7 @@ class _Composer:
                 self._node(event, path, depth + 1)
                 self._node(next(self._events), path, depth + 1)
                 continue
-            key, line = event.value, _line(event)
+            key, line = _unshield(event.value), _line(event)
             where = _join(path, key)
             if event.anchor is not None or event.tag is not None:
                 self.report(where, "an anchor or tag on a key is not allowed", line)
@@ -185,6 +186,15 @@ class _Composer:
             event = next(self._events)
             depth += isinstance(event, events.CollectionStartEvent)
             depth -= isinstance(event, events.CollectionEndEvent)
+
+
+def _shield(text: str) -> str:
+    """References in braces that YAML lets pass: ``{root: ${data.root}}`` would else open a mapping."""
+    return re.sub(r"\$\{([^{}\n]*)\}", "$\ue000\\1\ue001", text)
+
+
+def _unshield(text: str) -> str:
+    return text.replace("$\ue000", "${").replace("\ue001", "}")
 
 
 def _line(event: Any) -> int:

@@ -48,8 +48,8 @@ _ALL = (
     Kind(
         "datasets",
         "dataset",
-        "An object with `facts` (what the data says of itself) and split(name) -> a sequence of samples: "
-        "dicts of uint8 arrays (`image` H x W x 3, `mask` H x W), `label` int, `name` str.",
+        "An object with `facts` (what the data tell of themselves) and split('train' or 'val') -> a sequence of samples "
+        "with their `names`. A sample is a dict: `image` uint8 (H, W, 3), `name`, and `mask` uint8 (H, W) or `label` int.",
     ),
     Kind("makers", "maker", "An object whose make(folder) writes a data set in the layout of a dataset."),
     Kind("optimizers", "optimizer", "A torch.optim.Optimizer over `params`."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
@@ -95,7 +96,11 @@ def check_arguments(
             hint = did_you_mean(key, known, f"it takes {', '.join(known)}" if known else "it takes no arguments")
             problems.append(problem_at(value, where, f"{owner} takes no argument {key!r}", hint))
             continue
+        before = len(problems)
         given[key] = convert(value, known[key].type, where, nested, problems)
+        # A problem that knows no cure of its own shows what the argument is for.
+        doc = f"{key}: {known[key].doc}" if known[key].doc else f"{key} takes {describe_type(known[key].type)}"
+        problems[before:] = [replace(problem, hint=problem.hint or doc) for problem in problems[before:]]
     for parameter in known.values():
         if parameter.required and parameter.name not in given:
             where = f"{path}.{parameter.name}" if path else parameter.name

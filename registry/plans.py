@@ -140,6 +140,8 @@ def make_plan(recipe: Recipe, registry: Registry) -> Plan:
         InputError: with every problem of the recipe, those found while reading it included.
         PluginError: a plugin that the recipe names is broken.
     """
+    if recipe.root.value is BROKEN:
+        raise InputError(recipe.problems)
     planner = _Planner(recipe, registry)
     parts = planner.plan()
     problems = [*recipe.problems, *planner.problems]

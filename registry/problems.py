@@ -62,6 +62,10 @@ class InputError(Hw1Error):
         self.problems = list(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A loader's worker sends it by pickle, which would else call it with the message.
+        return InputError, (self.problems,)
+
     @classmethod
     def of(cls, path: str, message: str, hint: str | None = None) -> InputError:
         """An error with a single problem."""

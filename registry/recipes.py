@@ -43,7 +43,9 @@ def load(path: Path, *, sets: Sequence[str] = (), unsets: Sequence[str] = (), de
     Nothing is raised for a user's mistake: see ``Recipe.problems``.
     """
     problems: list[Problem] = []
-    root = _read(path, problems, ()) or Node({}, Place(str(path), None))
+    root = _read(path, problems, ())
+    if root is None:  # nothing more can be said of it
+        return Recipe(path, Node(BROKEN, Place(str(path), None)), problems)
     overlay = root.value.pop("demo", None)
     if demo and overlay is None:
         problems.append(Problem("--demo", "this recipe has no demo", "add a 'demo:' section", None, str(path)))

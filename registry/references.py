@@ -58,7 +58,7 @@ class _Resolver:
             if found is None:
                 return
             if isinstance(found.value, (dict, list)):
-                self._report(node, path, f"${{{match[1]}}} is no scalar, so it cannot stand inside text")
+                self._report(node, path, f"${{{match[1]}}} is no scalar, so it cannot stand inside text", "let the reference stand alone")
                 return
             shown = found.text if found.text is not None else str(found.value)
             text = text.replace(match[0], shown, 1)
@@ -81,7 +81,7 @@ class _Resolver:
             self._report(node, path, f"refers to {reference!r}, which is not there", hint)
             return None
         if wanted in self.open:
-            self._report(node, path, f"refers to {wanted!r}, which refers back to it")
+            self._report(node, path, f"refers to {wanted!r}, which refers back to it", "write the value in one of the places")
             return None
         self.visit(found, wanted)
         if found.value is BROKEN:

@@ -12,9 +12,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from registry.engine.atrous import CannotDilate
-from registry.engine.backbones import check_maps, describe_backbone, normalization_of, per_channel
+from registry.engine.backbones import check_backbone, check_maps, describe_backbone, normalization_of, per_channel
 from registry.engine.dilation import Resampled, dilate, with_output_stride
 from registry.problems import PluginError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    # Threads that wait for each other on a busy machine cost more than they bring to nets as small as these.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 class Stranger(nn.Module):
@@ -25,7 +34,7 @@ class Stranger(nn.Module):
         self.channels, self.strides = (6, 10, 14, 20), (4, 8, 16, 32)
         self.stem = nn.Sequential(nn.Conv2d(3, 6, 7, 2, 3), nn.BatchNorm2d(6), nn.MaxPool2d(3, 2, 1))
         self.second = nn.Sequential(nn.Conv2d(6, 10, 2, 2), nn.ReLU(), nn.Conv2d(10, 10, 5, padding=2))
-        down: nn.Module = nn.AvgPool2d(2) if average else nn.MaxPool2d(3, 2, 1)
+        down: nn.Module = nn.AvgPool2d(2) if average else nn.MaxPool2d(3, 2, ceil_mode=True)
         self.third = nn.Sequential(down, nn.Conv2d(10, 14, 3, padding=2, dilation=2), nn.BatchNorm2d(14))
         self.fourth = nn.Sequential(
             nn.Conv2d(14, 20, 3, 2, 1), nn.ReLU(), nn.Conv2d(20, 20, 3, 1, 1), nn.MaxPool2d(3, 1, 1)
@@ -67,7 +76,8 @@ def shaken(net: nn.Module) -> nn.Module:
             each.running_mean.normal_(0, 0.1)
             each.running_var.uniform_(0.5, 1.5)
             nn.init.uniform_(each.weight, 0.5, 1.5)
-    return net.eval()
+    # Double precision tells an exact conversion from a nearly right one.
+    return net.eval().double()
 
 
 @torch.no_grad()
@@ -83,14 +93,13 @@ def maps_of(net: nn.Module, images: Tensor) -> list[Tensor]:
         lambda: Wrapped("resnet18"),
         lambda: Wrapped("resnet10t"),
         lambda: Wrapped("test_convnext"),
-        lambda: Wrapped("vovnet39a"),
     ],
-    ids=["stranger", "stranger-max", "resnet18", "resnet10t", "convnext", "ceil-mode"],
+    ids=["stranger", "stranger-ceil", "resnet18", "resnet10t", "convnext"],
 )
 @pytest.mark.parametrize("stride", [8, 16])
 def test_every_coarse_value_is_found_again_in_the_finer_map(make, stride: int) -> None:
     net = shaken(make())
-    images = torch.randn(1, 3, 64, 96)
+    images = torch.randn(1, 3, 64, 96, dtype=torch.float64)
     before, promised = maps_of(net, images), describe_backbone(net)
     keys = list(net.state_dict())
     with warnings.catch_warnings():
@@ -101,19 +110,19 @@ def test_every_coarse_value_is_found_again_in_the_finer_map(make, stride: int) -
     after = check_maps(maps_of(net, images), describe_backbone(net), (64, 96), "net")
     for coarse, fine, old in zip(before, after, promised.strides, strict=True):
         step = max(1, old // stride)
-        torch.testing.assert_close(fine[..., ::step, ::step], coarse, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(fine[..., ::step, ::step], coarse, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 @pytest.mark.parametrize("stride", [8, 16])
 def test_agrees_with_timms_own_dilation(name: str, stride: int) -> None:
     ours = shaken(Wrapped(name))
-    native = Wrapped(name, output_stride=stride).eval()
+    native = Wrapped(name, output_stride=stride).eval().double()
     native.load_state_dict(ours.state_dict())
     dilate(ours, stride)
-    images = torch.randn(1, 3, 64, 96)
+    images = torch.randn(1, 3, 64, 96, dtype=torch.float64)
     for found, wanted in zip(maps_of(ours, images), maps_of(native, images), strict=True):
-        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +136,7 @@ def test_agrees_with_timms_own_dilation(name: str, stride: int) -> None:
 )
 def test_what_cannot_be_dilated_is_restored_and_upsampled_aloud(make, reason: str) -> None:
     net = shaken(make())
-    images = torch.randn(1, 3, 64, 96)
+    images = torch.randn(1, 3, 64, 96, dtype=torch.float64)
     before, text = maps_of(net, images), repr(net)
     with pytest.warns(UserWarning, match="upsampled to stride 8, which costs detail") as caught:
         wrapped = with_output_stride(net, 8)
@@ -186,6 +195,9 @@ def test_a_broken_promise_is_explained(channels: object, strides: object, messag
 
 def test_maps_unlike_the_promise_are_shown() -> None:
     net = Stranger()
+    assert check_backbone(net).strides == (4, 8, 16, 32) and net.training
+    with pytest.raises(PluginError, match="acme:net: forward fails on an image of 64 x 96"):
+        check_backbone(net, "acme:net", in_channels=4)
     promised = describe_backbone(net)
     maps = net(torch.zeros(1, 3, 64, 64))
     with pytest.raises(PluginError, match="must return a list of maps, not Tensor"):

@@ -9,13 +9,12 @@ from typing import Any, Final, Literal, TypeAlias
 import cv2
 import numpy as np
 
-from registry.engine.images import Pixels, UnreadableImage, read_color_mask, read_index_mask
+from registry.engine.images import IMAGE_SUFFIXES, Pixels, UnreadableImage, read_color_mask, read_index_mask
 from registry.engine.pairs import PairedPictures, pair_files
 from registry.problems import InputError, Problem
 
 Color: TypeAlias = tuple[int, int, int]
 
-_ENDINGS: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
 _GREY: Final = (128, 128, 128)
 
 
@@ -152,7 +151,7 @@ def _files(folder: Path, suffix: str, other: str, problems: list[Problem]) -> di
         problems.append(Problem(str(folder), "is no folder"))
         return found
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in _ENDINGS or path.name.startswith(".") or not path.stem.endswith(suffix):
+        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith(".") or not path.stem.endswith(suffix):
             continue
         if len(other) > len(suffix) and path.stem.endswith(other):
             continue
@@ -162,7 +161,7 @@ def _files(folder: Path, suffix: str, other: str, problems: list[Problem]) -> di
         found[name] = path
     if not found:
         problems.append(
-            Problem(str(folder), f"holds no pictures NAME{suffix}.EXT", f"EXT: {', '.join(sorted(_ENDINGS))}")
+            Problem(str(folder), f"holds no pictures NAME{suffix}.EXT", f"EXT: {', '.join(sorted(IMAGE_SUFFIXES))}")
         )
     return found
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from .image_folders import ImageFolders
     from .image_masks import ImageMasks
 
 
@@ -53,3 +54,16 @@ def image_masks(
         image_suffix,
         mask_suffix,
     )
+
+
+def image_folders(*, root: Path, train: str = "train", val: str = "val") -> ImageFolders:
+    """Your own classification data: a folder of images for each class, in a folder for each split.
+
+    Args:
+        root: the folder that holds the splits.
+        train: the training split's folder in it.
+        val: the evaluation split's folder in it.
+    """
+    from .image_folders import ImageFolders
+
+    return ImageFolders(root, train, val)

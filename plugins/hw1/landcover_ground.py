@@ -124,7 +124,7 @@ class Ground:
         green, dry = _GROWTH[rng.integers(0, 3)], _GROWTH[rng.integers(3, 5)]
         patches = self.mix(green, dry, 0.5 + 0.55 * self.noise(13 * unit, 4, 0.6))
         thin = self.mix(patches, _SOIL[rng.integers(0, 4)], 0.7 * self.noise(20 * unit, 3) - rng.uniform(0.5, 1.2))
-        thin = thin * (1 + 0.12 * self.noise(4 * unit, 2, 0.7))[..., None]
+        thin = thin * (1 + 0.075 * self.noise(4 * unit, 2, 0.7))[..., None]
         shrubs = self.noise(2.6 * unit) + 0.7 * self.noise(30 * unit, 2) > rng.uniform(1.5, 2.1)
         return np.where(shrubs[..., None], _LEAVES[1] * np.float32(1.15), thin).astype(np.float32)
 
@@ -152,7 +152,7 @@ class Ground:
         first, second = _SOIL[rng.integers(0, len(_SOIL), 2)]
         ground = self.mix(first, second * 0.92, 0.5 + 0.4 * self.noise(22 * unit, 4, 0.6))
         gullies = np.exp(-((self.noise(20 * unit, 3) * 6) ** 2))
-        light = 1 + 0.06 * self.noise(1.5 * unit, 2) + 0.05 * self.noise(7 * unit, 2) - 0.14 * gullies
+        light = 1.08 + 0.09 * self.noise(1.8 * unit, 2) + 0.05 * self.noise(7 * unit, 2) - 0.20 * gullies
         sand: Field = (ground * light[..., None]).astype(np.float32)
         return sand
 

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from PIL import Image
 
 from registry.engine import Run, colorize
 
-matplotlib.use("Agg")  # figures go to files; no screen is needed
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from .figures import publish
 
 
 class MaskStages:
@@ -42,11 +41,7 @@ class MaskStages:
         for sample, logits in zip(samples, run.predict(samples), strict=True):
             mask = logits.max(0).indices.numpy().astype(np.uint8)
             Image.fromarray(mask).save(folder / f"{sample['name']}_epoch_{epoch:04d}.png")
-        figure = self._figure(run, samples, folder)
-        figure.savefig(run.folder.figures / "mask_stages.png", dpi=110)
-        figure.canvas.draw()  # type: ignore[no-untyped-call]
-        drawn = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
-        run.monitors.picture("figures/mask_stages", drawn, epoch)
+        publish(self._figure(run, samples, folder), run, "mask_stages", epoch)
 
     def _indices(self, run: Run) -> list[int]:
         names = run.evaluation_names()

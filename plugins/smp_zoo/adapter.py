@@ -30,7 +30,7 @@ class BackboneEncoder(nn.Module):
     Args:
         backbone: keeps the backbone contract.
         depth: levels after the image.
-        output_stride: of the coarsest level; below 2 ** depth the backbone is dilated, or else upsampled with a warning.
+        output_stride: of the coarsest level; below 2 ** depth the backbone is dilated, or else upsampled aloud.
         divisor: the channels of the last level are filled up with zeros to a multiple of this.
     """
 
@@ -40,8 +40,8 @@ class BackboneEncoder(nn.Module):
         #: Sides of images must be multiples of this.
         self.multiple = math.lcm(2**depth, *maps.strides)
         # A stride that is no power of two (a patch of 14) stands in for the nearest; the map is resampled.
-        own = {round(math.log2(stride)): index for index, stride in enumerate(maps.strides)}
-        self.strides = tuple(min(2**level, output_stride) for level in range(depth + 1))
+        own: dict[int, int] = {round(math.log2(stride)): index for index, stride in enumerate(maps.strides)}
+        self.strides: tuple[int, ...] = tuple(min(2**level, output_stride) for level in range(depth + 1))
         self.backbone = with_output_stride(backbone, output_stride) if output_stride < 2**depth else backbone
         self._finest = own[min(own)]
         self._sources: list[int | str] = []

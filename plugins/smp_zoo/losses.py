@@ -16,6 +16,8 @@ from registry.problems import InputError
 _OF_TWO_CLASSES: Final = ("MCCLoss",)
 #: Losses of SMP that want a yes or no for each class.
 _OF_YES_AND_NO: Final = ("SoftBCEWithLogitsLoss",)
+#: Losses of SMP that compare classes with each other.
+_OF_SEVERAL_CLASSES: Final = ("SoftCrossEntropyLoss",)
 
 
 class SegmentationLoss(nn.Module):
@@ -46,6 +48,11 @@ class SegmentationLoss(nn.Module):
         if kind in _OF_TWO_CLASSES and num_classes > 2:
             message = f"{kind} exists for two classes, and there are {num_classes}"
             raise InputError.of("loss", message, "for several classes use smp/dice, smp/jaccard or smp/lovasz")
+        if kind in _OF_SEVERAL_CLASSES:
+            if num_classes < 2:
+                raise InputError.of("loss", f"{kind} compares classes, and there is one", "use smp/soft_bce")
+            # SMP's own default, None, makes it fail.
+            arguments["smooth_factor"] = arguments.get("smooth_factor") or 0.0
         target = getattr(smp_losses, kind)
         known = inspect.signature(target.__init__).parameters
         if "mode" in known:
@@ -70,7 +77,7 @@ class SegmentationLoss(nn.Module):
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         logits = logits.float()
         if getattr(self.criterion, "per_image", False):
-            images = [self._of(*pair) for pair in zip(logits.split(1), target.split(1), strict=True)]
+            images = [self._of(*pair) for pair in zip(torch.split(logits, 1), torch.split(target, 1), strict=True)]
             found = [loss for loss in images if loss is not None]
             loss = torch.stack(found).mean() if found else None
         else:

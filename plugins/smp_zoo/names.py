@@ -22,17 +22,20 @@ class Offered(TypedDict):
 
 def architectures() -> Offered:
     """``unet`` -> ``Unet`` and so on: the models of the decoders' folders."""
-    return _cached("architectures", lambda: _architectures(_folder("decoders")))
+    found: Offered = _cached("architectures", lambda: _architectures(_folder("decoders")))
+    return found
 
 
 def losses() -> Offered:
     """``dice`` -> ``DiceLoss`` and so on, named by module."""
-    return _cached("losses", lambda: _losses(_folder("losses")))
+    found: Offered = _cached("losses", lambda: _losses(_folder("losses")))
+    return found
 
 
 def encoders() -> dict[str, list[str]]:
-    """SMP's own encoders with the tags of their pretrained weights; not those that it takes from timm."""
-    return _cached("encoders", lambda: _encoders(_folder("encoders")))
+    """SMP's own encoders with the tags of their pretrained weights."""
+    found: dict[str, list[str]] = _cached("encoders", lambda: _encoders(_folder("encoders")))
+    return found
 
 
 def summary(doc: str) -> str:
@@ -74,17 +77,7 @@ def _encoders(folder: Path) -> dict[str, list[str]]:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith("_encoders"):
                 for name, entry in _items(node.value).items():
                     found[name] = list(_items(_items(entry).get("pretrained_settings")))
-    borrowed = _borrowed(folder / "__init__.py")
-    return {name: tags for name, tags in sorted(found.items()) if not name.startswith(borrowed)}
-
-
-def _borrowed(path: Path) -> tuple[str, ...]:
-    """How the names begin that SMP passes on to timm, in a list in one of its functions: ``timm/*`` offers those."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef) and node.name == "is_equivalent_to_timm_universal":
-            texts = (each.value for each in ast.walk(node) if isinstance(each, ast.Constant))
-            return tuple(text for text in texts if isinstance(text, str) and text.startswith("timm-"))
-    return ()
+    return dict(sorted(found.items()))
 
 
 def _items(node: ast.expr | None) -> dict[str, ast.expr]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from registry.kinds import Backbone, FromData, Range
+from registry.kinds import Backbone, FromData, Range, SuppliedByRun
 from registry.sources import parameters_of
 from registry.windows import Parameter, Window, Zoo
 
-from .names import architectures, encoders, losses, summary
+from . import names
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,22 +22,25 @@ _HIDDEN_IN: Final = {"dpt": {"encoder_depth", "encoder_output_indices", "decoder
 _HIDDEN_IN_LOSSES: Final = {"mode", "from_logits", "ignore_index", "dim"}
 
 
+_SuppliedLabel = Annotated[int | None, SuppliedByRun()]
+
+
 def _architecture(name: str, **arguments: Any) -> nn.Module:
     from .models import build
 
-    return build(architectures()["names"][name], **arguments)
+    return build(names.architectures()["names"][name], **arguments)
 
 
 def _model(name: str) -> Window:
-    offered = architectures()
+    offered = names.architectures()
     target = offered["names"][name]
     hidden = _HIDDEN | _HIDDEN_IN.get(name, set())
     ours = (
-        Parameter("backbone", Backbone, doc="any backbone; missing scales are filled in, see `registry` docs"),
+        Parameter("backbone", Backbone, doc="any backbone; scales that it lacks are filled in"),
         Parameter("num_classes", FromData[int], doc="classes told apart"),
     )
     theirs = parameters_of(target, offered["classes"], skip=hidden)
-    doc = f"{target} over any backbone.\n\n{summary(offered['classes'][target]['doc'])}"
+    doc = f"{target} over any backbone.\n\n{names.summary(offered['classes'][target]['doc'])}"
     return Window(_architecture, (*ours, *theirs), doc, {"name": name})
 
 
@@ -63,7 +66,7 @@ def encoder(
 
 
 def _details(name: str) -> Mapping[str, str]:
-    tags = encoders().get(name, [])
+    tags = names.encoders().get(name, [])
     return {"weights": ", ".join(tags) or "none"}
 
 
@@ -74,18 +77,18 @@ def _backbone(name: str) -> Window:
 def _criterion(name: str, **arguments: Any) -> nn.Module:
     from .losses import SegmentationLoss
 
-    return SegmentationLoss(losses()["names"][name], **arguments)
+    return SegmentationLoss(names.losses()["names"][name], **arguments)
 
 
 def _loss(name: str) -> Window:
-    offered = losses()
+    offered = names.losses()
     target = offered["names"][name]
     theirs = (_loss_parameter(each) for each in parameters_of(target, offered["classes"], skip=_HIDDEN_IN_LOSSES))
     ours = (
         Parameter("num_classes", FromData[int], doc="classes told apart; 1 makes the loss a binary one"),
-        Parameter("ignore_index", FromData[int | None], None, "pixels with this label are left out of the loss"),
+        Parameter("ignore_index", _SuppliedLabel, None, "pixels with this label are left out of the loss"),
     )
-    doc = summary(offered["classes"][target]["doc"])
+    doc = names.summary(offered["classes"][target]["doc"])
     return Window(_criterion, (*theirs, *ours), doc, {"name": name})
 
 
@@ -106,17 +109,17 @@ def _loss_parameter(parameter: Parameter) -> Parameter:
 
 
 def _architecture_names() -> list[str]:
-    return sorted(architectures()["names"])
+    return sorted(names.architectures()["names"])
 
 
 def _loss_names() -> list[str]:
-    return sorted(losses()["names"])
+    return sorted(names.losses()["names"])
 
 
 models = Zoo(
     names=_architecture_names, window=_model, summary="Every SMP segmentation architecture, over any backbone."
 )
-backbones = Zoo(names=encoders, window=_backbone, summary="SMP's own encoders as backbones.")
-losses_zoo = Zoo(names=_loss_names, window=_loss, summary="Every SMP segmentation loss.")
+backbones = Zoo(names=names.encoders, window=_backbone, summary="SMP's own encoders as backbones.")
+losses = Zoo(names=_loss_names, window=_loss, summary="Every SMP segmentation loss.")
 
-__all__ = ["backbones", "losses_zoo", "models"]
+__all__ = ["backbones", "losses", "models"]

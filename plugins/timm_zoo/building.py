@@ -62,33 +62,32 @@ def _first_that_fits(full: str, config: PretrainedCfg, common: dict[str, Any], w
     for options in _size_options(config):
         try:
             return timm.create_model(full, **common, **options)
-        except TypeError as error:
+        except Exception as error:  # timm asserts, raises and stumbles; every way of it means that this cannot be built
             refused = re.search(r"unexpected keyword argument '(\w+)'", str(error))
             if refused and refused[1] in options:
                 continue
-            setting = {"img_size": "image_size"}.get(refused[1], refused[1]) if refused else path
-            if refused and refused[1] in common and setting != "features_only":
-                raise InputError.of(setting, f"timm's {full} has no such option", f"leave out `{setting}`") from error
-            raise _unsuitable(full, common, path, error) from error
-        except (RuntimeError, AssertionError, ValueError, AttributeError, NotImplementedError, IndexError) as error:
-            if weights is not None and "state_dict" in str(error):
-                message = f"{weights} does not hold weights of {full}: {' '.join(str(error).split())[:300]}"
-                raise InputError.of("weights", message) from error
-            raise _unsuitable(full, common, path, error) from error
+            raise _unsuitable(full, common, weights, path, refused[1] if refused else None, error) from error
     raise AssertionError("the last set of options is empty, so nothing in it can be refused")
 
 
-def _unsuitable(full: str, common: dict[str, Any], path: str, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())[:300] or type(error).__name__
+def _unsuitable(
+    full: str, common: dict[str, Any], weights: Path | None, path: str, refused: str | None, error: Exception
+) -> InputError:
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    if refused in common and refused not in ("features_only", "out_indices"):
+        setting = {"img_size": "image_size", "in_chans": "in_channels"}.get(refused, refused)
+        return InputError.of(setting, f"timm's {full} has no such option", f"leave out `{setting}`")
+    if weights is not None:
+        return InputError.of("weights", f"timm cannot load {weights} as weights of {full} ({reason})")
     if "output_stride" in common:
-        message, hint = (
-            f"timm cannot give {full} this stride ({reason})",
-            "leave it out: a decoder that needs a finer map arranges it",
-        )
-        return InputError.of("output_stride", message, hint)
+        hint = "leave it out: a decoder that needs a finer map arranges it"
+        return InputError.of("output_stride", f"timm cannot give {full} this stride ({reason})", hint)
+    if "out_indices" in common:
+        message = f"timm's {full} has no feature maps {list(common['out_indices'])} ({reason})"
+        return InputError.of("out_indices", message, "count its maps from 0, or leave it out for one of each stride")
     if "features_only" in common:
         message = f"timm's {full} gives no feature maps, so it is no backbone ({reason})"
-        return InputError.of(path, message, "choose another; most networks whose names begin alike differ in this")
+        return InputError.of(path, message, "choose another: timm's convolutional networks and Swin, PVT, ViT do")
     return InputError.of(path, f"timm cannot build {full} so ({reason})")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from ..problems import PluginError
@@ -92,6 +94,45 @@ def check_maps(maps: object, promised: Maps, size: tuple[int, int], culprit: str
             "mend `channels` and `strides`, or the maps; they must be channels first and finest first",
         )
     return list(maps)
+
+
+def check_backbone(backbone: nn.Module, name: str | None = None, in_channels: int = 3) -> Maps:
+    """What a backbone promises, tried on a black image; for a plugin author's own tests.
+
+    Args:
+        backbone: any module that claims to keep the contract; unchanged.
+        name: what a message calls it; default its class.
+        in_channels: channels of the image.
+
+    Raises:
+        PluginError: it does not keep the contract; the message tells the author what to write.
+    """
+    promised = describe_backbone(backbone, name)
+    culprit = name or type(backbone).__name__
+    # Sides that differ, so that height and width cannot be mixed up.
+    size = (2 * promised.strides[-1], 3 * promised.strides[-1])
+    like = next(backbone.parameters(), torch.empty(0))
+    with at_rest(backbone):
+        try:
+            maps = backbone(torch.zeros(1, in_channels, *size, device=like.device, dtype=like.dtype))
+        except Exception as error:
+            message = f"forward fails on an image of {size[0]} x {size[1]}: {type(error).__name__}: {error}"
+            raise PluginError(culprit, message) from error
+    check_maps(maps, promised, size, culprit)
+    return promised
+
+
+@contextmanager
+def at_rest(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode and no gradients, every module's training mode restored after."""
+    modes = [(each, each.training) for each in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for each, mode in modes:
+            each.training = mode
 
 
 def normalization_of(module: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:

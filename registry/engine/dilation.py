@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .atrous import CannotDilate, Conversion, trace
-from .backbones import Maps, describe_backbone
+from .backbones import Maps, at_rest, describe_backbone
 
 
 def with_output_stride(backbone: nn.Module, output_stride: int, name: str | None = None) -> nn.Module:
@@ -57,13 +54,13 @@ def dilate(backbone: nn.Module, output_stride: int) -> None:
     wanted = Maps(promised.channels, tuple(min(stride, output_stride) for stride in promised.strides))
     # Sides that differ show a mix-up of height and width; several cells tell a map from a globally pooled vector.
     size = (2 * promised.strides[-1], 3 * promised.strides[-1])
-    with _at_rest(backbone):
+    with at_rest(backbone):
         image, calls = trace(backbone, size)
         conversion = Conversion(backbone, output_stride)
         try:
             conversion.apply(calls, size, promised.strides[-1])
             _verify(backbone, image, wanted)
-            backbone.strides = wanted.strides
+            backbone.strides = wanted.strides  # type: ignore[assignment]
         except (CannotDilate, AttributeError) as error:
             conversion.undo()
             raise CannotDilate(str(error)) from error
@@ -85,19 +82,6 @@ def _verify(backbone: nn.Module, image: Tensor, wanted: Maps) -> None:
             f"its maps came out at strides {strides} instead of {wanted.strides}: "
             "something other than a Conv2d or pooling module changes their size"
         )
-
-
-@contextmanager
-def _at_rest(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode and no gradients, every module's training mode restored after."""
-    modes = [(each, each.training) for each in module.modules()]
-    module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for each, mode in modes:
-            each.training = mode
 
 
 class Resampled(nn.Module):

@@ -20,6 +20,9 @@ MAX_PIXELS: Final = 200_000_000
 # Pillow warns from 89 and refuses from 179 million; one limit, ours, shall hold. See _opened.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
+#: Endings of files that are taken for images, in lower case.
+IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
+
 _ALPHA = frozenset({"RGBA", "LA", "PA", "La", "RGBa"})
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -5,16 +5,25 @@ from __future__ import annotations
 import hashlib
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ..problems import InputError
+from ..problems import Hw1Error, InputError
 
 Sample = Mapping[str, Any]
+
+
+class Samples(Protocol):
+    """A split of a data set; see the kind ``datasets``."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Sample: ...
 
 
 def draw(seed: int, *key: int) -> int:
@@ -70,14 +79,23 @@ class Augmented(Dataset[dict[str, Any]]):
         seed: of the augmentations; None for evaluation, where an augmentation must not be random.
     """
 
-    def __init__(self, samples: Sequence[Sample], transform: Any | None, *, seed: int | None) -> None:
+    def __init__(self, samples: Samples, transform: Any | None, *, seed: int | None) -> None:
         self.samples, self.transform, self.seed = samples, transform, seed
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        epoch, index = key
+        """The sample of ``(epoch, index)``; ``{"error": ...}`` for one that cannot be read.
+
+        An exception would lose its type on the way out of a worker; ``checked`` raises it.
+        """
+        try:
+            return self._sample(*key)
+        except Hw1Error as error:
+            return {"error": error}
+
+    def _sample(self, epoch: int, index: int) -> dict[str, Any]:
         sample = dict(self.samples[index])
         sample["index"] = index
         if self.transform is None:
@@ -91,16 +109,18 @@ class Augmented(Dataset[dict[str, Any]]):
 def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
     """Stack samples: images as uint8 (B, C, H, W), masks as uint8 (B, H, W), labels as int64 (B,).
 
-    Raises:
-        InputError: the samples differ in size.
+    A sample that could not be read, and samples that differ in size, make a batch ``{"error": ...}``.
     """
+    for sample in samples:
+        if "error" in sample:
+            return sample
     sizes = {sample["image"].shape for sample in samples}
     if len(sizes) > 1:
         first = samples[0]
         other = next(sample for sample in samples if sample["image"].shape != first["image"].shape)
         seen = " and ".join(f"{s['name']} {s['image'].shape[1]}x{s['image'].shape[0]}" for s in (first, other))
         hint = "add {use: albumentations/Resize, height: H, width: W} or a crop to augment.train and augment.eval"
-        raise InputError.of("augment", f"images of one batch differ in size: {seen}", hint)
+        return {"error": InputError.of("augment", f"images of one batch differ in size: {seen}", hint)}
     batch: dict[str, Any] = {"name": [sample["name"] for sample in samples]}
     batch["index"] = torch.tensor([sample["index"] for sample in samples])
     images = np.stack([sample["image"] for sample in samples])
@@ -110,6 +130,17 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
         batch["mask"] = torch.from_numpy(np.stack([np.asarray(sample["mask"], np.uint8) for sample in samples]))
     if "label" in samples[0]:
         batch["label"] = torch.tensor([int(sample["label"]) for sample in samples])
+    return batch
+
+
+def checked(batch: dict[str, Any]) -> dict[str, Any]:
+    """The batch itself, or the sample's, unless it holds an error.
+
+    Raises:
+        InputError: a file could not be read, or the images of the batch differ in size.
+    """
+    if "error" in batch:
+        raise batch["error"]
     return batch
 
 
@@ -154,6 +185,14 @@ def make_loader(data: Augmented, order: EpochOrder, *, workers: int, pin_memory:
         # iter() would otherwise draw from the global generator, and so change the weights with the worker count.
         generator=torch.Generator().manual_seed(0),
     )
+
+
+def close(loader: DataLoader[Any]) -> None:
+    """End a loader's workers. They ignore signals, so a process that left them behind would wait for them for ever."""
+    iterator = getattr(loader, "_iterator", None)
+    if iterator is not None and hasattr(iterator, "_shutdown_workers"):
+        iterator._shutdown_workers()
+        loader._iterator = None
 
 
 def workers_for(wanted: int | str, images: int) -> int:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from .. import moments
 from ..problems import Hw1Error, StoppedBySignal
 from . import checkpoints
-from .loading import EpochOrder, draw
+from .loading import EpochOrder, checked, close, draw
 from .run import Position, Run
 from .signals import StopRequest
 
@@ -43,6 +43,12 @@ class Learning:
 
     def __post_init__(self) -> None:
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+
+    def close(self) -> None:
+        """End the loaders' workers."""
+        for loader in (self.train_loader, self.val_loader):
+            if loader is not None:
+                close(loader)
 
 
 def fit(run: Run, learning: Learning) -> None:
@@ -96,7 +102,7 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest) -> None:
     loss_sum = torch.zeros((), device=run.runtime.device)
     loss_sum += position.loss_sum
     clock, unlogged = time.perf_counter(), 0
-    for group in _groups(iter(learning.train_loader), loop.accumulate):
+    for group in _groups(map(checked, learning.train_loader), loop.accumulate):
         for parameters, rate in zip(optimizer.param_groups, learning.base_rates, strict=True):
             parameters["lr"] = rate * learning.schedule(position.step)
         images = sum(len(batch["name"]) for batch in group)
@@ -151,7 +157,7 @@ def evaluate(run: Run, learning: Learning, stop: StopRequest | None = None) -> d
     task.eval()
     task.begin_evaluation()
     with torch.inference_mode(), run.runtime.autocast():
-        for batch in learning.val_loader:
+        for batch in map(checked, learning.val_loader):
             task.evaluate(run.prepared(batch))
             if stop:
                 break

@@ -54,6 +54,11 @@ class PairedPictures(Sequence[Sample]):
         self.pairs = pairs
         self._read_mask = read_mask
 
+    @property
+    def names(self) -> list[str]:
+        """The samples' names, in order; nothing is read."""
+        return [pair.name for pair in self.pairs]
+
     def __len__(self) -> int:
         return len(self.pairs)
 

@@ -113,7 +113,7 @@ class _Trial:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.reduced):
                 loss = self.task(self.batch)["loss"]
             loss.float().backward()
-            told = float(loss)
+            told = float(loss.detach())
         if told != told or told in (float("inf"), float("-inf")):
             raise InputError.of("loss", f"is {told} on the first batch", "look at the loss's arguments and the labels")
         self.task.zero_grad(set_to_none=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..plans import Plan
 from .display import Display
-from .loading import Augmented, EpochOrder, collate, to_device
+from .loading import Augmented, checked, collate, to_device
 from .monitors import Monitors
 from .runs import RunFolder
 from .runtime import Runtime
@@ -107,11 +107,11 @@ class Run:
         """
         if self.val is None:
             raise ValueError("this run has no evaluation split")
-        return self.val[(0, index)]
+        return checked(self.val[(0, index)])
 
     def evaluation_names(self) -> list[str]:
         """The names of the evaluation split's samples, in order."""
-        return [] if self.val is None else list(self.val.samples.names)  # type: ignore[attr-defined]
+        return [] if self.val is None else list(self.val.samples.names)
 
     def prepared(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """A loader's batch on the device, normalised."""
@@ -128,6 +128,3 @@ class Run:
                 outputs.append(self.task.model(batch["image"])[0].float().cpu())
         self.task.train(was_training)
         return outputs
-
-
-__all__ = ["EpochOrder", "Position", "Run"]

@@ -15,12 +15,12 @@ import torch
 from rich.console import Console
 
 from ..plans import Plan
-from ..problems import InputError, PluginError, StoppedBySignal
+from ..problems import Hw1Error, InputError, PluginError, StoppedBySignal
 from . import checkpoints, demo, loop
 from .backbones import normalization_of
 from .building import build, build_transform
 from .display import Display
-from .loading import Augmented, EpochOrder, collate, draw, make_loader, workers_for
+from .loading import Augmented, EpochOrder, checked, collate, draw, make_loader, workers_for
 from .monitors import Monitors
 from .probing import choose, rehearse
 from .run import Run
@@ -118,7 +118,7 @@ class _Session:
         """Rehearse a step, then decide precision and layout: as the recipe says, as the earlier part did, or measured."""
         settings = self.plan.runtime
         keys = next(iter(order))
-        batch = collate([train[key] for key in keys[:4]])
+        batch = checked(collate([train[key] for key in keys[:4]]))
         rehearse(task, batch, device, *normalization)
         precision, layout, reason = settings.precision, settings.memory_format, "as the recipe says"
         if earlier is not None:
@@ -186,6 +186,7 @@ class _Session:
             self._introduce(run, learning)
             summary = self._train(run, learning)
         finally:
+            learning.close()
             self.folder.close()
         self._conclude(run, summary)
         if run.failures:
@@ -200,6 +201,9 @@ class _Session:
         except StoppedBySignal:
             status = "stopped"
             raise
+        except InputError as error:
+            # Exit code 2 promises that nothing was done, and by now something was.
+            raise Hw1Error(f"the run failed in epoch {run.position.epoch}: {error}", "mend it, then --resume") from error
         finally:
             summary = self._summary(run, status)
             self.folder.write_json("summary.json", summary)

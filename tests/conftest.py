@@ -1,0 +1,137 @@
+"""Shared by the tests: the command line as a subprocess, strangers' plugins as real installed distributions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of the test session's own: nothing in the user's is read or changed."""
+    monkeypatch.setenv("HW1CLI_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the path of this process and its children, into which plugins are installed."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+    return folder
+
+
+@pytest.fixture
+def install(site: Path) -> Callable[..., None]:
+    """install(distribution, entry_points, files): what pip leaves behind for a package, without pip."""
+
+    def put(distribution: str, entry_points: Mapping[str, str], files: Mapping[str, str] | None = None) -> None:
+        info = site / f"{distribution.replace('-', '_')}-0.3.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 0.3\n")
+        lines = []
+        for key, target in entry_points.items():
+            kind, _, name = key.partition("/")
+            lines.append(f"[hw1cli.{kind}]\n{name} = {target}\n")
+        (info / "entry_points.txt").write_text("\n".join(lines))
+        for name, text in (files or {}).items():
+            path = site / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(dedent(text))
+
+    return put
+
+
+#: A stranger's plugin: a torch-free window, and a small network with three maps.
+STRANGER = {
+    "stranger_net/__init__.py": "",
+    "stranger_net/window.py": '''
+        from registry import FromData
+
+        def stranger_net(*, width: int = 8, in_channels: FromData[int] = 3) -> "object":
+            """A stranger's small network.
+
+            Args:
+                width: channels of the first map.
+            """
+            from .net import Net
+            return Net(width, in_channels)
+        ''',
+    "stranger_net/net.py": '''
+        from torch import nn
+
+        def block(i, o):
+            return nn.Sequential(nn.Conv2d(i, o, 3, 2, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
+
+        class Net(nn.Module):
+            def __init__(self, width, in_channels):
+                super().__init__()
+                self.channels, self.strides = (width, 2 * width, 4 * width), (4, 8, 16)
+                self.stem = block(in_channels, width)
+                self.stages = nn.ModuleList([block(width, width), block(width, 2 * width), block(2 * width, 4 * width)])
+
+            def forward(self, x):
+                x, maps = self.stem(x), []
+                for stage in self.stages:
+                    x = stage(x)
+                    maps.append(x)
+                return maps
+        ''',
+}
+
+
+@pytest.fixture
+def stranger(install: Callable[..., None]) -> None:
+    """A third party's distribution with the backbone ``stranger_net``."""
+    install("stranger-nets", {"backbones/stranger_net": "stranger_net.window:stranger_net"}, STRANGER)
+
+
+@pytest.fixture
+def hw1cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """hw1cli(*words): the command line in a process of its own."""
+
+    def call(*words: Any, cwd: Path = ROOT, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / "hw1cli.py"), *map(str, words)]
+        environment = {**os.environ, "COLUMNS": "100"}
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few small land-cover scenes."""
+    from plugins.hw1.landcover_scenes import LandCoverScenes
+
+    folder = tmp_path_factory.mktemp("scenes") / "p3"
+    LandCoverScenes(9, 4, 64, 0).make(folder)
+    return folder
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, scenes: Path) -> Path:
+    """A tiny segmentation recipe over the scenes, with the stranger's backbone."""
+    path = tmp_path / "tiny.yaml"
+    path.write_text(
+        dedent(f"""
+        trainer: {{use: segmentation, epochs: 2, batch_size: 4}}
+        data: {{use: landcover, root: {scenes}}}
+        model: {{use: smp/unet, backbone: stranger_net}}
+        loss: focal
+        augment: {{train: [albumentations/HorizontalFlip, albumentations/RandomBrightnessContrast]}}
+        runtime: {{precision: fp32, memory_format: contiguous, workers: 0}}
+        """)
+    )
+    return path
