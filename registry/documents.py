@@ -12,8 +12,10 @@ from yaml import events
 
 from .problems import Problem
 
-_LARGEST: Final = 1_000_000
-_DEEPEST: Final = 50
+#: Bytes of a recipe file, and characters of a text put together by references.
+LARGEST: Final = 1_000_000
+#: Levels of mappings and lists.
+DEEPEST: Final = 50
 
 
 class _Broken:
@@ -74,33 +76,55 @@ def parse(text: str, file: str | None) -> tuple[Node | None, list[Problem]]:
     Returns:
         The tree (None where nothing could be read) and every problem found.
     """
-    if len(text) > _LARGEST:
-        return None, [Problem("", f"is larger than {_LARGEST // 1_000_000} MB, which no recipe is", None, None, file)]
+    if len(text) > LARGEST:
+        return None, [too_large(file)]
     composer = _Composer(text, file)
     root = composer.document()
-    if root is not None and not composer.problems and not isinstance(root.value, dict):
-        composer.report("", "a recipe is a mapping: 'key: value' lines", root.place.line or 1)
-        return None, composer.problems
-    return root, composer.problems
+    if root is not None and isinstance(root.value, dict):
+        return root, composer.problems
+    if not composer.problems:
+        line = root.place.line if root else 1
+        said = "is empty" if root is None else "is no mapping"
+        composer.report("", said, line, "a recipe is made of 'key: value' lines")
+    return None, composer.problems
+
+
+def too_large(file: str | None) -> Problem:
+    """A file refused unread."""
+    return Problem(file or "recipe", f"is larger than {LARGEST // 1_000_000} MB, which no recipe is", None, None, file)
 
 
 def parse_value(text: str, place: Place) -> tuple[Node, list[Problem]]:
-    """Read the right-hand side of ``--set``: a scalar, ``[1, 2]`` or ``{use: x}``; every node gets ``place``."""
+    """Read the right-hand side of ``--set``: ``[1, 2]``, ``{use: x}``, quoted text, or else one plain scalar.
+
+    Plain text is taken as it stands, so that ``*.png``, ``#fff`` and ``a: b`` need no second quoting. Every node gets
+    ``place``.
+    """
+    text = text.strip()
+    if not text.startswith(("[", "{", '"', "'")):
+        return Node(resolve_scalar(text), place, text), []
     composer = _Composer(text, place.file, fixed=place)
-    node = composer.document()
-    return node or Node(None, place), composer.problems
+    return composer.document() or Node(BROKEN, place), composer.problems
+
+
+class _TooDeepError(Exception):
+    """Nested beyond what is worth reading on: PyYAML's time grows with the square of the depth."""
 
 
 class _Composer:
     """PyYAML's events -> nodes. Its loaders are not used: they drop duplicates, and read 1e-3 as text."""
 
     def __init__(self, text: str, file: str | None, fixed: Place | None = None) -> None:
-        self.file, self.fixed = file, fixed
+        self.text, self.file, self.fixed = text, file, fixed
         self.problems: list[Problem] = []
-        self._events: Iterator[Any] = yaml.parse(_shield(text), Loader=yaml.SafeLoader)
+        self._shield = _Shield(text)
+        self._events: Iterator[Any] = yaml.parse(self._shield.text, Loader=yaml.SafeLoader)
 
     def report(self, path: str, message: str, line: int | None, hint: str | None = None) -> None:
-        self.problems.append(Problem(path, message, hint, line if self.fixed is None else None, self.file))
+        if self.fixed is None:
+            self.problems.append(Problem(path or "recipe", message, hint, line, self.file))
+        else:
+            self.problems.append(Problem(path, message, hint, None, self.file))
 
     def document(self) -> Node | None:
         """The only document of the text."""
@@ -114,19 +138,33 @@ class _Composer:
                     root = self._node(next(self._events), "", 0)
         except yaml.YAMLError as error:
             self._syntax(error)
+        except _TooDeepError:
+            pass  # reported where it began
         return root
 
     def _syntax(self, error: yaml.YAMLError) -> None:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        began, context = getattr(error, "context_mark", None), getattr(error, "context", None)
+        mark = getattr(error, "problem_mark", None) or began
         said = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        hint = None
-        if "'\\t'" in said:
-            said, hint = "a tab stands where an indent is wanted", "indent with spaces"
+        line, hint = mark.line + 1 if mark else None, None
+        if isinstance(error, yaml.reader.ReaderError):
+            line = self.text.count("\n", 0, error.position) + 1
+            said = f"the character U+{error.character:04X} is not allowed"
+        elif "'\\t'" in said:
+            said, hint = "a tab stands where only spaces may", "write spaces instead"
+        elif context in _OPENED and began:
+            # PyYAML gives up at the next line that does not fit, or at the end of the file.
+            line, hint = began.line + 1, "close it, and put ',' between items and quotes around text that holds ':'"
+            said = f"{_OPENED[context]} is not closed: {said}"
+        elif "could not find expected ':'" in said and began:
+            line, said, hint = began.line + 1, "a line without its ':'", "write 'key: value'"
         elif "mapping values are not allowed" in said:
-            said, hint = "a second ':' in one line", "put text that holds ': ' in quotes"
+            said, hint = "a ':' that follows no key", "put text that holds ': ' in quotes, and align keys"
+        elif re.search(r"expected <block end>, but found '(<scalar>|[\]}])'", said):
+            said, hint = "text after the end of a value", "put the whole value in quotes"
         elif "expected <block end>" in said:
             said, hint = "the indent of this line fits nothing above it", "align it with the lines beside it"
-        self.report("", f"is no YAML: {said}", mark.line + 1 if mark else None, hint)
+        self.report("", f"is no YAML: {said}", line, hint)
 
     def _place(self, event: Any) -> Place:
         return self.fixed or Place(self.file, _line(event))
@@ -141,12 +179,12 @@ class _Composer:
         if event.tag is not None:
             self.report(path, f"tag {event.tag!r} is not allowed", _line(event), "write the plain value")
         if isinstance(event, events.ScalarEvent):
-            value = _unshield(event.value)
-            if event.style is None and event.tag is None:
-                return Node(resolve_scalar(value), place, value)
-            return Node(value, place)
-        if depth >= _DEEPEST:
-            self.report(path, f"is nested deeper than {_DEEPEST} levels", _line(event))
+            value = self._shield.lift(event.value)
+            if event.tag is not None:
+                return Node(BROKEN, place)
+            return Node(value, place) if event.style else Node(resolve_scalar(value), place, value)
+        if depth >= DEEPEST:
+            self.report(path, f"is nested deeper than {DEEPEST} levels", _line(event))
             self._skip()
             return Node(BROKEN, place)
         if isinstance(event, events.SequenceStartEvent):
@@ -165,12 +203,12 @@ class _Composer:
                 self._node(event, path, depth + 1)
                 self._node(next(self._events), path, depth + 1)
                 continue
-            key, line = _unshield(event.value), _line(event)
+            key, line = self._shield.lift(event.value), _line(event)
             where = _join(path, key)
             if event.anchor is not None or event.tag is not None:
                 self.report(where, "an anchor or tag on a key is not allowed", line)
             node = self._node(next(self._events), where, depth + 1)
-            if key == "<<":
+            if key == "<<" and event.style is None:
                 self.report(where, "merge keys are not allowed", line, "use 'extends:' or ${path.to.value}")
             elif key in entries:
                 self.report(where, f"is given twice, first in line {lines[key]}", line, "keep one of the two")
@@ -186,15 +224,31 @@ class _Composer:
             event = next(self._events)
             depth += isinstance(event, events.CollectionStartEvent)
             depth -= isinstance(event, events.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise _TooDeepError
 
 
-def _shield(text: str) -> str:
-    """References in braces that YAML lets pass: ``{root: ${data.root}}`` would else open a mapping."""
-    return re.sub(r"\$\{([^{}\n]*)\}", "$\ue000\\1\ue001", text)
+#: What PyYAML was reading -> what began it.
+_OPENED: Final = {
+    "while parsing a flow sequence": "a '['",
+    "while parsing a flow mapping": "a '{'",
+    "while scanning a quoted scalar": "a quote",
+}
 
 
-def _unshield(text: str) -> str:
-    return text.replace("$\ue000", "${").replace("\ue001", "}")
+class _Shield:
+    """Lets references stand bare in flow style: YAML would read ``{root: ${data.root}}`` as a mapping in a mapping.
+
+    Their braces are exchanged for two characters that the text does not hold, which leaves every column as it is.
+    """
+
+    def __init__(self, text: str) -> None:
+        private_use = (mark for code in range(0xE000, 0xF900) if (mark := chr(code)) not in text)
+        self.opening, self.closing = next(private_use, "{"), next(private_use, "}")
+        self.text = re.sub(r"\$\{([^{}\n]*)\}", rf"${self.opening}\1{self.closing}", text)
+
+    def lift(self, text: str) -> str:
+        return text.replace(self.opening, "{").replace(self.closing, "}")
 
 
 def _line(event: Any) -> int:
@@ -205,6 +259,8 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
+#: Longer is no number that a recipe means, and Python neither reads nor prints 4300 digits (3570 hexadecimal ones).
+_LONGEST_NUMBER: Final = 3500
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: Final[dict[str, Any]] = {
@@ -217,10 +273,12 @@ _WORDS: Final[dict[str, Any]] = {
 }
 
 
-def resolve_scalar(text: str) -> None | bool | int | float | str:
+def resolve_scalar(text: str) -> bool | int | float | str | None:
     """A plain scalar as YAML 1.2's core schema reads it (section 10.3.2): ``1e-3`` is a float, ``no`` is text."""
     if text in _WORDS:
         return _WORDS[text]  # type: ignore[no-any-return]
+    if len(text) > _LONGEST_NUMBER:
+        return text
     if _INT.fullmatch(text):
         return int(text)
     if re.fullmatch(r"0o[0-7]+", text):
@@ -246,8 +304,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
-    ambiguous = not isinstance(resolve_scalar(text), str)
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if ambiguous else None)
+    # Between other quotes a line break would be folded, and some characters are line breaks to YAML alone.
+    quoted = not isinstance(resolve_scalar(text), str) or not text.isprintable()
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if quoted else None)
 
 
 def _represent_float(dumper: _Dumper, value: float) -> yaml.Node:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,6 +60,28 @@ class ComponentPlan:
     def given_or_default(self) -> dict[str, Any]:
         """Every argument, defaults completed; what the run supplies is left out unless given."""
         return completed(self.window.parameters, dict(self.arguments))
+
+    @contextmanager
+    def told_in_place(self) -> Iterator[None]:
+        """Give the problems that the component tells of its arguments their place in the recipe."""
+        try:
+            yield
+        except InputError as error:
+            own = {parameter.name for parameter in self.window.parameters}
+            for index, problem in enumerate(error.problems):
+                if problem.path in own and self.path:
+                    error.problems[index] = replace(problem, path=f"{self.path}.{problem.path}")
+            raise
+
+    def preflight(self) -> None:
+        """Look whether what the arguments ask for can be had.
+
+        Raises:
+            InputError: it cannot.
+        """
+        if self.window.preflight is not None:
+            with self.told_in_place():
+                self.window.preflight(self.given_or_default())
 
     def as_json(self) -> dict[str, Any]:
         """Name, provenance and completed arguments, for the run folder."""
@@ -385,7 +408,7 @@ def as_node(data: Any) -> Node:
         return Node({key: as_node(value) for key, value in data.items()}, nowhere)
     if isinstance(data, (list, tuple)):
         return Node([as_node(item) for item in data], nowhere)
-    return Node(data, nowhere)
+    return Node(str(data) if isinstance(data, Path) else data, nowhere)
 
 
 def root_of(plan: Plan) -> Path | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import overrides, references
-from .documents import BROKEN, Node, Place, parse
-from .problems import Problem, did_you_mean
+from .documents import BROKEN, LARGEST, Node, Place, parse, too_large
+from .problems import Problem, nearest
 
 
 @dataclass(frozen=True)
@@ -17,15 +17,18 @@ class Recipe:
 
     Args:
         path: its file.
-        root: the tree with everything applied; the keys ``extends`` and ``demo`` are gone.
+        root: the tree with everything applied; the keys ``extends`` and ``demo`` are gone. ``BROKEN`` where the file
+            could not be read.
+        written: what its authors wrote: what it extends is in, the demo, the command line and references are not.
         problems: everything that was wrong on the way.
-        demo: whether the demo's changes are in.
+        demo: whether the demo's changes were asked for.
         has_demo: whether it has a demo.
         touched: dotted paths that the command line named.
     """
 
     path: Path
     root: Node
+    written: Node
     problems: list[Problem] = field(default_factory=list)
     demo: bool = False
     has_demo: bool = False
@@ -34,88 +37,30 @@ class Recipe:
     @classmethod
     def of(cls, root: Node) -> Recipe:
         """A recipe without a file."""
-        return cls(Path("recipe"), root)
+        return cls(Path("recipe"), root, root)
 
 
-def load(path: Path, *, sets: Sequence[str] = (), unsets: Sequence[str] = (), demo: bool = False) -> Recipe:
+def load(path: str | Path, *, sets: Sequence[str] = (), unsets: Sequence[str] = (), demo: bool = False) -> Recipe:
     """Read a recipe: the file, what it extends, the demo if asked for, the command line, then references.
 
     Nothing is raised for a user's mistake: see ``Recipe.problems``.
     """
-    problems: list[Problem] = []
-    root = _read(path, problems, ())
-    if root is None:  # nothing more can be said of it
-        return Recipe(path, Node(BROKEN, Place(str(path), None)), problems)
+    path = Path(path)
+    reader = _Reader()
+    problems = reader.problems
+    touched = overrides.keys_named(sets, unsets)
+    written = reader.read(path)
+    if written is None:  # nothing more can be said of it
+        unread = Node(BROKEN, Place(str(path), None))
+        return Recipe(path, unread, unread, problems, demo, touched=touched)
+    root = written.copy()
     overlay = root.value.pop("demo", None)
-    if demo and overlay is None:
-        problems.append(Problem("--demo", "this recipe has no demo", "add a 'demo:' section", None, str(path)))
-    if demo and overlay is not None:
-        if isinstance(overlay.value, dict):
-            root = merge(root, overlay)
-        elif overlay.value is not BROKEN:
-            problems.append(Problem("demo", "a mapping of what changes is wanted", None, overlay.place.line, overlay.place.file))
+    if demo:
+        root = _with_demo(root, overlay, path, problems)
     problems += overrides.apply(root, sets, unsets)
+    problems += _laid_down(root)
     problems += references.resolve(root)
-    try:
-        touched = overrides.keys_named(sets, unsets)
-    except Exception:  # a malformed option is among the problems already
-        touched = frozenset()
-    return Recipe(path, root, problems, demo, overlay is not None, touched)
-
-
-def _read(path: Path, problems: list[Problem], chain: tuple[Path, ...]) -> Node | None:
-    """A file with its bases merged below it."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(_unreadable(path, error))
-        return None
-    root, found = parse(text, str(path))
-    problems += found
-    if root is None:
-        return None
-    extends = root.value.pop("extends", None)
-    for name in _base_names(extends, problems):
-        base_path = path.parent / str(name.value)
-        place = name.place
-        if base_path.resolve() in (*chain, path.resolve()):
-            problems.append(Problem("extends", f"{name.value!r} extends this file in turn", None, place.line, place.file))
-            continue
-        before = len(problems)
-        base = _read(base_path, problems, (*chain, path.resolve()))
-        if base is None and len(problems) > before and problems[before].path == str(base_path):
-            told = problems.pop(before)
-            problems.append(Problem("extends", f"{told.path}: {told.message}", told.hint, place.line, place.file))
-        if base is not None:
-            root = merge(base, root)
-    return root
-
-
-def _base_names(extends: Node | None, problems: list[Problem]) -> list[Node]:
-    """The bases in the order in which they are merged below: the last one named lies on top."""
-    if extends is None or extends.value is BROKEN:
-        return []
-    items = extends.value if isinstance(extends.value, list) else [extends]
-    names = [item for item in items if isinstance(item.value, str) and item.value]
-    if len(names) < len(items):
-        message = "names the recipe, or the list of recipes, that this one changes"
-        problems.append(Problem("extends", message, "extends: base.yaml", extends.place.line, extends.place.file))
-    return list(reversed(names))
-
-
-def _unreadable(path: Path, error: Exception) -> Problem:
-    if isinstance(error, UnicodeDecodeError):
-        return Problem(str(path), "is no text in UTF-8")
-    if path.is_dir():
-        return Problem(str(path), "is a folder, and a recipe is a file", _recipes_near(path / "x", path))
-    if not path.exists():
-        return Problem(str(path), "is not there", _recipes_near(path, path.parent))
-    return Problem(str(path), f"cannot be read: {error}")
-
-
-def _recipes_near(path: Path, folder: Path) -> str | None:
-    names = sorted(str(file) for file in folder.glob("*.yaml")) if folder.is_dir() else []
-    return did_you_mean(str(path), names, f"recipes there: {', '.join(names[:8])}" if names else None)
+    return Recipe(path, root, written, problems, demo, overlay is not None, touched)
 
 
 def merge(base: Node, over: Node) -> Node:
@@ -124,18 +69,115 @@ def merge(base: Node, over: Node) -> Node:
     Mappings merge key by key. A component that ``over`` names otherwise replaces the base's whole component; arguments
     without a name go to the component that the base names. Everything else replaces.
     """
-    if not isinstance(over.value, dict):
-        return over.copy()
     below = base
     if isinstance(base.value, str):
         below = Node({"use": Node(base.value, base.place, base.text)}, base.place)
-    if not isinstance(below.value, dict):
+    if not isinstance(over.value, dict) or not isinstance(below.value, dict):
         return over.copy()
-    named = over.value.get("use")
-    beneath = below.value.get("use")
-    if named is not None and (beneath is None or named.value != beneath.value):
+    name, name_below = over.value.get("use"), below.value.get("use")
+    if name is not None and name_below is not None and name.value != name_below.value:
         return over.copy()
     merged = {key: node.copy() for key, node in below.value.items()}
     for key, node in over.value.items():
         merged[key] = merge(merged[key], node) if key in merged else node.copy()
     return Node(merged, over.place)
+
+
+def _with_demo(root: Node, overlay: Node | None, path: Path, problems: list[Problem]) -> Node:
+    if overlay is None:
+        problems.append(Problem("--demo", "this recipe has no demo", "add a 'demo:' section", None, str(path)))
+    elif isinstance(overlay.value, dict):
+        return replace(merge(root, overlay), place=root.place)  # the demo is no line to look for what is missing
+    elif overlay.value is not BROKEN:
+        problems.append(_problem(overlay, "demo", "is no mapping", "demo: {trainer: {epochs: 1}}"))
+    return root
+
+
+def _laid_down(root: Node) -> list[Problem]:
+    """What was set too late to change anything: by the command line, or by the demo itself."""
+    late = [(key, root.value.pop(key)) for key in ("extends", "demo") if key in root.value]
+    said, hint = "comes too late here to change anything", "change the sections themselves, such as trainer.epochs"
+    return [_problem(node, key, said, hint) for key, node in late]
+
+
+class _Reader:
+    """Recipe files with their bases below them, each file read once."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self._trees: dict[Path, Node | None] = {}
+
+    def read(self, path: Path, named_at: Node | None = None, chain: tuple[Path, ...] = ()) -> Node | None:
+        """The tree of a file; None, with a problem told, where there is none.
+
+        Args:
+            path: the file.
+            named_at: the node of an ``extends:`` that names it.
+            chain: the files that extend it, each by way of the one before.
+        """
+        text = _text_of(path)
+        if isinstance(text, Problem):
+            if named_at is not None:
+                text = _problem(named_at, "extends", f"{text.path}: {text.message}", text.hint)
+            self.problems.append(text)
+            return None
+        identity = path.resolve()
+        if named_at is not None and identity in chain:
+            hint = "let one of the two go"
+            self.problems.append(_problem(named_at, "extends", f"{named_at.value!r} extends this file in turn", hint))
+            return None
+        if identity not in self._trees:
+            root, found = parse(text, str(path))
+            self.problems += found
+            self._trees[identity] = root and self._extended(root, path, (*chain, identity))
+        return self._trees[identity]
+
+    def _extended(self, root: Node, path: Path, chain: tuple[Path, ...]) -> Node:
+        """A file's tree upon its bases, of which a later one lies upon an earlier one."""
+        below: Node | None = None
+        for name in self._base_names(root.value.pop("extends", None)):
+            base = self.read(path.parent / str(name.value), name, chain)
+            if base is not None:
+                below = base if below is None else merge(below, base)
+        return root if below is None else merge(below, root)
+
+    def _base_names(self, extends: Node | None) -> list[Node]:
+        if extends is None:
+            return []
+        items = extends.value if isinstance(extends.value, list) else [extends]
+        names = [item for item in items if isinstance(item.value, str) and item.value]
+        if any(item not in names and item.value is not BROKEN for item in items):
+            message = "names the recipe, or the list of recipes, that this one changes"
+            self.problems.append(_problem(extends, "extends", message, "extends: base.yaml"))
+        return names
+
+
+def _text_of(path: Path) -> str | Problem:
+    """A file's text, or why there is none."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        return content.decode("utf-8") if len(content) <= LARGEST else too_large(str(path))
+    except UnicodeDecodeError:
+        return Problem(str(path), "is no text in UTF-8", "save it as UTF-8")
+    except IsADirectoryError:
+        return Problem(str(path), "is a folder, and a recipe is a file", _recipes_near(path, path))
+    except FileNotFoundError:
+        return Problem(str(path), "is not there", _recipes_near(path, path.parent))
+    except OSError as error:
+        return Problem(str(path), f"cannot be read: {error.strerror or error}")
+    except ValueError as error:  # a name that no file can have
+        return Problem(repr(str(path)), f"cannot be read: {error}")
+
+
+def _recipes_near(path: Path, folder: Path) -> str | None:
+    there = {file.stem: str(file) for file in sorted(folder.glob("*.yaml"))}
+    # Compared by stem alone: folder and ending in common would make every recipe look near.
+    near = nearest(path.stem, there)
+    if near:
+        return f"did you mean {' or '.join(repr(there[stem]) for stem in near)}?"
+    return f"recipes there: {', '.join(list(there.values())[:8])}" if there else None
+
+
+def _problem(node: Node, path: str, message: str, hint: str | None) -> Problem:
+    return Problem(path, message, hint, node.place.line, node.place.file)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args, get_origin
+from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
 from .kinds import FACTS, SuppliedByRun
 
@@ -62,6 +62,8 @@ class Window:
         doc: the cleaned docstring.
         bound: arguments that are fixed already (a zoo's model name); never shown.
         details: further facts for ``describe``, computed when asked for.
+        preflight: looks whether what the arguments ask for can be had (weights, files), before anything heavy is
+            imported; raises ``InputError``.
     """
 
     factory: Callable[..., Any]
@@ -69,6 +71,7 @@ class Window:
     doc: str = ""
     bound: Mapping[str, Any] = field(default_factory=dict)
     details: Callable[[], Mapping[str, str]] | None = None
+    preflight: Callable[[Mapping[str, Any]], None] | None = None
 
     @property
     def summary(self) -> str:
@@ -90,13 +93,14 @@ class Window:
         *,
         bind: Mapping[str, Any] | None = None,
         details: Callable[[], Mapping[str, str]] | None = None,
+        preflight: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> Window:
         """Read a factory's signature and docstring.
 
         Args:
             factory: keyword-only, fully annotated, without ``**kwargs``.
             bind: arguments fixed now, hidden from recipes; these alone may be positional.
-            details: see the class.
+            details, preflight: see the class.
 
         Raises:
             WrongWindow: the factory breaks a rule; the message names the parameter.
@@ -111,7 +115,7 @@ class Window:
             for name, parameter in inspect.signature(factory).parameters.items()
             if name not in bound
         )
-        return cls(factory, parameters, doc, bound, details)
+        return cls(factory, parameters, doc, bound, details, preflight)
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,13 @@ class Zoo:
 #: Looks at a folder: the arguments with which a dataset would read it, or None when it is not in its layout.
 Guess = Callable[[Path], Mapping[str, Any] | None]
 _GUESS: Final = "hw1cli_guess"
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def guessed_by(guess: Guess) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def guessed_by(guess: Guess) -> Callable[[F], F]:
     """Decorate a dataset's factory with what recognises its layout, for ``data inspect``."""
 
-    def decorate(factory: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(factory: F) -> F:
         setattr(factory, _GUESS, guess)
         return factory
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from registry.windows import guessed_by
+
+from . import guesses
+
 if TYPE_CHECKING:
     from .image_folders import ImageFolders
     from .image_masks import ImageMasks
 
 
+@guessed_by(guesses.image_masks)
 def image_masks(
     *,
     root: Path,
@@ -56,6 +61,7 @@ def image_masks(
     )
 
 
+@guessed_by(guesses.image_folders)
 def image_folders(*, root: Path, train: str = "train", val: str = "val") -> ImageFolders:
     """Your own classification data: a folder of images for each class, in a folder for each split.
 

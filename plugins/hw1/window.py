@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from registry.kinds import Count, FromData, Positive, Range
+from registry.windows import guessed_by
 
 if TYPE_CHECKING:
     from .focal import Focal
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
     from .landcover_scenes import LandCoverScenes
 
 
+def _looks_like_landcover(root: Path) -> Mapping[str, Any] | None:
+    folders = (root / "train", root / "validation")
+    return {"root": root} if all(any(folder.glob("*_sat.jpg")) for folder in folders) else None
+
+
+@guessed_by(_looks_like_landcover)
 def landcover(*, root: Path, train: str = "train", validation: str = "validation") -> LandCover:
     """Satellite images with masks of seven kinds of land, in the layout of the course's third problem (DeepGlobe).
 

@@ -11,11 +11,8 @@ import timm
 from timm.models import PretrainedCfg
 from timm.models._hub import get_cache_dir
 
-from registry.engine.pretrained import require_download, require_weights
+from registry.engine.pretrained import HUB_FILES, require_download, require_weights
 from registry.problems import InputError, did_you_mean
-
-#: The names that timm tries for the weights of a hub repository, best first.
-_HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 def create(
@@ -110,7 +107,7 @@ def _source(full: str, config: PretrainedCfg, pretrained: bool, weights: Path | 
     if not pretrained:
         return None
     if config.hf_hub_id:
-        files = (config.hf_hub_filename,) if config.hf_hub_filename else _HUB_FILES
+        files = (config.hf_hub_filename,) if config.hf_hub_filename else HUB_FILES
         return {"file": str(require_weights(config.hf_hub_id, files, model=f"timm/{full}"))} | _loading(config)
     if config.url:
         url = config.url if isinstance(config.url, str) else config.url[0]

@@ -15,7 +15,11 @@ from registry import cache, sources
 _TABLE: Final = "generate_default_cfgs"
 
 
-def tags_by_architecture() -> dict[str, list[str]]:
+#: Where weights lie: repository on the Hugging Face hub and file in it, '' where timm's table names none.
+Source = tuple[str, str]
+
+
+def sources_by_tag() -> dict[str, dict[str, Source]]:
     """Every timm architecture with the tags of its pretrained weights, the default one first; '' is no tag.
 
     Raises:
@@ -24,8 +28,13 @@ def tags_by_architecture() -> dict[str, list[str]]:
     folder = sources.locate("timm.models")
     if folder is None:
         raise ModuleNotFoundError("timm is not installed", name="timm")
-    found: dict[str, list[str]] = cache.for_version("timm-names", "timm", lambda: read(folder.parent))
-    return found
+    read_once = cache.for_version("timm-weights", "timm", lambda: read(folder.parent))
+    return {name: {tag: (hub, file) for tag, (hub, file) in tags.items()} for name, tags in read_once.items()}
+
+
+def tags_by_architecture() -> dict[str, list[str]]:
+    """Every timm architecture with the tags of its pretrained weights, the default one first."""
+    return {name: list(tags) for name, tags in sources_by_tag().items()}
 
 
 def names() -> list[str]:
@@ -37,15 +46,15 @@ def names() -> list[str]:
     ]
 
 
-def read(folder: Path) -> dict[str, list[str]]:
-    """Architecture -> tags, of all modules in timm's folder of models."""
-    found: dict[str, list[str]] = {}
+def read(folder: Path) -> dict[str, dict[str, Source]]:
+    """Architecture -> tag -> source, of all modules in timm's folder of models."""
+    found: dict[str, dict[str, Source]] = {}
     for path in sorted(folder.glob("*.py")):
         text = path.read_text(encoding="utf-8")
         if "@register_model" in text:
             tree = ast.parse(text)
             tables = _tags(tree, str(path))
-            found.update({name: tables.get(name, []) for name in _registered(tree)})
+            found.update({name: tables.get(name, {}) for name in _registered(tree)})
     return dict(sorted(found.items()))
 
 
@@ -57,27 +66,35 @@ def _registered(tree: ast.Module) -> Iterator[str]:
                 yield node.name
 
 
-def _tags(tree: ast.Module, path: str) -> dict[str, list[str]]:
-    """Architecture -> tags with weights. Nothing, should a later timm write its tables in a way not foreseen here."""
+def _tags(tree: ast.Module, path: str) -> dict[str, dict[str, Source]]:
+    """Architecture -> tags with weights, and where they lie. Nothing, should a later timm write its tables in a way not foreseen here."""
     tables: list[Mapping[str, Any]] = []
     scope = _Scope({_TABLE: tables.append})
     try:
         exec(_slice(tree, path), scope)
     except Exception:
         return {}
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, Source]] = {}
     defaults: set[str] = set()
     for table in tables:
         for name, config in table.items():
             architecture, _, tag = name.partition(".")
             if not any(config.get(key) for key in ("url", "file", "hf_hub_id")):
                 continue
-            listed = found.setdefault(architecture, [])
-            preferred = (not tag or tag.endswith("*")) and architecture not in defaults
-            if preferred:
+            listed = found.setdefault(architecture, {})
+            source = _hub_source(config, name.replace("*", ""))
+            if (not tag or tag.endswith("*")) and architecture not in defaults:
                 defaults.add(architecture)
-            listed.insert(0 if preferred else len(listed), tag.strip("*"))
+                found[architecture] = {tag.strip("*"): source, **listed}
+            else:
+                listed[tag.strip("*")] = source
     return found
+
+
+def _hub_source(config: Mapping[str, Any], name: str) -> Source:
+    hub = str(config.get("hf_hub_id") or "")
+    # timm completes its own name by the model's
+    return (hub + name.rstrip(".") if hub == "timm/" else hub), str(config.get("hf_hub_filename") or "")
 
 
 def _slice(tree: ast.Module, path: str) -> CodeType:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from registry.kinds import FromData, Probability, Range
 from registry.windows import Window, Zoo
 
-from .names import names, tags_by_architecture
+from .names import names, sources_by_tag, tags_by_architecture
 
 if TYPE_CHECKING:
     from torch import nn
@@ -96,12 +96,37 @@ def _details(name: str) -> Mapping[str, str]:
     return told
 
 
+def _look_for_weights(name: str, arguments: Mapping[str, Any]) -> None:
+    """Find missing weights out before timm is imported: that alone takes longer than the answer."""
+    architecture, _, tag = name.partition(".")
+    pretrained = arguments.get("pretrained")
+    if not pretrained or arguments.get("weights") is not None:
+        return
+    known = sources_by_tag().get(architecture, {})
+    wanted = pretrained if isinstance(pretrained, str) else tag or next(iter(known), "")
+    hub, file = known.get(wanted, ("", ""))
+    if hub:
+        from registry.engine.pretrained import HUB_FILES, require_weights
+
+        model = f"timm/{architecture}.{wanted}" if wanted else f"timm/{architecture}"
+        require_weights(hub, [file] if file else HUB_FILES, model=model)
+
+
+def _window(factory: Callable[..., Any], name: str) -> Window:
+    return Window.of(
+        factory,
+        bind={"name": name},
+        details=lambda: _details(name),
+        preflight=lambda arguments: _look_for_weights(name, arguments),
+    )
+
+
 def _backbone(name: str) -> Window:
-    return Window.of(backbone, bind={"name": name}, details=lambda: _details(name))
+    return _window(backbone, name)
 
 
 def _model(name: str) -> Window:
-    return Window.of(model, bind={"name": name}, details=lambda: _details(name))
+    return _window(model, name)
 
 
 backbones = Zoo(names=names, window=_backbone, summary="Every timm model as a backbone.")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 
 class MeanIoU:
@@ -34,30 +35,40 @@ class MeanIoU:
 
     def reset(self) -> None:
         """Forget every count."""
-        # One more row for ignored pixels: rows are the truth, columns the prediction.
+        # Rows are the truth, with one more for ignored pixels; columns are the prediction.
         self.counts = torch.zeros(self.classes + 1, self.classes, dtype=torch.long)
 
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Count a batch: logits (B, classes, H, W), target (B, H, W)."""
         predicted = logits.max(1).indices  # several times faster than argmax over this layout
         truth = target if self.ignored is None else target.where(target != self.ignored, self.classes)
-        cells = torch.bincount((truth * self.classes + predicted).flatten(), minlength=self.counts.numel())
-        self.counts = self.counts.to(cells.device) + cells.view_as(self.counts)
+        # One more class for ignored pixels on both sides; nothing is ever predicted as that.
+        cells = multiclass_confusion_matrix(predicted, truth, self.classes + 1, validate_args=False)
+        self.counts = self.counts.to(cells.device) + cells[:, : self.classes]
 
     def compute(self) -> dict[str, float]:
-        """``miou``, ``pixel_accuracy`` and ``iou/<class>`` for the classes that occur."""
+        """``miou``, ``pixel_accuracy``, ``iou/<class>`` for the classes that occur, and ``constant/miou``.
+
+        The last is what the best constant prediction reaches: a score has to beat it to mean anything.
+        """
         counts = self.counts.cpu()
         known = counts[: self.classes]
-        columns = counts.sum(0) if self.count_against else known.sum(0)
-        right = known.diag()
-        union = columns + known.sum(1) - right
+        counted = counts if self.count_against else known
+        right, truth = known.diag(), known.sum(1)
+        union = counted.sum(0) + truth - right
         figures = {}
         for index in range(self.classes):
             if index != self.ignored and union[index]:
                 figures[self.names[index]] = float(right[index] / union[index])
         mean = sum(figures.values()) / len(figures) if figures else 0.0
-        accuracy = float(right.sum() / known.sum().clamp(min=1))
-        return {"miou": mean, "pixel_accuracy": accuracy, **{f"iou/{name}": iou for name, iou in figures.items()}}
+        shares = [float(truth[i] / counted.sum().clamp(min=1)) for i in range(self.classes) if i != self.ignored]
+        constant = max(shares, default=0.0) / max(sum(share > 0 for share in shares), 1)
+        return {
+            "miou": mean,
+            "pixel_accuracy": float(right.sum() / known.sum().clamp(min=1)),
+            **{f"iou/{name}": iou for name, iou in figures.items()},
+            "constant/miou": constant,
+        }
 
 
 class Accuracy:

@@ -36,7 +36,7 @@ def build(plan: ComponentPlan, facts: Mapping[str, Any]) -> Any:
                 message = f"{plan.component.culprit} needs {parameter.name!r}, which the data set does not tell"
                 raise InputError.of(plan.path, message, f"give it in the recipe: {parameter.name}: ...")
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with plan.told_in_place(), contextlib.redirect_stdout(sys.stderr):
             return plan.window(**arguments)
     except Hw1Error:
         raise

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 from ..problems import InputError
 
 #: Seconds that a server has for its first answer. Libraries wait and retry for up to minutes.
-PATIENCE = 2.0
+PATIENCE = 1.5
+#: What weights are called in repositories of the hub, best first.
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 def require_weights(

@@ -73,11 +73,11 @@ def device_for(wanted: str) -> torch.device:
 
 def open_runtime(settings: RuntimeSettings, precision: str, memory_format: str, reason: str) -> Runtime:
     """A launched runtime with everything decided."""
-    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from lightning_fabric import Fabric
 
+        logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # the import sets it to INFO
         device = device_for(settings.device)
         fabric = Fabric(accelerator=device.type, devices=1, precision=_FABRIC[precision])  # type: ignore[arg-type]
         fabric.launch()

@@ -11,6 +11,8 @@ from .planning import Request, planned
 def run(request: Request, *, out: Path | None, resume: bool) -> None:
     """Check everything, then train; see ``registry.engine.session.execute`` for what it raises."""
     plan = planned(request, Registry())
+    for part in plan.components():
+        part.preflight()
     # Only now does anything heavy get imported.
     from rich.console import Console
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
+from rich.columns import Columns
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,16 +19,25 @@ def component_table(rows: Sequence[Mapping[str, Any]], *, verify: bool) -> None:
     if not rows:
         console.print("nothing matches; 'hw1cli list' shows everything")
         return
+    if len({(row["kind"], row["target"]) for row in rows}) == 1 and len(rows) > 1 and not verify:
+        # All from one zoo: their names are all that differs.
+        told = rows[0]
+        console.print(f"{told['kind']} of {told['distribution']} {told['version']}: {told['summary']}")
+        console.print(Columns([Text(row["name"], style="bold") for row in rows], column_first=True, padding=(0, 3)))
+        console.print(f"{len(rows)} names; 'hw1cli describe NAME' tells more")
+        return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("kind", style="dim", no_wrap=True)
-    table.add_column("name", style="bold", overflow="fold")
+    table.add_column("name", style="bold", no_wrap=True)
     table.add_column("offered by", style="dim", overflow="fold")
     table.add_column("summary", ratio=1, overflow="fold")
+    kind = ""
     for row in rows:
         about = Text(row["summary"])
         if row["broken"]:
             about = Text(f"broken: {row['broken']}", style="red")
-        table.add_row(row["kind"], Text(row["name"]), f"{row['distribution']} {row['version']}", about)
+        shown, kind = ("" if row["kind"] == kind else row["kind"]), row["kind"]
+        table.add_row(shown, Text(row["name"]), f"{row['distribution']} {row['version']}", about)
     console.print(table)
     broken = sum(bool(row["broken"]) for row in rows)
     console.print(f"{len(rows)} components" + (f", {broken} broken" if verify else ""))
