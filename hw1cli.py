@@ -85,7 +85,9 @@ def main(debug: bool) -> None:
 def _request_options(command: Any) -> Any:
     options = [
         click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a value: a.b=c, a+=x, a-=x."),
-        click.option("--unset", "unsets", multiple=True, metavar="KEY", help="Delete a key, or a list's item by number."),
+        click.option(
+            "--unset", "unsets", multiple=True, metavar="KEY", help="Delete a key, or a list's item by number."
+        ),
         click.option("--demo", is_flag=True, help="Use the recipe's demo: data made on the spot, small settings."),
     ]
     for option in reversed(options):
@@ -98,7 +100,9 @@ def _request_options(command: Any) -> Any:
 @_request_options
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder (default: runs/RECIPE/DATE).")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out where it was stopped.")
-def run(recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bool, out: Path | None, resume: bool) -> None:
+def run(
+    recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bool, out: Path | None, resume: bool
+) -> None:
     """Train what RECIPE says.
 
     Everything is checked first; a recipe with a fault writes nothing. Where the recipe's own data are not there, its
@@ -136,7 +140,9 @@ def check(recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bo
 
     problems = problems_of(Request(recipe, sets, unsets, demo))
     if as_json:
-        shown = [{key: problem.as_json()[key] for key in ("path", "line", "message", "hint", "file")} for problem in problems]
+        shown = [
+            {key: problem.as_json()[key] for key in ("path", "line", "message", "hint", "file")} for problem in problems
+        ]
         click.echo(json.dumps({"ok": not problems, "problems": shown}, indent=2))
     elif problems:
         _print_problems(InputError(problems))
@@ -202,7 +208,9 @@ def data() -> None:
 
 @data.command("make")
 @click.argument("name")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write; must be new or empty.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="The folder to write; must be new or empty."
+)
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change an argument of the maker.")
 def data_make(name: str, out: Path, sets: tuple[str, ...]) -> None:
     """Write the data set NAME, made on the spot, into a folder.
@@ -238,4 +246,3 @@ def data_inspect(root: Path, as_json: bool) -> None:
 
 if __name__ == "__main__":
     main(prog_name="hw1cli")
-

@@ -122,7 +122,9 @@ class Component:
         except PluginError as error:
             return error.reason
         said = _PRINTED.get(self.target.partition(":")[0])
-        return f"it prints when it is imported: {said.strip().splitlines()[0][:60]!r}" if said and said.strip() else None
+        return (
+            f"it prints when it is imported: {said.strip().splitlines()[0][:60]!r}" if said and said.strip() else None
+        )
 
 
 _PRINTED: dict[str, str] = {}

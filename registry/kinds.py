@@ -48,8 +48,9 @@ _ALL = (
     Kind(
         "datasets",
         "dataset",
-        "An object with `facts` (what the data tell of themselves) and split('train' or 'val') -> a sequence of samples "
-        "with their `names`. A sample is a dict: `image` uint8 (H, W, 3), `name`, and `mask` uint8 (H, W) or `label` int.",
+        "An object with `facts` (what the data tell of themselves) and split('train' or 'val') -> a sequence of "
+        "samples with their `names`. A sample is a dict: `image` uint8 (H, W, 3), `name`, and `mask` uint8 (H, W) or "
+        "`label` int.",
     ),
     Kind("makers", "maker", "An object whose make(folder) writes a data set in the layout of a dataset."),
     Kind("optimizers", "optimizer", "A torch.optim.Optimizer over `params`."),

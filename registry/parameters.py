@@ -234,6 +234,4 @@ def _numeric(text: str) -> bool:
 
 def completed(parameters: Iterable[Parameter], given: dict[str, Any]) -> dict[str, Any]:
     """The given arguments with every default filled in, in the signature's order."""
-    return {
-        p.name: given.get(p.name, p.default) for p in parameters if p.name in given or p.default is not REQUIRED
-    }
+    return {p.name: given.get(p.name, p.default) for p in parameters if p.name in given or p.default is not REQUIRED}

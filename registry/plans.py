@@ -221,7 +221,9 @@ class _Planner:
         parameters = [*loop_window.parameters, *own_parameters]
         for key in [key for key in entries if key in {p.name for p in window.parameters if uses(p.type)}]:
             message = f"{key!r} is a section of its own"
-            self.problems.append(problem_at(entries[key], f"trainer.{key}", message, f"write '{key}:' at the top level"))
+            self.problems.append(
+                problem_at(entries[key], f"trainer.{key}", message, f"write '{key}:' at the top level")
+            )
             entries = {k: v for k, v in entries.items() if k != key}
         arguments = self._arguments(Node(entries, node.place), parameters, "trainer", f"trainer {component.name!r}")
         loop_names = {p.name for p in loop_window.parameters}
@@ -285,8 +287,8 @@ class _Planner:
         if node is None or node.value is BROKEN:
             return {}
         if not isinstance(node.value, dict):
-            hint = "augment: {train: [...], eval: [...]}"
-            self.problems.append(problem_at(node, "augment", "a mapping of train and eval is wanted", hint))
+            wanted = "a mapping of train and eval is wanted"
+            self.problems.append(problem_at(node, "augment", wanted, "augment: {train: [...], eval: [...]}"))
             return INVALID
         lists = {}
         for key, value in node.value.items():

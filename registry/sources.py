@@ -163,8 +163,14 @@ class Unread(str):
 
 _NAMES: dict[str, Any] = {
     **{kind.__name__: kind for kind in (int, float, str, bool, list, tuple, dict, bytes)},
-    **{"List": list, "Tuple": tuple, "Dict": dict, "Sequence": list, "Iterable": list, "Collection": list},
-    **{"ScaleFloatType": float | tuple[float, float], "ScaleIntType": int | tuple[int, int]},
+    "List": list,
+    "Tuple": tuple,
+    "Dict": dict,
+    "Sequence": list,
+    "Iterable": list,
+    "Collection": list,
+    "ScaleFloatType": float | tuple[float, float],
+    "ScaleIntType": int | tuple[int, int],
     "None": None,
 }
 
@@ -208,7 +214,7 @@ def _subscripted(name: str, index: ast.expr) -> Any:
     if name == "Annotated":
         return _evaluate(items[0])
     if name == "Optional":
-        return Optional[_evaluate(items[0])]  # noqa: UP007, UP045 - built at run time
+        return Optional[_evaluate(items[0])]  # noqa: UP045 - built at run time
     if name == "Union":
         return Union[tuple(_evaluate(item) for item in items)]  # noqa: UP007
     container = _NAMES.get(name)

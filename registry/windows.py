@@ -162,7 +162,9 @@ def bare(annotation: Any) -> Any:
 def _read(parameter: inspect.Parameter, factory: Callable[..., Any], doc: str) -> Parameter:
     name = parameter.name
     if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
-        raise WrongWindow(f"parameter {str(parameter)!r} must be keyword-only: put '*' before it, and no *args, **kwargs")
+        raise WrongWindow(
+            f"parameter {str(parameter)!r} must be keyword-only: put '*' before it, and no *args, **kwargs"
+        )
     if parameter.annotation is inspect.Parameter.empty:
         raise WrongWindow(f"parameter {name!r} has no type annotation, so a recipe's value cannot be checked")
     annotation = parameter.annotation
@@ -171,7 +173,9 @@ def _read(parameter: inspect.Parameter, factory: Callable[..., Any], doc: str) -
         try:
             annotation = eval(annotation, getattr(factory, "__globals__", {}))
         except Exception as error:
-            raise WrongWindow(f"the annotation {annotation!r} of parameter {name!r} cannot be evaluated: {error}") from error
+            raise WrongWindow(
+                f"the annotation {annotation!r} of parameter {name!r} cannot be evaluated: {error}"
+            ) from error
     default = REQUIRED if parameter.default is inspect.Parameter.empty else parameter.default
     read = Parameter(name, annotation, default, doc)
     if read.supplied and name not in FACTS:

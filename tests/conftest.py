@@ -69,7 +69,7 @@ STRANGER = {
             from .net import Net
             return Net(width, in_channels)
         ''',
-    "stranger_net/net.py": '''
+    "stranger_net/net.py": """
         from torch import nn
 
         def block(i, o):
@@ -88,7 +88,7 @@ STRANGER = {
                     x = stage(x)
                     maps.append(x)
                 return maps
-        ''',
+        """,
 }
 
 

@@ -89,7 +89,12 @@ loss: focal
         ("loss: focal", "loss: focal\naugment: {train: focal}", "augment.train", "list"),
         ("loss: focal", "loss: focal\nruntime: {device: gpu}", "runtime.device", "'cuda'"),
         ("loss: focal", "loss: focal\nreports: [{use: mask_stages, at: [soon]}]", "reports.0.at", "soon"),
-        ("loss: focal", "loss: focal\nreports: [{use: mask_stages, images: []}, x]", "reports.1", "no installed plugin"),
+        (
+            "loss: focal",
+            "loss: focal\nreports: [{use: mask_stages, images: []}, x]",
+            "reports.1",
+            "no installed plugin",
+        ),
     ],
 )
 def test_a_fault_is_told_with_its_path_and_its_cure(tmp_path: Path, old: str, new: str, path: str, word: str) -> None:

@@ -12,7 +12,16 @@ from conftest import ROOT
 
 from registry.kinds import KINDS
 
-HEAVY = ("torch", "torchvision", "timm", "segmentation_models_pytorch", "albumentations", "sklearn", "cv2", "matplotlib")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "timm",
+    "segmentation_models_pytorch",
+    "albumentations",
+    "sklearn",
+    "cv2",
+    "matplotlib",
+)
 
 
 @pytest.mark.parametrize(

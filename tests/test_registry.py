@@ -53,7 +53,12 @@ def test_a_stranger_is_found_under_both_names(stranger: None) -> None:
     assert registry.find("backbones", "stranger-nets:stranger_net") == component
     assert component.summary == "A stranger's small network."
     parameter = component.window().parameters[0]
-    assert (parameter.name, parameter.type, parameter.default, parameter.doc) == ("width", int, 8, "channels of the first map.")
+    assert (parameter.name, parameter.type, parameter.default, parameter.doc) == (
+        "width",
+        int,
+        8,
+        "channels of the first map.",
+    )
 
 
 def test_two_distributions_with_one_name_hurt_only_who_uses_the_bare_name(stranger: None, install) -> None:

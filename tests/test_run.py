@@ -54,7 +54,9 @@ def test_a_run_is_a_folder_that_tells_everything(stranger: None, recipe: Path, t
     backbone = plan["trainer"]["arguments"]["model"]["arguments"]["backbone"]
     assert (backbone["distribution"], backbone["version"]) == ("stranger-nets", "0.3")
     assert backbone["arguments"] == {"width": 8, "in_channels": 3}
-    assert json.loads((out / "environment.json").read_text())["libraries"]["torch"] == torch.__version__.partition("+")[0]
+    assert (
+        json.loads((out / "environment.json").read_text())["libraries"]["torch"] == torch.__version__.partition("+")[0]
+    )
     assert (out / "checkpoints" / "best.pt").exists() and (out / "recipe.yaml").exists()
     assert Image.open(out / "figures" / "mask_stages.png").width > 500
     scalars, images = events(out)
@@ -71,7 +73,9 @@ def events(out: Path) -> tuple[dict[str, list[int]], list[str]]:
     return {tag: [event.step for event in read.Scalars(tag)] for tag in tags["scalars"]}, tags["images"]
 
 
-def test_two_runs_with_one_seed_are_one_and_another_seed_is_another(stranger: None, recipe: Path, tmp_path: Path) -> None:
+def test_two_runs_with_one_seed_are_one_and_another_seed_is_another(
+    stranger: None, recipe: Path, tmp_path: Path
+) -> None:
     train(recipe, tmp_path / "a")
     train(recipe, tmp_path / "b")
     train(recipe, tmp_path / "c", "seed=1")
@@ -88,7 +92,9 @@ def test_the_precision_that_was_measured_is_kept_for_the_next_run(stranger: None
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_batches_do_not_depend_on_the_number_of_workers(stranger: None, recipe: Path, tmp_path: Path, workers: int) -> None:
+def test_batches_do_not_depend_on_the_number_of_workers(
+    stranger: None, recipe: Path, tmp_path: Path, workers: int
+) -> None:
     from registry.engine.building import build, build_transform
     from registry.engine.loading import Augmented, EpochOrder, make_loader
 
@@ -200,7 +206,11 @@ def test_a_strangers_backbone_serves_a_classifier(stranger: None, tmp_path: Path
 
 def test_gradients_of_several_batches_make_one_step(stranger: None, recipe: Path, tmp_path: Path) -> None:
     """With a net whose batches do not see each other, 2 x 4 images are the same step as 8."""
-    still = ["model={use: smp/unet, backbone: timm/test_convnext, decoder_use_norm: false}", "augment={}", "trainer.epochs=1"]
+    still = [
+        "model={use: smp/unet, backbone: timm/test_convnext, decoder_use_norm: false}",
+        "augment={}",
+        "trainer.epochs=1",
+    ]
     still += ["optimizer={use: sgd, lr: 0.1}", "loss={use: cross_entropy, ignore_index: null}"]
     train(recipe, tmp_path / "eight", *still, "trainer.batch_size=8")
     train(recipe, tmp_path / "four", *still, "trainer.batch_size=4", "trainer.accumulate=2")
@@ -208,7 +218,9 @@ def test_gradients_of_several_batches_make_one_step(stranger: None, recipe: Path
     assert all(torch.allclose(one[name], other[name], atol=1e-5) for name in one)
 
 
-def test_a_faulty_file_is_told_by_name_and_stops_the_run(stranger: None, recipe: Path, scenes: Path, tmp_path: Path) -> None:
+def test_a_faulty_file_is_told_by_name_and_stops_the_run(
+    stranger: None, recipe: Path, scenes: Path, tmp_path: Path
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(scenes, copy)
     victim = sorted((copy / "train").glob("*_sat.jpg"))[3]
@@ -220,8 +232,11 @@ def test_a_faulty_file_is_told_by_name_and_stops_the_run(stranger: None, recipe:
 
 
 def test_a_report_that_fails_costs_no_training(stranger: None, recipe: Path, tmp_path: Path, install) -> None:
-    install("bad-report", {"reports/fails": "bad_report:fails"}, {
-        "bad_report.py": """
+    install(
+        "bad-report",
+        {"reports/fails": "bad_report:fails"},
+        {
+            "bad_report.py": """
             class Fails:
                 at = ["first"]
                 def __call__(self, run, epoch):
@@ -231,7 +246,8 @@ def test_a_report_that_fails_costs_no_training(stranger: None, recipe: Path, tmp
                 "Fails."
                 return Fails()
             """
-    })
+        },
+    )
     from registry.problems import PluginError
 
     with pytest.raises(PluginError, match="no figure today"):

@@ -36,7 +36,9 @@ def make(name: str, arguments: Mapping[str, Any]) -> Any:
             warnings.filterwarnings("error", message=".*not valid for transform.*")
             return getattr(albumentations, name)(**given)
     except (ValueError, TypeError, UserWarning) as error:
-        raise InputError.of(f"augment ({name})", _told(error), f"see 'hw1cli describe albumentations/{name}'") from error
+        raise InputError.of(
+            f"augment ({name})", _told(error), f"see 'hw1cli describe albumentations/{name}'"
+        ) from error
 
 
 def make_one_of(transforms: Sequence[Any], p: float, weights: Sequence[float] | None) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from typing import Any
+from typing import Annotated, Any
 
-from registry import Augmentation, FromData, Parameter, Positive, Probability, Window, Zoo, cache, sources
+from registry import Augmentation, Parameter, Positive, Probability, Window, Zoo, cache, sources
+from registry.kinds import SuppliedByRun
 
 #: Every transform descends from it; it and the other bases are not for recipes.
 _ROOT = "BasicTransform"
@@ -36,7 +37,10 @@ def _names() -> list[str]:
 
 #: Whatever a geometric transform has to fill in is nothing to be learned, so masks get the ignored label there.
 _IGNORED = Parameter(
-    "ignore_index", FromData[int | None], None, "label that fills masks where no image is, unless fill_mask is given"
+    "ignore_index",
+    Annotated[int | None, SuppliedByRun()],
+    None,
+    "label that fills masks where no image is, unless fill_mask is given",
 )
 
 
@@ -68,4 +72,3 @@ def one_of(*, transforms: list[Augmentation], p: Probability = 0.5, weights: lis
     from .transforms import make_one_of
 
     return make_one_of(transforms, p, weights)
-

@@ -55,12 +55,16 @@ class ImageFolders:
         for folder in splits.values():
             if not folder.is_dir():
                 there = [path.name for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
-                hint = did_you_mean(folder.name, there, f"folders there: {', '.join(sorted(there)[:8])}" if there else None)
+                hint = did_you_mean(
+                    folder.name, there, f"folders there: {', '.join(sorted(there)[:8])}" if there else None
+                )
                 raise InputError.of(str(folder), "is not there", hint)
         names = _classes(splits["train"])
         unknown = sorted(set(_classes(splits["val"])) - set(names))
         if unknown:
-            raise InputError.of(str(splits["val"]), f"has classes that {splits['train']} lacks: {', '.join(unknown[:5])}")
+            raise InputError.of(
+                str(splits["val"]), f"has classes that {splits['train']} lacks: {', '.join(unknown[:5])}"
+            )
         self.facts: dict[str, Any] = {"num_classes": len(names), "class_names": names, "in_channels": 3}
         self._splits = {split: _labelled(folder, names) for split, folder in splits.items()}
 

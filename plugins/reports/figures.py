@@ -19,5 +19,6 @@ def publish(figure: Figure, run: Run, name: str, epoch: int) -> None:
     path = run.folder.figures / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
-    canvas.draw()
-    run.monitors.picture(f"figures/{name}", np.asarray(canvas.buffer_rgba())[..., :3], epoch)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    run.monitors.picture(f"figures/{name}", pixels[..., :3], epoch)

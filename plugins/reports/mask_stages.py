@@ -46,7 +46,8 @@ class MaskStages:
     def _indices(self, run: Run) -> list[int]:
         names = run.evaluation_names()
         if isinstance(self.images, int):
-            return list(range(min(self.images, len(names))))
+            # Spread over the split: neighbours, such as frames of one film, are often alike.
+            return [round(place) for place in np.linspace(0, len(names) - 1, min(self.images, len(names)))]
         found = [names.index(name) for name in self.images if name in names]
         missing = [name for name in self.images if name not in names]
         if missing:
@@ -58,8 +59,10 @@ class MaskStages:
     def _figure(self, run: Run, samples: Sequence[dict[str, Any]], folder: Path) -> Figure:
         stages = sorted({int(path.stem.rpartition("_")[2]) for path in folder.glob("*_epoch_*.png")})
         columns, cell = 2 + len(stages), 2.5
-        legend = 0.32 * -(-len(self.names) // (2 * columns)) + 0.2
-        figure = Figure(figsize=(cell * columns, (cell + 0.3) * len(samples) + 0.5 + legend), layout="constrained")
+        height = cell * max(sample["image"].shape[0] / sample["image"].shape[1] for sample in samples)
+        entries = -(-len(self.names) // -(-len(self.names) // (2 * columns)))  # in lines of equal length
+        legend = 0.32 * -(-len(self.names) // entries) + 0.2
+        figure = Figure(figsize=(cell * columns, (height + 0.3) * len(samples) + 0.5 + legend), layout="constrained")
         axes = figure.subplots(len(samples), columns, squeeze=False)
         for row, sample in zip(axes, samples, strict=True):
             truth = np.asarray(sample["mask"])
@@ -74,10 +77,10 @@ class MaskStages:
         note = " (demo data)" if run.plan.recipe.demo else ""
         figure.suptitle(f"{run.plan.recipe.path.stem}: predicted masks by epoch{note}", fontsize=11)
         patches = [
-            Patch(facecolor=[c / 255 for c in color], edgecolor="0.4", label=name)
+            Patch(facecolor=(color[0] / 255, color[1] / 255, color[2] / 255), edgecolor="0.4", label=name)
             for name, color in zip(self.names, self.colors, strict=False)
         ]
-        figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 2 * columns), fontsize=8)
+        figure.legend(handles=patches, loc="outside lower center", ncols=entries, fontsize=8)
         return figure
 
     def _iou(self, mask: np.ndarray, truth: np.ndarray) -> float:

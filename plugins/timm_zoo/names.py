@@ -67,11 +67,14 @@ def _registered(tree: ast.Module) -> Iterator[str]:
 
 
 def _tags(tree: ast.Module, path: str) -> dict[str, dict[str, Source]]:
-    """Architecture -> tags with weights, and where they lie. Nothing, should a later timm write its tables in a way not foreseen here."""
+    """Architecture -> tags with weights, and where they lie.
+
+    Nothing, should a later timm write its tables in a way not foreseen here.
+    """
     tables: list[Mapping[str, Any]] = []
     scope = _Scope({_TABLE: tables.append})
     try:
-        exec(_slice(tree, path), scope)
+        exec(_slice(tree, path), scope)  # noqa: S102 - lines of the installed timm, run as its import would
     except Exception:
         return {}
     found: dict[str, dict[str, Source]] = {}

@@ -41,9 +41,6 @@ class CrossEntropy(nn.Module):
             reduction="sum",
         )
         counted = target != self.ignore_index
-        if self.weights is None:
-            share = counted.sum()
-        else:
-            share = self.weights[target.where(counted, 0)].mul(counted).sum()
+        share = counted.sum() if self.weights is None else (self.weights[target.where(counted, 0)] * counted).sum()
         # torch's own mean divides by zero where every label is ignored
         return total / share.clamp(min=torch.finfo(total.dtype).tiny)

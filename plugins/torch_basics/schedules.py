@@ -56,7 +56,7 @@ class Polynomial(Schedule):
     power: float
 
     def curve(self, progress: float) -> float:
-        return max(0.0, 1 - progress) ** self.power
+        return float(max(0.0, 1 - progress) ** self.power)
 
 
 @dataclass(frozen=True)

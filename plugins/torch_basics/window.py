@@ -88,7 +88,9 @@ def constant(*, total_steps: FromData[int], warmup: Probability = 0.0) -> Callab
     return Constant(total_steps, warmup)
 
 
-def cosine(*, total_steps: FromData[int], warmup: Probability = 0.0, floor: Probability = 0.0) -> Callable[[int], float]:
+def cosine(
+    *, total_steps: FromData[int], warmup: Probability = 0.0, floor: Probability = 0.0
+) -> Callable[[int], float]:
     """Half a cosine from the full rate to a floor (Loshchilov and Hutter, 2017), after a linear warm-up.
 
     Args:
@@ -100,7 +102,9 @@ def cosine(*, total_steps: FromData[int], warmup: Probability = 0.0, floor: Prob
     return Cosine(total_steps, warmup, floor)
 
 
-def polynomial(*, total_steps: FromData[int], warmup: Probability = 0.0, power: Positive = 0.9) -> Callable[[int], float]:
+def polynomial(
+    *, total_steps: FromData[int], warmup: Probability = 0.0, power: Positive = 0.9
+) -> Callable[[int], float]:
     """(1 - progress) to a power, the usual schedule of DeepLab (Chen et al., 2017), after a linear warm-up.
 
     Args:
@@ -156,6 +160,3 @@ def classifier(*, backbone: Backbone, num_classes: FromData[int], dropout: Proba
     from .classifier import Classifier
 
     return Classifier(backbone, num_classes, dropout)
-
-
-

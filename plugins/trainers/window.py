@@ -9,8 +9,13 @@ from registry import Count, FromData, Loss, Metric, Model
 if TYPE_CHECKING:
     from registry.engine.task import Task
 
+_MIOU = ["miou"]
+_ACCURACY = ["accuracy"]
 
-def segmentation(*, model: Model, loss: Loss, metrics: list[Metric] = ["miou"], class_colors: FromData[Any] = None) -> Task:  # noqa: B006
+
+def segmentation(
+    *, model: Model, loss: Loss, metrics: list[Metric] = _MIOU, class_colors: FromData[Any] = None
+) -> Task:
     """Semantic segmentation: a class for every pixel.
 
     Args:
@@ -24,7 +29,7 @@ def segmentation(*, model: Model, loss: Loss, metrics: list[Metric] = ["miou"], 
     return Segmentation(model, loss, metrics, class_colors)
 
 
-def classification(*, model: Model, loss: Loss = "cross_entropy", metrics: list[Metric] = ["accuracy"]) -> Task:  # noqa: B006
+def classification(*, model: Model, loss: Loss = "cross_entropy", metrics: list[Metric] = _ACCURACY) -> Task:
     """Image classification: a class for every image.
 
     Args:

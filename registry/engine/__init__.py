@@ -1,4 +1,4 @@
-"""The part of the framework that computes. Names are loaded when they are asked for: reading a picture needs no torch."""
+"""The part of the framework that computes. Names load when they are asked for: reading a picture needs no torch."""
 
 from __future__ import annotations
 

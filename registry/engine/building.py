@@ -24,9 +24,7 @@ def build(plan: ComponentPlan, facts: Mapping[str, Any]) -> Any:
         PluginError: the factory fails otherwise.
     """
     arguments = {
-        name: _value(value, facts)
-        for name, value in plan.given_or_default().items()
-        if not isinstance(value, Unread)
+        name: _value(value, facts) for name, value in plan.given_or_default().items() if not isinstance(value, Unread)
     }
     for parameter in plan.window.parameters:
         if parameter.supplied and parameter.name not in plan.arguments:

@@ -49,7 +49,10 @@ def with_made_data(plan: Plan, display: Display) -> Plan:
     if fresh:
         make(maker, folder)
     verb = "made" if fresh else "found"
-    text = f"This run learns from data made on the spot ({verb} in {folder}), with the changes of the recipe's 'demo:' section. Its scores say nothing about real data."
+    text = (
+        f"This run learns from data made on the spot ({verb} in {folder}), with the changes of the recipe's 'demo:' "
+        "section. Its scores say nothing about real data."
+    )
     display.banner("DEMO", text)
     data = replace(plan.data, arguments={**plan.data.arguments, "root": folder})
     return replace(plan, data=data)

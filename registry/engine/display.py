@@ -98,7 +98,8 @@ class Display:
         elif time.monotonic() - self._last_line > _PLAIN_EVERY:
             inside = self._done - (epoch - 1) * self._batches
             self.console.print(
-                f"epoch {epoch}/{self._epochs}  batch {inside}/{self._batches}  {status}  left {self.left()}", soft_wrap=True
+                f"epoch {epoch}/{self._epochs}  batch {inside}/{self._batches}  {status}  left {self.left()}",
+                soft_wrap=True,
             )
             self._last_line = time.monotonic()
 

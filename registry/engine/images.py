@@ -37,7 +37,7 @@ _TURNS: Final = {
 _STRETCHED: Final = {"L;2": 85, "L;4": 17}
 
 
-class UnreadableImage(InputError):  # noqa: N818 - named for what the user has, like StoppedBySignal
+class UnreadableImage(InputError):
     """A picture cannot be used; the single problem's path is the file.
 
     Args:

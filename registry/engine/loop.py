@@ -20,7 +20,6 @@ from .loading import EpochOrder, checked, close, draw
 from .run import Position, Run
 from .signals import StopRequest
 
-
 #: Pictures of the evaluation split that monitors get after each evaluation.
 _SHOWN = 4
 

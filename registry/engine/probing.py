@@ -46,7 +46,9 @@ def rehearse(task: Task, batch: Mapping[str, Any], device: torch.device, mean: T
         raise
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
-            raise PluginError("the model or the loss", f"fails on the first batch: {error}", "--debug shows where") from error
+            raise PluginError(
+                "the model or the loss", f"fails on the first batch: {error}", "--debug shows where"
+            ) from error
         hint = "set trainer.batch_size to 2 or more"
         raise InputError.of("trainer.batch_size", "this model cannot learn from a batch of one image", hint) from error
     except Exception as error:
@@ -54,7 +56,9 @@ def rehearse(task: Task, batch: Mapping[str, Any], device: torch.device, mean: T
         raise PluginError("the model or the loss", reason, "--debug shows where") from error
 
 
-def choose(task: Task, batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor, key: str) -> tuple[str, str, str]:
+def choose(
+    task: Task, batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor, key: str
+) -> tuple[str, str, str]:
     """Precision, memory format and the reason, measured once for each model, size and machine.
 
     The choice is remembered, so that a second run with the same seed computes the same thing.
@@ -65,13 +69,12 @@ def choose(task: Task, batch: Mapping[str, Any], device: torch.device, mean: Ten
     shape = tuple(batch["image"].shape[1:])
     identity = json.dumps([key, shape, torch.__version__, torch.get_num_threads(), _machine(device)], default=str)
     name = f"precision-{hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()}"
-    gain = cache.recall(name)
-    remembered = isinstance(gain, float)
-    if not remembered:
-        gain = _gain(task, _few(batch), device, mean, std)
+    known = cache.recall(name)
+    gain = known if isinstance(known, float) else _gain(task, _few(batch), device, mean, std)
+    if gain is not known:
         cache.remember(name, gain)
     precision, layout = REDUCED if gain >= WORTH else FULL
-    how = "measured before" if remembered else "measured"
+    how = "measured before" if gain is known else "measured"
     return precision, layout, f"bf16 with channels_last is {gain:.2f}x fp32, {how}"
 
 
@@ -97,7 +100,13 @@ class _Trial:
     """A copy of the task in one setting."""
 
     def __init__(
-        self, task: Task, batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor, setting: tuple[str, str]
+        self,
+        task: Task,
+        batch: Mapping[str, Any],
+        device: torch.device,
+        mean: Tensor,
+        std: Tensor,
+        setting: tuple[str, str],
     ) -> None:
         precision, layout = setting
         self.layout = _LAYOUTS[layout]

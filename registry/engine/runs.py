@@ -19,9 +19,9 @@ from ..problems import InputError
 
 #: Libraries whose versions a run records.
 _LIBRARIES = (
-    "hw1cli torch torchvision timm segmentation_models_pytorch lightly albumentations torchmetrics scikit-learn "
-    "numpy opencv-python-headless pillow pytorch-lightning"
-).split()
+    *("hw1cli", "torch", "torchvision", "timm", "segmentation_models_pytorch", "lightly", "pytorch-lightning"),
+    *("albumentations", "torchmetrics", "scikit-learn", "numpy", "opencv-python-headless", "pillow"),
+)
 
 
 @dataclass
@@ -149,7 +149,12 @@ def _git_revision() -> str | None:
     source = Path(__file__).parent
     try:
         told = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=source, capture_output=True, text=True, timeout=5, check=True
+            ["git", "describe", "--always", "--dirty"],
+            cwd=source,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None

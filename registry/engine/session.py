@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from .probing import choose, rehearse
 from .run import Run
 from .runs import RunFolder, environment, new_run_path, refuse_if_taken
 from .runtime import Runtime, device_for, open_runtime
+from .summary import summarize
 from .task import Task, has_batch_norm, seed_everything
 
 
@@ -115,12 +114,14 @@ class _Session:
         normalization: tuple[torch.Tensor, torch.Tensor],
         earlier: Mapping[str, Any] | None,
     ) -> Runtime:
-        """Rehearse a step, then decide precision and layout: as the recipe says, as the earlier part did, or measured."""
+        """Rehearse a step, then decide precision and layout: as the recipe says, as before, or measured."""
         settings = self.plan.runtime
+        precision: str = settings.precision
+        layout: str = settings.memory_format
         keys = next(iter(order))
         batch = checked(collate([train[key] for key in keys[:4]]))
         rehearse(task, batch, device, *normalization)
-        precision, layout, reason = settings.precision, settings.memory_format, "as the recipe says"
+        reason = "as the recipe says"
         if earlier is not None:
             precision, layout, reason = earlier["precision"], earlier["memory_format"], "as before it was stopped"
         elif "auto" in (precision, layout):
@@ -190,7 +191,9 @@ class _Session:
             self.folder.close()
         self._conclude(run, summary)
         if run.failures:
-            raise PluginError(f"{len(run.failures)} report(s)", run.failures[0], f"the weights are safe in {self.folder.path}")
+            raise PluginError(
+                f"{len(run.failures)} report(s)", run.failures[0], f"the weights are safe in {self.folder.path}"
+            )
         return summary
 
     def _train(self, run: Run, learning: loop.Learning) -> dict[str, Any]:
@@ -203,9 +206,11 @@ class _Session:
             raise
         except InputError as error:
             # Exit code 2 promises that nothing was done, and by now something was.
-            raise Hw1Error(f"the run failed in epoch {run.position.epoch}: {error}", "mend it, then --resume") from error
+            raise Hw1Error(
+                f"the run failed in epoch {run.position.epoch}: {error}", "mend it, then --resume"
+            ) from error
         finally:
-            summary = self._summary(run, status)
+            summary = summarize(run, status)
             self.folder.write_json("summary.json", summary)
             run.monitors.close()
         return summary
@@ -227,40 +232,15 @@ class _Session:
         parameters = sum(parameter.numel() for parameter in run.task.parameters() if parameter.requires_grad)
         images = f"{len(run.train)} training and {len(run.val) if run.val else 0} evaluation images"
         say(f"{plan.data.name}: {images}, {run.facts.get('num_classes', '?')} classes")
-        say(f"{plan.trainer.name}: {parameters / 1e6:.2f} M parameters, {plan.loop.epochs} epochs, batch {plan.loop.batch_size}")
+        learns = f"{parameters / 1e6:.2f} M parameters, {plan.loop.epochs} epochs, batch {plan.loop.batch_size}"
+        say(f"{plan.trainer.name}: {learns}")
         say(f"{run.runtime}")
         for text in run.notices:
             self.display.note(text)
         if run.position.epoch > 1 or run.position.batch:
-            say(f"resumed in epoch {run.position.epoch} after {run.position.batch} of {len(learning.train_order)} batches")
+            done = f"{run.position.batch} of {len(learning.train_order)} batches"
+            say(f"resumed in epoch {run.position.epoch} after {done}")
         say(f"writing to {self.folder.path}")
-
-    def _summary(self, run: Run, status: str) -> dict[str, Any]:
-        position, rows = run.position, run.monitors.rows
-        scores = [
-            {k: v for k, v in row.items() if k not in ("epoch", "lr", "seconds", "images_per_second")} for row in rows
-        ]
-        best = next((s for s, row in zip(scores, rows, strict=True) if row["epoch"] == position.best_epoch), None)
-        return {
-            "status": status,
-            "recipe": str(self.plan.recipe.path),
-            "demo": self.plan.recipe.demo,
-            "seed": self.plan.seed,
-            "epochs": position.epoch - 1,
-            "monitor": run.monitored,
-            "best_epoch": position.best_epoch or None,
-            "best": best or (scores[-1] if scores else {}),
-            "last": scores[-1] if scores else {},
-            "wall_seconds": round(position.wall_seconds, 3),
-            "images_per_second": round(position.images_seen / position.seconds, 3) if position.seconds else None,
-            "precision": run.runtime.precision,
-            "memory_format": run.runtime.memory_format,
-            "device": str(run.runtime.device),
-            "notices": run.notices,
-            "failures": run.failures,
-            "pid": os.getpid(),
-            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        }
 
     def _conclude(self, run: Run, summary: Mapping[str, Any]) -> None:
         if summary["last"]:

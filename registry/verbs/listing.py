@@ -23,7 +23,9 @@ def kind_called(word: str | None) -> str | None:
         return None
     kind = kind_named(word)
     if kind is None:
-        raise InputError.of("KIND", f"there is no kind {word!r}", did_you_mean(word, KINDS, f"kinds: {', '.join(KINDS)}"))
+        raise InputError.of(
+            "KIND", f"there is no kind {word!r}", did_you_mean(word, KINDS, f"kinds: {', '.join(KINDS)}")
+        )
     return kind.name
 
 

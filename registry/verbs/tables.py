@@ -51,7 +51,8 @@ def description(found: Sequence[Mapping[str, Any]]) -> None:
     for index, told in enumerate(found):
         if index:
             console.rule(style="dim")
-        console.print(f"[bold]{escape(told['name'])}[/]  [dim]{told['kind']}, {told['distribution']} {told['version']}, {told['target']}[/]")
+        origin = f"{told['kind']}, {told['distribution']} {told['version']}, {told['target']}"
+        console.print(f"[bold]{escape(told['name'])}[/]  [dim]{escape(origin)}[/]")
         if "names" in told:
             _zoo(console, told)
             continue
@@ -129,5 +130,8 @@ def inspection(told: Mapping[str, Any]) -> None:
             console.print(f"  ignored: {split['ignored']:.1%} of the pixels")
         console.print(_shares("", split["shares"]))
     console.print("[dim]in a recipe:[/]")
-    data = {key: str(value) if not isinstance(value, (list, dict, int, float, bool)) else value for key, value in told["data"].items()}
+    data = {
+        key: str(value) if not isinstance(value, (list, dict, int, float, bool)) else value
+        for key, value in told["data"].items()
+    }
     console.print(escape(dump({"data": data})))
