@@ -9,10 +9,10 @@ from textwrap import dedent
 import pytest
 
 from registry.components import Registry
-from registry.documents import dump
-from registry.plans import make_plan
+from registry.planner import make_plan
 from registry.problems import InputError, Problem
 from registry.recipes import load
+from registry.scalars import dump
 from registry.verbs.planning import Request, every_problem, planned
 
 SEVEN = """\

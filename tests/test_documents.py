@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.documents import BROKEN, DEEPEST, LARGEST, Place, dump, parse, parse_value
+from registry.documents import BROKEN, DEEPEST, LARGEST, Place, parse, parse_value
+from registry.scalars import dump
 
 
 @pytest.mark.parametrize(

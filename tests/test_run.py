@@ -168,6 +168,15 @@ def test_a_run_that_was_struck_goes_on_to_the_same_weights(
         assert [row["epoch"] for row in csv.DictReader((out / "metrics.csv").open())] == list("123456")
 
 
+def test_another_run_is_not_gone_on_with(stranger: None, recipe: Path, tmp_path: Path) -> None:
+    train(recipe, tmp_path / "run", "trainer.epochs=1")
+    with pytest.raises(InputError, match="1e-05 now") as caught:
+        train(recipe, tmp_path / "run", "optimizer={use: adamw, lr: 1e-5}", resume=True)
+    assert caught.value.problems[0].path == "optimizer.lr" and "recipe.yaml" in str(caught.value.problems[0].hint)
+    summary = train(tmp_path / "run" / "recipe.yaml", tmp_path / "run", "trainer.epochs=2", resume=True)
+    assert summary["epochs"] == 2 and any("loop.epochs was 1, is 2" in notice for notice in summary["notices"])
+
+
 def test_a_damaged_checkpoint_is_told(stranger: None, recipe: Path, tmp_path: Path) -> None:
     train(recipe, tmp_path / "run", "trainer.epochs=1")
     last = tmp_path / "run" / "checkpoints" / "last.pt"

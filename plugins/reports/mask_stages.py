@@ -74,8 +74,8 @@ class MaskStages:
                 axis.imshow(picture, interpolation="nearest")
                 axis.set_title(title, fontsize=9)
                 axis.set_axis_off()
-        note = " (demo data)" if run.plan.recipe.demo else ""
-        figure.suptitle(f"{run.plan.recipe.path.stem}: predicted masks by epoch{note}", fontsize=11)
+        note = " (demo data)" if run.plan.demo else ""
+        figure.suptitle(f"{run.name}: predicted masks by epoch{note}", fontsize=11)
         patches = [
             Patch(facecolor=(color[0] / 255, color[1] / 255, color[2] / 255), edgecolor="0.4", label=name)
             for name, color in zip(self.names, self.colors, strict=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -74,7 +75,8 @@ def fit(run: Run, learning: Learning) -> None:
                     position.wall_seconds = time.monotonic() - started
                     save(run, learning, run.folder.last)
                     where = f"epoch {position.epoch}, batch {position.batch} of {batches}"
-                    hint = f"go on with: hw1cli run {run.plan.recipe.path} --out {run.folder.path} --resume"
+                    recipe, out = shlex.quote(str(run.folder.path / "recipe.yaml")), shlex.quote(str(run.folder.path))
+                    hint = f"go on with: hw1cli run {recipe} --out {out} --resume"
                     raise StoppedBySignal(f"stopped by {stop.name} in {where}; the state is saved", hint)
                 # --- write ------------------------------------------------------------------------
                 best = record(run, learning, scores, time.monotonic() - started)
@@ -100,7 +102,7 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest) -> None:
 
     loss_sum = torch.zeros((), device=run.runtime.device)
     loss_sum += position.loss_sum
-    clock, unlogged = time.perf_counter(), 0
+    clock, told = time.perf_counter(), ""
     for group in _groups(map(checked, learning.train_loader), loop.accumulate):
         for parameters, rate in zip(optimizer.param_groups, learning.base_rates, strict=True):
             parameters["lr"] = rate * learning.schedule(position.step)
@@ -117,18 +119,17 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest) -> None:
         position.step += 1
         position.batch += len(group)
         position.images += images
-        unlogged += len(group)
         run.task.after_step(position.step, total_steps)
 
         # Reading the loss waits for the device, so it is read only at log points.
-        if position.step % loop.log_every == 0 or position.batch == len(order) or stop:
+        if position.step % loop.log_every in (0, 1) or position.batch == len(order) or stop:
             position.loss_sum = float(loss_sum)
             mean = position.loss_sum / position.images
             if not math.isfinite(mean):
                 where = f"epoch {position.epoch}, step {position.step}"
                 raise Diverged(f"the training loss is {mean} in {where}", "lower optimizer.lr or set trainer.clip_norm")
-            run.display.step(position.epoch, unlogged, f"loss {mean:.4f}")
-            unlogged = 0
+            told = f"loss {mean:.4f}"
+        run.display.step(position.epoch, len(group), told)
         if stop:
             break
     run.runtime.synchronize()

@@ -85,6 +85,12 @@ class Run:
     failures: list[str] = field(default_factory=list)
 
     @property
+    def name(self) -> str:
+        """What the run is called in figures: the recipe's name."""
+        path = self.plan.recipe.path
+        return path.stem if path.parent.resolve() != self.folder.path.resolve() else self.folder.path.name
+
+    @property
     def epochs(self) -> int:
         return self.plan.loop.epochs
 

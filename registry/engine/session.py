@@ -21,8 +21,9 @@ from .display import Display
 from .loading import Augmented, EpochOrder, checked, collate, draw, make_loader, workers_for
 from .monitors import Monitors
 from .probing import choose, rehearse
+from .resuming import differences
 from .run import Run
-from .runs import RunFolder, environment, new_run_path, refuse_if_taken
+from .runs import RunFolder, environment, new_run_path, refuse_if_taken, write_atomically
 from .runtime import Runtime, device_for, open_runtime
 from .summary import summarize
 from .task import Task, has_batch_norm, seed_everything
@@ -47,11 +48,14 @@ def execute(plan: Plan, console: Console, *, out: Path | None = None, resume: bo
     """
     folder = RunFolder(out or new_run_path(plan.recipe.path))
     refuse_if_taken(folder.path, resume=resume)
-    earlier = checkpoints.load(folder.last) if resume else None
     display = Display(console)
     if plan.make is not None:
         plan = demo.with_made_data(plan, display)
     session = _Session(plan, folder, display)
+    earlier = None
+    if resume:
+        earlier = checkpoints.load(folder.last)
+        session.notices += differences(plan, folder)
     run, learning = session.prepare(earlier)
     return session.carry_out(run, learning, earlier)
 
@@ -217,12 +221,12 @@ class _Session:
 
     def _describe(self, run: Run) -> None:
         """What the run folder tells of the run's origin."""
-        from ..documents import dump
+        from ..scalars import dump
 
         path = self.folder.path
         parameters = sum(parameter.numel() for parameter in run.task.parameters())
         self.display.attach(path / "log.txt")
-        (path / "recipe.yaml").write_text(dump(self.plan.recipe.root.plain()), encoding="utf-8")
+        write_atomically(path / "recipe.yaml", dump(self.plan.recipe.root.plain()))
         self.folder.write_json("plan.json", self.plan.as_json())
         told = {"runtime": str(run.runtime), "precision": run.runtime.precision, "parameters": parameters}
         self.folder.write_json("environment.json", {**environment(), **told, "facts": dict(run.facts)})

@@ -29,7 +29,7 @@ def summarize(run: Run, status: str) -> dict[str, Any]:
     return {
         "status": status,
         "recipe": str(run.plan.recipe.path),
-        "demo": run.plan.recipe.demo,
+        "demo": run.plan.demo,
         "seed": run.plan.seed,
         "epochs": len(scores),
         "monitor": run.monitored,

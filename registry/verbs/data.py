@@ -9,7 +9,7 @@ from typing import Any
 from ..components import Registry
 from ..documents import Node, Place
 from ..overrides import apply
-from ..plans import as_node, plan_component
+from ..planner import as_node, plan_component
 from ..problems import InputError, PluginError
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..components import Registry
 from ..parameters import problem_at
-from ..plans import Plan, make_plan, root_of
+from ..planner import make_plan
+from ..plans import Plan, root_of
 from ..problems import InputError, Problem
 from ..recipes import Recipe, load
 
@@ -44,7 +45,7 @@ def planned(request: Request, registry: Registry) -> Plan:
     """
     plan = make_plan(request.load(), registry)
     root = root_of(plan)
-    if plan.recipe.demo or root is None or root.exists():
+    if plan.demo or root is None or root.exists():
         return plan
     if plan.recipe.has_demo and not _named_by_user(plan.recipe):
         return make_plan(request.load(demo=True), registry)

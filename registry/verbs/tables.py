@@ -120,7 +120,7 @@ def _shares(title: str, shares: Mapping[str, Any]) -> Table:
 
 def inspection(told: Mapping[str, Any]) -> None:
     """What ``data inspect`` found, ending with the block to paste."""
-    from ..documents import dump
+    from ..scalars import dump
 
     console = Console()
     for name, split in told["splits"].items():
