@@ -30,6 +30,7 @@ class Display:
         self.log = log
         self._progress: Progress | None = None
         self._said: list[str] = []
+        self._score = ""
         self._total = self._done = 0
         self._epochs = 0
         self._start = self._last_line = 0.0
@@ -89,8 +90,9 @@ class Display:
         self._progress.start()
 
     def step(self, epoch: int, batches: int, status: str) -> None:
-        """``batches`` more are done."""
+        """``batches`` more are done; the last evaluation's score is shown beside ``status``."""
         self._done += batches
+        status = f"{status}  {self._score}".rstrip()
         if self._progress is not None:
             self._progress.update(
                 self._bar, completed=self._done, description=f"epoch {epoch}/{self._epochs}", status=status
@@ -110,6 +112,8 @@ class Display:
         skipped = {"epoch", "lr", "seconds", "images_per_second"}
         for name in dict.fromkeys(name for name in wanted if name in row and name not in skipped):
             shown.append(f"{name} {row[name]:.4f}")
+        if monitor in row:
+            self._score = f"{monitor} {row[monitor]:.4f}"
         shown.append(f"{row['images_per_second']:.1f} images/s")
         shown.append(f"left {self.left()}" + ("  best so far" if best else ""))
         self.say("  ".join(shown))

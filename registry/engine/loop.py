@@ -129,7 +129,8 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest) -> None:
                 where = f"epoch {position.epoch}, step {position.step}"
                 raise Diverged(f"the training loss is {mean} in {where}", "lower optimizer.lr or set trainer.clip_norm")
             told = f"loss {mean:.4f}"
-        run.display.step(position.epoch, len(group), told)
+        rate = position.images / (position.epoch_seconds + time.perf_counter() - clock)
+        run.display.step(position.epoch, len(group), f"{told}  {rate:.1f} images/s")
         if stop:
             break
     run.runtime.synchronize()
