@@ -35,6 +35,21 @@ class _Face(click.Group):
             _end(error, ctx.params.get("debug", False))
 
 
+def _ask_for_traceback(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        ctx.find_root().params["debug"] = True
+
+
+_DEBUG = click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_ask_for_traceback,
+    help="Add the traceback to an error.",
+)
+
+
 def _end(error: Exception, debug: bool) -> NoReturn:
     """Print an error and leave with its exit code."""
     if debug:
@@ -100,6 +115,7 @@ def _request_options(command: Any) -> Any:
 @_request_options
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder (default: runs/RECIPE/DATE).")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out where it was stopped.")
+@_DEBUG
 def run(
     recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bool, out: Path | None, resume: bool
 ) -> None:
@@ -127,6 +143,7 @@ def run(
 @_RECIPE
 @_request_options
 @_JSON
+@_DEBUG
 def check(recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bool, as_json: bool) -> None:
     """Show every problem of RECIPE at once, without running it.
 
@@ -156,6 +173,7 @@ def check(recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bo
 @click.argument("pattern", required=False)
 @click.option("--verify", is_flag=True, help="Load every window too, and show what is broken.")
 @_JSON
+@_DEBUG
 def list_(kind: str | None, pattern: str | None, verify: bool, as_json: bool) -> None:
     """List components: all, of one KIND, or those whose name matches PATTERN.
 
@@ -181,6 +199,7 @@ def list_(kind: str | None, pattern: str | None, verify: bool, as_json: bool) ->
 @click.argument("name")
 @click.option("--kind", help="Only the component of this kind.")
 @_JSON
+@_DEBUG
 def describe(name: str, kind: str | None, as_json: bool) -> None:
     """Show what a component is, what it takes, and who offers it.
 
@@ -212,6 +231,7 @@ def data() -> None:
     "--out", required=True, type=click.Path(path_type=Path), help="The folder to write; must be new or empty."
 )
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change an argument of the maker.")
+@_DEBUG
 def data_make(name: str, out: Path, sets: tuple[str, ...]) -> None:
     """Write the data set NAME, made on the spot, into a folder.
 
@@ -229,6 +249,7 @@ def data_make(name: str, out: Path, sets: tuple[str, ...]) -> None:
 @data.command("inspect")
 @click.argument("root", type=click.Path(path_type=Path))
 @_JSON
+@_DEBUG
 def data_inspect(root: Path, as_json: bool) -> None:
     """Look at a folder of data: layout, sizes, classes and their shares, what is wrong, and the recipe's data: block.
 
