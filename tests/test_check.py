@@ -80,7 +80,7 @@ loss: focal
         ("epochs: 2", "epochs: 0", "trainer.epochs", "at least 1"),
         ("smp/unet", "smp/unett", "model", "smp/unet"),
         ("timm/resnet18", "timm/resnet81", "model.backbone", "timm/resnet"),
-        ("timm/resnet18", "resnet18", "model.backbone", "timm/resnet18"),
+        ("timm/resnet18", "mobilenetv3_small_100", "model.backbone", "timm/mobilenetv3_small_100"),
         ("use: landcover", "use: 13", "data", "name of a dataset"),
         ("segmentation", "segmentatoin", "trainer", "segmentation"),
         ("root: .", "root: no/such/folder", "data.root", "no/such/folder"),

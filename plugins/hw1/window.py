@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from registry.kinds import Count, FromData, Positive, Range
 from registry.windows import guessed_by
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .focal import Focal
     from .landcover import LandCover
     from .landcover_scenes import LandCoverScenes
+    from .resnet18 import ResNet18, ResNet18Backbone
 
 
 def _looks_like_landcover(root: Path) -> Mapping[str, Any] | None:
@@ -75,3 +76,32 @@ def focal(
     from .focal import Focal
 
     return Focal(alpha, gamma, ignore_index)
+
+
+def resnet18(
+    *, num_classes: FromData[int], in_channels: FromData[int] = 3, stem: Literal["imagenet", "cifar"] = "imagenet"
+) -> ResNet18:
+    """ResNet-18 (He et al., 2016), written out, trained from scratch.
+
+    Args:
+        num_classes: classes told apart.
+        in_channels: channels of an image.
+        stem: imagenet for images of about 224 pixels, cifar for about 32.
+    """
+    from .resnet18 import ResNet18
+
+    return ResNet18(num_classes, in_channels, stem)
+
+
+def resnet18_backbone(
+    *, in_channels: FromData[int] = 3, stem: Literal["imagenet", "cifar"] = "imagenet"
+) -> ResNet18Backbone:
+    """ResNet-18 (He et al., 2016) as a backbone: the maps of its four stages.
+
+    Args:
+        in_channels: channels of an image.
+        stem: imagenet for images of about 224 pixels (strides 4 to 32), cifar for about 32 (strides 1 to 8).
+    """
+    from .resnet18 import ResNet18Backbone
+
+    return ResNet18Backbone(in_channels, stem)
