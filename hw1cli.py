@@ -9,7 +9,16 @@ from typing import Any, NoReturn
 
 import click
 
-from registry.problems import DONE, FAILED, WRONG_INPUT, Hw1Error, InputError, StoppedBySignal
+from registry.problems import (
+    DONE,
+    FAILED,
+    PLUGIN_FAILED,
+    WRONG_INPUT,
+    Hw1Error,
+    InputError,
+    PluginError,
+    StoppedBySignal,
+)
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _RECIPE = click.argument("recipe", type=click.Path(path_type=Path))
@@ -155,7 +164,13 @@ def check(recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bo
     from registry.verbs.check import check as problems_of
     from registry.verbs.planning import Request
 
-    problems = problems_of(Request(recipe, sets, unsets, demo))
+    code = WRONG_INPUT
+    try:
+        problems = problems_of(Request(recipe, sets, unsets, demo))
+    except PluginError as error:
+        if not as_json or error.problem is None:
+            raise
+        problems, code = [error.problem], PLUGIN_FAILED
     if as_json:
         shown = [
             {key: problem.as_json()[key] for key in ("path", "line", "message", "hint", "file")} for problem in problems
@@ -165,7 +180,7 @@ def check(recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bo
         _print_problems(InputError(problems))
     else:
         click.secho(f"{recipe}: no problems", fg="green")
-    sys.exit(WRONG_INPUT if problems else DONE)
+    sys.exit(code if problems else DONE)
 
 
 @main.command("list")

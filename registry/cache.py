@@ -29,8 +29,8 @@ def recall(name: str) -> Any | None:
         return None
 
 
-def remember(name: str, value: Any) -> None:
-    """Store a JSON value under ``name``; a cache that cannot be written is no error."""
+def remember(name: str, value: Any) -> bool:
+    """Store a JSON value under ``name``; whether it could be stored. A cache that cannot be written is no error."""
     path = _path(name)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,6 +38,8 @@ def remember(name: str, value: Any) -> None:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(value, file)
         os.replace(temporary, path)
+        return True
+    return False
 
 
 def for_version(name: str, distribution: str, read: Callable[[], Any]) -> Any:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import io
+import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import EntryPoint
+from importlib.metadata import Distribution, EntryPoint
 from typing import Any
 
 from . import aliases
@@ -21,12 +23,13 @@ _ZOO = "/*"
 
 
 class UnknownName(Exception):
-    """No component of the wanted kind has this name, or more than one has."""
+    """No component of the wanted kind has this name, or (``ambiguous``) more than one has."""
 
-    def __init__(self, message: str, hint: str | None) -> None:
+    def __init__(self, message: str, hint: str | None, *, ambiguous: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.ambiguous = ambiguous
 
 
 @dataclass(frozen=True)
@@ -101,16 +104,16 @@ class Component:
         Raises:
             PluginError: the import fails, whatever it raises.
         """
-        printed = io.StringIO()
+        printed: list[str] = []
         try:
-            with contextlib.redirect_stdout(printed):
+            with captured_output(printed):
                 return self.entry_point.load()
         except (Exception, SystemExit) as error:
             raise PluginError(self.culprit, f"it cannot be imported: {_told(error)}") from error
         finally:
-            if printed.getvalue():
-                _PRINTED[self.target.partition(":")[0]] = printed.getvalue()
-                sys.stderr.write(printed.getvalue())
+            if printed:
+                _PRINTED[self.target.partition(":")[0]] = printed[0]
+                sys.stderr.write(printed[0])
 
     def fault(self) -> str | None:
         """Why it is broken, after loading it; None when it is sound."""
@@ -130,8 +133,38 @@ class Component:
 _PRINTED: dict[str, str] = {}
 
 
+@contextlib.contextmanager
+def captured_output(printed: list[str]) -> Iterator[None]:
+    """Keep what is written to standard output meanwhile, by Python or below it, and append it to the list."""
+    with contextlib.redirect_stdout(io.StringIO()) as said, tempfile.TemporaryFile() as file:
+        sys.__stdout__.flush() if sys.__stdout__ else None
+        kept = os.dup(1)
+        os.dup2(file.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+            file.seek(0)
+            text = said.getvalue() + file.read().decode(errors="replace")
+            if text:
+                printed.append(text)
+
+
 def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    told = " ".join(str(error).split())
+    return f"{type(error).__name__}: {told}" if told else type(error).__name__
+
+
+def _readable(distributions: Iterable[Distribution]) -> Iterator[EntryPoint]:
+    """The entry points of the distributions whose metadata can be read; the others are named on standard error."""
+    for distribution in distributions:
+        try:
+            yield from distribution.entry_points
+        except Exception as error:
+            sys.stderr.write(
+                f"warning: the entry points of {getattr(distribution, '_path', '?')} cannot be read: {error}\n"
+            )
 
 
 class Registry:
@@ -162,9 +195,12 @@ class Registry:
         if self._given is not None:
             yield from self._given
             return
-        from importlib.metadata import entry_points
+        from importlib import metadata
 
-        every = entry_points()
+        try:
+            every = metadata.entry_points()
+        except Exception:  # one distribution's metadata cannot be read: the others still count
+            every = metadata.EntryPoints(_readable(metadata.distributions()))  # type: ignore[assignment]
         for kind in KINDS.values():
             yield from every.select(group=kind.group)
 
@@ -216,6 +252,7 @@ class Registry:
             raise UnknownName(
                 f"{name!r} is offered by {' and by '.join(owners)}",
                 f"write {' or '.join(repr(f'{owner}:{wanted}') for owner in owners)}",
+                ambiguous=True,
             )
         return found[0]
 
@@ -223,16 +260,19 @@ class Registry:
         """The components of that name, one for each kind that has it.
 
         Raises:
+            UnknownName: none was found, because several distributions offer the name.
             PluginError: none was found, and a zoo that might have it is broken.
         """
-        found, broken = [], []
+        found: list[Component] = []
+        broken: list[Exception] = []
         for kind in KINDS:
             try:
                 found.append(self.find(kind, name))
             except PluginError as error:
                 broken.append(error)
-            except UnknownName:
-                continue
+            except UnknownName as unknown:
+                if unknown.ambiguous:
+                    broken.append(unknown)
         if broken and not found:
             raise broken[0]
         return found
@@ -261,13 +301,13 @@ class Registry:
         for other in KINDS:
             if other != kind and (found := next(self._offers(other, bare), None)):
                 return UnknownName(
-                    f"{found.name!r} is {_article(KINDS[other].singular)}, and {_article(singular)} belongs here",
+                    f"{found.name!r} is {article(KINDS[other].singular)}, and {article(singular)} belongs here",
                     did_you_mean(name, self.names(kind, name), f"see 'hw1cli list {kind}'"),
                 )
         if not any(self._by_kind.values()):
             return UnknownName(f"no plugin is installed, so there is no {singular} {name!r}", "run 'pip install -e .'")
         return UnknownName(
-            f"no installed plugin offers {_article(singular)} named {name!r}",
+            f"no installed plugin offers {article(singular)} named {name!r}",
             did_you_mean(name, self.names(kind, name), f"see 'hw1cli list {kind}'"),
         )
 
@@ -284,5 +324,6 @@ class Registry:
         return names
 
 
-def _article(noun: str) -> str:
+def article(noun: str) -> str:
+    """``a loss``, ``an optimizer``."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -36,6 +36,10 @@ class Place:
     line: int | None
 
 
+#: For values that nobody wrote, such as defaults.
+NOWHERE: Final = Place(None, None)
+
+
 @dataclass
 class Node:
     """A value with its place.

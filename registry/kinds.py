@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
@@ -102,7 +103,8 @@ class Range:
 
     def admits(self, value: float) -> bool:
         return (
-            (self.least is None or value >= self.least)
+            math.isfinite(value)
+            and (self.least is None or value >= self.least)
             and (self.most is None or value <= self.most)
             and (self.above is None or value > self.above)
         )

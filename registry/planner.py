@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import moments
-from .components import Component, Registry, UnknownName
-from .documents import BROKEN, Node, Place
+from .components import Component, Registry, UnknownName, article
+from .documents import BROKEN, NOWHERE, Node
 from .kinds import KINDS
 from .parameters import INVALID, check_arguments, convert, describe_type, problem_at, uses
 from .plans import ComponentPlan, Plan
-from .problems import InputError, Problem, did_you_mean
+from .problems import InputError, PluginError, Problem, did_you_mean
 from .recipes import Recipe
 from .settings import LoopSettings, RuntimeSettings
 from .windows import Parameter, Window
@@ -48,6 +48,8 @@ def make_plan(recipe: Recipe, registry: Registry) -> Plan:
     planner = _Planner(recipe, registry)
     parts = planner.plan()
     problems = [*recipe.problems, *planner.problems]
+    if planner.broken and len(problems) == len(planner.broken):
+        raise planner.broken[0]
     if problems or parts is None:
         raise InputError(sorted(problems, key=lambda problem: (problem.file or "", problem.line or 0)))
     return Plan(recipe, **parts)
@@ -58,6 +60,7 @@ class _Planner:
         self.recipe = recipe
         self.registry = registry
         self.problems: list[Problem] = []
+        self.broken: list[PluginError] = []
         root = recipe.root.value
         self.sections: dict[str, Node] = dict(root) if isinstance(root, dict) else {}
 
@@ -115,7 +118,7 @@ class _Planner:
         loop = INVALID if self._any_invalid(loop_arguments) else LoopSettings(**loop_arguments)
         if self._any_invalid(trainer_arguments):
             return INVALID, loop
-        return ComponentPlan(component, window, trainer_arguments, "trainer"), loop
+        return ComponentPlan(component, window, trainer_arguments, "trainer", node.place), loop
 
     def _trainer_section(self, parameter: Parameter, trainer: Component) -> dict[str, Any]:
         node = self.sections.get(parameter.name)
@@ -141,6 +144,8 @@ class _Planner:
         for key, node in self.sections.items():
             if key not in known:
                 hint = did_you_mean(key, known, f"sections: {', '.join(sorted(known))}")
+                if key in vars(LoopSettings()):
+                    hint = f"write it under 'trainer:', as trainer.{key}"
                 self.problems.append(problem_at(node, key, f"a recipe has no section {key!r}", hint))
 
     def _peek_trainer(self) -> tuple[Parameter, ...]:
@@ -156,6 +161,8 @@ class _Planner:
                 self.problems.append(problem)
                 return INVALID
             node = as_node(default)
+        elif default is not None and isinstance(node.value, dict) and "use" not in node.value:
+            node = Node({"use": Node(default, node.place), **node.value}, node.place)
         return self.component(node, kind, key)
 
     def _list(self, key: str, kind: str) -> Any:
@@ -228,7 +235,9 @@ class _Planner:
                 where = f"{path}.{parameter.name}"
                 default = as_node(parameter.default)
                 arguments[parameter.name] = convert(default, parameter.type, where, self.component, self.problems)
-        return INVALID if self._any_invalid(arguments) else ComponentPlan(component, window, arguments, path)
+        return (
+            INVALID if self._any_invalid(arguments) else ComponentPlan(component, window, arguments, path, node.place)
+        )
 
     def _arguments(self, node: Node, parameters: Any, path: str, owner: str) -> dict[str, Any]:
         before = len(self.problems)
@@ -252,15 +261,24 @@ class _Planner:
             problems.append(problem_at(node, path, message, hint))
             return None
         if not isinstance(use.value, str) or not use.value:
-            wanted = f"the name of a {singular}, or {{use: NAME, ...}}, is wanted"
+            wanted = f"the name of {article(singular)}, or {{use: NAME, ...}}, is wanted"
             problems.append(problem_at(use, path, wanted, f"see 'hw1cli list {kind}'"))
             return None
         try:
             component = self.registry.find(kind, use.value)
+            return component, component.window()
         except UnknownName as unknown:
             problems.append(problem_at(use, path, unknown.message, unknown.hint))
-            return None
-        return component, component.window()
+        except PluginError as error:
+            self._tell_broken(error, use, path, problems)
+        return None
+
+    def _tell_broken(self, error: PluginError, node: Node, path: str, problems: list[Problem]) -> None:
+        """A broken plugin is told beside the recipe's own faults; alone, it ends the check with its own exit code."""
+        problem = problem_at(node, path, str(error), error.hint or "see 'hw1cli list --verify'")
+        if problem not in self.problems:
+            problems.append(problem)
+            self.broken.append(PluginError(error.culprit, error.reason, error.hint, problem))
 
     @staticmethod
     def _any_invalid(arguments: Mapping[str, Any]) -> bool:
@@ -276,6 +294,8 @@ def plan_component(node: Node, kind: str, registry: Registry) -> ComponentPlan:
     """
     planner = _Planner(Recipe.of(Node({}, node.place)), registry)
     plan = planner.component(node, kind, "")
+    if planner.broken:
+        raise planner.broken[0]
     if planner.problems:
         raise InputError(planner.problems)
     return plan  # type: ignore[no-any-return]
@@ -283,9 +303,8 @@ def plan_component(node: Node, kind: str, registry: Registry) -> ComponentPlan:
 
 def as_node(data: Any) -> Node:
     """A signature's default as a node without a place."""
-    nowhere = Place(None, None)
     if isinstance(data, Mapping):
-        return Node({key: as_node(value) for key, value in data.items()}, nowhere)
+        return Node({key: as_node(value) for key, value in data.items()}, NOWHERE)
     if isinstance(data, (list, tuple)):
-        return Node([as_node(item) for item in data], nowhere)
-    return Node(str(data) if isinstance(data, Path) else data, nowhere)
+        return Node([as_node(item) for item in data], NOWHERE)
+    return Node(str(data) if isinstance(data, Path) else data, NOWHERE)

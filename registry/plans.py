@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from .components import Component
+from .documents import NOWHERE, Place
 from .parameters import completed
 from .problems import InputError
 from .recipes import Recipe
@@ -25,12 +25,14 @@ class ComponentPlan:
         window: its loaded shop window.
         arguments: what the recipe gave, converted; nested components are plans themselves.
         path: dotted place in the recipe.
+        place: file and line.
     """
 
     component: Component
     window: Window
     arguments: Mapping[str, Any]
     path: str
+    place: Place = NOWHERE
 
     @property
     def name(self) -> str:
@@ -48,8 +50,9 @@ class ComponentPlan:
         except InputError as error:
             own = {parameter.name for parameter in self.window.parameters}
             for index, problem in enumerate(error.problems):
-                if problem.path in own and self.path:
-                    error.problems[index] = replace(problem, path=f"{self.path}.{problem.path}")
+                if problem.path == self.component.name or (problem.path in own and self.path):
+                    path = self.path if problem.path == self.component.name else f"{self.path}.{problem.path}"
+                    error.problems[index] = replace(problem, path=path, line=self.place.line, file=self.place.file)
             raise
 
     def preflight(self) -> None:
@@ -138,9 +141,3 @@ class Plan:
             elif isinstance(item, (list, tuple)):
                 queue += item
         return found
-
-
-def root_of(plan: Plan) -> Path | None:
-    """The folder that the plan's data set reads, where it names one as ``root``."""
-    root = plan.data.given_or_default().get("root")
-    return root if isinstance(root, Path) else None

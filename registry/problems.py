@@ -77,10 +77,15 @@ class PluginError(Hw1Error):
 
     exit_code = PLUGIN_FAILED
 
-    def __init__(self, culprit: str, reason: str, hint: str | None = None) -> None:
+    def __init__(self, culprit: str, reason: str, hint: str | None = None, problem: Problem | None = None) -> None:
         super().__init__(f"{culprit}: {reason}", hint)
         self.culprit = culprit
         self.reason = reason
+        #: Where the recipe names the culprit, when a recipe does.
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PluginError, (self.culprit, self.reason, self.hint, self.problem)
 
 
 class StoppedBySignal(Hw1Error):

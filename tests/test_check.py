@@ -129,3 +129,19 @@ def test_a_plan_shows_every_argument_and_reads_itself_back(tmp_path: Path) -> No
     assert {row.name for row in plan.components()} >= {"segmentation", "smp/unet", "timm/resnet18", "focal", "miou"}
     (tmp_path / "again.yaml").write_text(dump(plan.recipe.root.plain()))
     assert make_plan(load(tmp_path / "again.yaml"), Registry()).as_json() == shown
+
+
+def test_a_broken_plugin_is_told_beside_the_other_faults(tmp_path: Path, install, hw1cli) -> None:
+    install("crasher", {"backbones/crashy": "crasher:net"}, {"crasher.py": "raise RuntimeError('boom')\n"})
+    (tmp_path / "bad.yaml").write_text(GOOD.replace("{use: timm/resnet18}", "crashy").replace("focal", "fokal"))
+    answer = hw1cli("check", tmp_path / "bad.yaml", "--json")
+    told = json.loads(answer.stdout)["problems"]
+    assert answer.returncode == 2 and [problem["path"] for problem in told] == ["model.backbone", "loss"]
+    (tmp_path / "bad.yaml").write_text(GOOD.replace("{use: timm/resnet18}", "crashy"))
+    answer = hw1cli("check", tmp_path / "bad.yaml", "--json")
+    assert answer.returncode == 3 and "boom" in json.loads(answer.stdout)["problems"][0]["message"]
+
+
+def test_a_missing_root_is_told_with_the_other_faults(tmp_path: Path) -> None:
+    problems = problems_of(tmp_path, GOOD.replace("root: .", "root: nowhere").replace("epochs: 2", "epochs: x"))
+    assert {problem.path for problem in problems} == {"trainer.epochs", "data.root"}

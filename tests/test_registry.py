@@ -118,3 +118,20 @@ def test_a_working_zoo_beside_a_broken_one_of_the_same_prefix_answers(hostile: N
     assert Registry().find("models", "timm/resnet18").distribution == "hw1cli"
     with pytest.raises(PluginError, match="not a Zoo"):
         Registry().find("backbones", "hostile/x")
+
+
+def test_metadata_that_cannot_be_read_hurts_nobody_else(site, hw1cli) -> None:
+    folder = site / "corrupt-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: corrupt\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_bytes(b"\xff\xfe\x00")
+    answer = hw1cli("list", "losses", "--json")
+    assert answer.returncode == 0 and "corrupt" in answer.stderr
+    assert "focal" in {row["name"] for row in json.loads(answer.stdout)}
+
+
+def test_what_a_plugin_writes_below_python_does_not_spoil_json(install, hw1cli) -> None:
+    source = "import os\nos.write(1, b'from below')\ndef raw(*, a: int = 1): ...\n"
+    install("raw-writer", {"losses/raw": "raw_writer:raw"}, {"raw_writer.py": source})
+    rows = json.loads(hw1cli("list", "losses", "--verify", "--json").stdout)
+    assert "from below" in next(row["broken"] for row in rows if row["name"] == "raw")

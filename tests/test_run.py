@@ -263,3 +263,50 @@ def test_a_report_that_fails_costs_no_training(stranger: None, recipe: Path, tmp
         train(recipe, tmp_path / "run", "reports=[fails]")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["status"] == "done" and summary["epochs"] == 2 and "no figure today" in summary["failures"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "word"),
+    [
+        ("metrics=[accuracy]", "metrics", "miou"),
+        ("model={use: classifier, backbone: stranger_net}", "model", "(B, classes, H, W)"),
+        ("loss={use: cross_entropy, weights: [1, 2]}", "loss.weights", "7 classes"),
+        ("augment={train: [{use: albumentations/Resize, height: 0, width: 8}]}", "augment.train.0.height", "greater"),
+        ("augment={train: [{use: albumentations/RandomCrop, height: 99, width: 99}]}", "augment", "64x64"),
+        ("augment={train: [albumentations/Normalize]}", "augment", "Normalize"),
+    ],
+)
+def test_what_only_building_or_a_rehearsal_can_find_is_wrong_input_and_writes_nothing(
+    stranger: None, recipe: Path, tmp_path: Path, change: str, path: str, word: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        train(recipe, tmp_path / "run", change)
+    problem = caught.value.problems[0]
+    assert problem.path == path and word in f"{problem.message} {problem.hint}"
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_backbone_that_breaks_the_contract_is_blamed_itself(recipe: Path, tmp_path: Path, install) -> None:
+    source = """
+        from torch import nn
+
+        class Liar(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.channels, self.strides = (8, 16), (4, 8)
+                self.conv = nn.Conv2d(3, 8, 4, 4)
+
+            def forward(self, x):
+                x = self.conv(x)
+                return [x, x]
+
+        def liar() -> "object":
+            "Promises what it does not give."
+            return Liar()
+        """
+    install("liar", {"backbones/liar": "liar_net:liar"}, {"liar_net.py": source})
+    from registry.problems import PluginError
+
+    with pytest.raises(PluginError, match="Liar"):
+        train(recipe, tmp_path / "run", "model.backbone=liar")
+    assert not (tmp_path / "run").exists()

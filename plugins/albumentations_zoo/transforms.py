@@ -36,9 +36,9 @@ def make(name: str, arguments: Mapping[str, Any]) -> Any:
             warnings.filterwarnings("error", message=".*not valid for transform.*")
             return getattr(albumentations, name)(**given)
     except (ValueError, TypeError, UserWarning) as error:
-        raise InputError.of(
-            f"augment ({name})", _told(error), f"see 'hw1cli describe albumentations/{name}'"
-        ) from error
+        field, told = _told(error)
+        path = field if field in given else f"albumentations/{name}"
+        raise InputError.of(path, told, f"see 'hw1cli describe albumentations/{name}'") from error
 
 
 def make_one_of(transforms: Sequence[Any], p: float, weights: Sequence[float] | None) -> Any:
@@ -50,7 +50,9 @@ def make_one_of(transforms: Sequence[Any], p: float, weights: Sequence[float] | 
     return albumentations.OneOf(transforms, p=p)
 
 
-def _told(error: Exception) -> str:
-    """pydantic's message without its first line and its address."""
+def _told(error: Exception) -> tuple[str, str]:
+    """The argument concerned, where pydantic names one, and what is wrong with it, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if "errors.pydantic.dev" not in line]
-    return ": ".join(lines[1:] or lines)
+    if len(lines) >= 3 and "validation error" in lines[0]:
+        return lines[1], lines[2].partition(" [type=")[0]
+    return "", " ".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Annotated, Any
 
@@ -46,7 +47,10 @@ _IGNORED = Parameter(
 
 def _window(name: str) -> Window:
     classes = _classes()
-    parameters = sources.parameters_of(name, classes)
+    parameters = tuple(
+        replace(p, type=Probability, doc=p.doc or "probability that it is applied") if p.name == "p" else p
+        for p in sources.parameters_of(name, classes)
+    )
     if any(parameter.name == "fill_mask" for parameter in parameters):
         parameters = (*parameters, _IGNORED)
     return Window(partial(_make, name), parameters, classes[name]["doc"])

@@ -32,9 +32,9 @@ def losses() -> Offered:
     return found
 
 
-def encoders() -> dict[str, list[str]]:
-    """SMP's own encoders with the tags of their pretrained weights."""
-    found: dict[str, list[str]] = _cached("encoders", lambda: _encoders(_folder("encoders")))
+def encoders() -> dict[str, dict[str, list[str]]]:
+    """SMP's own encoders: name -> tag of weights -> repository on the Hugging Face hub and its revision."""
+    found: dict[str, dict[str, list[str]]] = _cached("weights", lambda: _encoders(_folder("encoders")))
     return found
 
 
@@ -69,15 +69,23 @@ def _losses(folder: Path) -> Offered:
     return {"names": found, "classes": {name: classes[name] for name in found.values()}}
 
 
-def _encoders(folder: Path) -> dict[str, list[str]]:
+def _encoders(folder: Path) -> dict[str, dict[str, list[str]]]:
     """The tables ``resnet_encoders = {"resnet18": {"pretrained_settings": {"imagenet": ...}}}``."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, list[str]]] = {}
     for path in sorted(folder.glob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith("_encoders"):
                 for name, entry in _items(node.value).items():
-                    found[name] = list(_items(_items(entry).get("pretrained_settings")))
+                    settings = _items(_items(entry).get("pretrained_settings"))
+                    found[name] = {
+                        tag: [_text(each, "repo_id"), _text(each, "revision")] for tag, each in settings.items()
+                    }
     return dict(sorted(found.items()))
+
+
+def _text(node: ast.expr, key: str) -> str:
+    value = _items(node).get(key)
+    return str(value.value) if isinstance(value, ast.Constant) else ""
 
 
 def _items(node: ast.expr | None) -> dict[str, ast.expr]:

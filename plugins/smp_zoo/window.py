@@ -66,12 +66,29 @@ def encoder(
 
 
 def _details(name: str) -> Mapping[str, str]:
-    tags = names.encoders().get(name, [])
+    tags = names.encoders().get(name, {})
     return {"weights": ", ".join(tags) or "none"}
 
 
+def _look_for_weights(name: str, arguments: Mapping[str, Any]) -> None:
+    """Find missing weights out before SMP is imported: that alone takes longer than the answer."""
+    pretrained, known = arguments.get("pretrained"), names.encoders().get(name, {})
+    tag = pretrained if isinstance(pretrained, str) else "imagenet" if "imagenet" in known else next(iter(known), "")
+    repository, revision = known.get(tag, ["", ""])
+    if pretrained and repository:
+        from registry.engine.pretrained import require_weights
+
+        model = f"smp/{name}"
+        require_weights(repository, "model.safetensors", model=model, revision=revision or None, option=None)
+
+
 def _backbone(name: str) -> Window:
-    return Window.of(encoder, bind={"name": name}, details=lambda: _details(name))
+    return Window.of(
+        encoder,
+        bind={"name": name},
+        details=lambda: _details(name),
+        preflight=lambda arguments: _look_for_weights(name, arguments),
+    )
 
 
 def _criterion(name: str, **arguments: Any) -> nn.Module:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from registry.kinds import FromData, Probability, Range
+from registry.problems import InputError, did_you_mean
 from registry.windows import Window, Zoo
 
 from .names import names, sources_by_tag, tags_by_architecture
@@ -104,6 +105,9 @@ def _look_for_weights(name: str, arguments: Mapping[str, Any]) -> None:
         return
     known = sources_by_tag().get(architecture, {})
     wanted = pretrained if isinstance(pretrained, str) else tag or next(iter(known), "")
+    if isinstance(pretrained, str) and wanted not in known:
+        hint = did_you_mean(wanted, known, f"its tags: {', '.join(known) or 'none'}; true takes the default")
+        raise InputError.of("pretrained", f"timm has no weights {wanted!r} of {architecture}", hint)
     hub, file = known.get(wanted, ("", ""))
     if hub:
         from registry.engine.pretrained import HUB_FILES, require_weights

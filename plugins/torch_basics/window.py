@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
-from registry import Backbone, FromData, Positive, Probability, Range
+from registry import Backbone, FromData, InputError, Positive, Probability, Range
 
 if TYPE_CHECKING:
     from torch import nn
@@ -136,6 +136,7 @@ def cross_entropy(
     ignore_index: FromData[int | None] = None,
     label_smoothing: Probability = 0.0,
     weights: list[NotNegative] | None = None,
+    num_classes: FromData[int | None] = None,
 ) -> nn.Module:
     """Softmax cross-entropy, for (B, classes) and (B, classes, H, W) logits; a mean over what is not ignored.
 
@@ -143,9 +144,14 @@ def cross_entropy(
         ignore_index: the label that is not to be learned.
         label_smoothing: share of the target spread over all classes (Szegedy et al., 2016).
         weights: a factor for each class.
+        num_classes: how many weights there must be.
     """
     from .cross_entropy import CrossEntropy
 
+    if weights is not None and num_classes is not None and len(weights) != num_classes:
+        raise InputError.of(
+            "weights", f"has {len(weights)} factors for {num_classes} classes", "give one for each class"
+        )
     return CrossEntropy(ignore_index, label_smoothing, weights)
 
 

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
+from registry import InputError
+
 
 class MeanIoU:
     """Mean intersection over union from one confusion matrix over all pixels.
@@ -40,6 +42,8 @@ class MeanIoU:
 
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Count a batch: logits (B, classes, H, W), target (B, H, W)."""
+        if target.dim() != 3:
+            raise InputError.of("metrics", "miou counts pixels, and these targets are labels", "use accuracy")
         predicted = logits.max(1).indices  # several times faster than argmax over this layout
         truth = target if self.ignored is None else target.where(target != self.ignored, self.classes)
         # One more class for ignored pixels on both sides; nothing is ever predicted as that.
@@ -92,6 +96,8 @@ class Accuracy:
 
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Count a batch: logits (B, classes), target (B,)."""
+        if target.dim() != 1:
+            raise InputError.of("metrics", "accuracy counts images, and these targets are masks", "use miou")
         hits = logits.topk(self.top, dim=1).indices == target[:, None]
         self.right = self.right.to(hits.device) + hits[:, 0].sum()
         self.among = self.among.to(hits.device) + hits.sum()

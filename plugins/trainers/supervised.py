@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from registry import InputError
 from registry.engine import Batch, Task
 
 
@@ -34,7 +35,21 @@ class Supervised(Task):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The loss of a batch. Logits go to it in full precision."""
-        return {"loss": self.criterion(self.model(batch["image"]).float(), batch[self.target])}
+        logits = self.model(batch["image"])
+        self._check(logits, batch)
+        return {"loss": self.criterion(logits.float(), batch[self.target])}
+
+    def _check(self, logits: Tensor, batch: Batch) -> None:
+        """Whether model and data fit the trainer at all."""
+        if self.target not in batch:
+            raise InputError.of(
+                "data", f"this trainer needs samples with a {self.target}", "see 'hw1cli list trainers'"
+            )
+        wanted = batch[self.target].dim() + 1
+        if logits.dim() != wanted:
+            shape = "(B, classes, H, W)" if wanted == 4 else "(B, classes)"
+            message = f"gives logits of shape {tuple(logits.shape)}, and this trainer needs {shape}"
+            raise InputError.of("model", message, "smp/... models segment; classifier and timm/... models classify")
 
     def begin_evaluation(self) -> None:
         self._loss_sum, self._images = torch.zeros(()), 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
     """Write a checkpoint under a temporary name, flush it to the disk, then move it into place.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; an older checkpoint stays as it was.
+        Hw1Error: the disk is full or the folder cannot be written; an older checkpoint stays as it was.
     """
     temporary = path.with_name(f".{path.name}.partial")
     try:
@@ -33,6 +34,10 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
+        free = shutil.disk_usage(path.parent).free / 1e6
+        told = str(error).partition("\n")[0]
+        raise Hw1Error(f"{path} could not be written, with {free:.0f} MB free there: {told}") from error
     finally:
         temporary.unlink(missing_ok=True)
     _flush_folder(path.parent)

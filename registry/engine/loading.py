@@ -103,7 +103,18 @@ class Augmented(Dataset[dict[str, Any]]):
         # albumentations draws from a generator of its own; without this every worker would draw the same stream.
         self.transform.set_random_seed(draw(self.seed or 0, epoch if self.seed is not None else 0, index))
         arrays = {name: sample[name] for name in ("image", "mask") if name in sample}
-        return {**sample, **self.transform(**arrays)}
+        try:
+            changed = self.transform(**arrays)
+        except Exception as error:
+            height, width = sample["image"].shape[:2]
+            message = f"fails on {sample['name']} ({width}x{height}): {type(error).__name__}: {error}"
+            raise InputError.of("augment", message, "look at sizes and arguments of the augmentations") from error
+        if getattr(changed["image"], "dtype", None) != np.uint8:
+            message = "an augmentation makes images that are not uint8 any more"
+            raise InputError.of(
+                "augment", message, "leave out Normalize, ToFloat, ToTensorV2: the run normalises itself"
+            )
+        return {**sample, **changed}
 
 
 def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -161,7 +172,7 @@ def to_device(batch: Mapping[str, Any], device: torch.device, mean: Tensor, std:
 
 def _ignore_signals(_worker: int) -> None:
     # A signal to the process group must reach the main process alone: it saves, then ends the workers itself.
-    for name in ("SIGTERM", "SIGINT", "SIGUSR1"):
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     torch.set_num_threads(1)

@@ -96,7 +96,13 @@ def require_download(url: str, folder: Path, *, model: str, option: str | None =
 
 
 def _missing(model: str, what: str, reason: str, option: str | None, setting: str) -> InputError:
-    local = f"download it elsewhere and give `{option}: PATH`, or " if option else ""
+    from huggingface_hub import constants
+
+    local = (
+        f"download it elsewhere and give `{option}: PATH`, or "
+        if option
+        else (f"copy it into the hub's cache, {constants.HF_HUB_CACHE} (from a machine that has it), or ")
+    )
     hint = f"{local}train without: `{setting}: false`; with a network, the first run downloads it"
     return InputError.of(setting, f"the pretrained weights of {model} are missing: {what}; {reason}", hint)
 

@@ -6,14 +6,17 @@ import copy
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from .. import cache
 from ..problems import Hw1Error, InputError, PluginError
+from .backbones import check_backbone
 from .loading import to_device
 from .task import Task
 
@@ -21,7 +24,10 @@ from .task import Task
 FULL: Final = ("fp32", "contiguous")
 REDUCED: Final = ("bf16", "channels_last")
 #: Reduced precision has to be this much faster to be chosen.
-WORTH: Final = 1.15
+WORTH: Final = 1.25
+#: Floating-point operations of a rehearsed step below which nothing is measured: such a step is all overhead, its
+#: timing is noise, and the choice would be another one each time.
+_SMALL: Final = 4e9
 #: Images of the first batch that a rehearsal takes, seconds after which no further repetition starts.
 _IMAGES: Final = 4
 _BUDGET: Final = 20.0
@@ -40,8 +46,11 @@ def rehearse(task: Task, batch: Mapping[str, Any], device: torch.device, mean: T
         InputError: batch normalisation is left with a single value, or the loss is not finite.
         PluginError: the model or the loss fails.
     """
+    trial = _Trial(task, _few(batch), device, mean, std, FULL)
     try:
-        return _Trial(task, _few(batch), device, mean, std, FULL).step()
+        seconds = trial.step()
+        trial.evaluate()
+        return seconds
     except Hw1Error:
         raise
     except ValueError as error:
@@ -49,9 +58,12 @@ def rehearse(task: Task, batch: Mapping[str, Any], device: torch.device, mean: T
             raise PluginError(
                 "the model or the loss", f"fails on the first batch: {error}", "--debug shows where"
             ) from error
-        hint = "set trainer.batch_size to 2 or more"
+        hint = "set trainer.batch_size to 2 or more, and give it as many images"
         raise InputError.of("trainer.batch_size", "this model cannot learn from a batch of one image", hint) from error
     except Exception as error:
+        for part in task.modules():
+            if hasattr(part, "strides") and hasattr(part, "channels"):
+                check_backbone(part, f"backbone {type(part).__name__} ({type(part).__module__})")
         reason = f"fails on the first batch: {type(error).__name__}: {error}"
         raise PluginError("the model or the loss", reason, "--debug shows where") from error
 
@@ -66,16 +78,28 @@ def choose(
     Args:
         key: what identifies the model.
     """
+    operations = _operations(task, _few(batch), device, mean, std)
+    if operations < _SMALL:
+        return *FULL, f"a step of {operations / 1e9:.1f} GFLOP is too small to gain from less"
     shape = tuple(batch["image"].shape[1:])
     identity = json.dumps([key, shape, torch.__version__, torch.get_num_threads(), _machine(device)], default=str)
     name = f"precision-{hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()}"
     known = cache.recall(name)
     gain = known if isinstance(known, float) else _gain(task, _few(batch), device, mean, std)
-    if gain is not known:
-        cache.remember(name, gain)
+    if gain is not known and not cache.remember(name, gain):
+        message = "the measured precision could not be stored, so another run may choose otherwise"
+        warnings.warn(f"{message}; set runtime.precision to compare runs", stacklevel=2)
     precision, layout = REDUCED if gain >= WORTH else FULL
     how = "measured before" if gain is known else "measured"
     return precision, layout, f"bf16 with channels_last is {gain:.2f}x fp32, {how}"
+
+
+def _operations(task: Task, batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor) -> int:
+    """Floating-point operations of a step, forward and backward."""
+    trial = _Trial(task, batch, device, mean, std, FULL)
+    with FlopCounterMode(display=False) as counter:
+        trial.step()
+    return int(counter.get_total_flops())
 
 
 def _gain(task: Task, batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor) -> float:
@@ -114,6 +138,13 @@ class _Trial:
         self.batch = to_device(batch, device, mean, std, self.layout)
         self.device = device
         self.reduced = precision == "bf16"
+
+    def evaluate(self) -> None:
+        self.task.eval()
+        self.task.begin_evaluation()
+        with torch.inference_mode():
+            self.task.evaluate(self.batch)
+        self.task.scores()
 
     def step(self) -> float:
         start = time.perf_counter()

@@ -23,7 +23,12 @@ def differences(plan: Plan, folder: RunFolder) -> list[str]:
     """
     before, now = dict(_flat(folder.read_json("plan.json"))), dict(_flat(plan.as_json()))
     told, problems = [], []
-    for path in sorted(before.keys() | now.keys()):
+    paths = before.keys() | now.keys()
+    # Of a component that is another one, its name tells everything.
+    others = tuple(p.removesuffix("use") for p in paths if p.endswith(".use") and before.get(p) != now.get(p))
+    for path in sorted(paths):
+        if path.startswith(others) and path.removesuffix("use") not in others:
+            continue
         old, new = before.get(path, "nothing"), now.get(path, "nothing")
         if old == new:
             continue

@@ -70,7 +70,10 @@ class RunFolder:
             InputError: it holds a run and ``resume`` is false, holds none and ``resume`` is true, or is in use.
         """
         refuse_if_taken(self.path, resume=resume)
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError.of(str(self.path), f"cannot be made: {error}", "name another folder with --out") from error
         self._lock = open(self.path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 - held until close()
         if not _try_lock(self._lock):
             raise InputError.of(str(self.path), "another process is running in this folder")
@@ -106,6 +109,9 @@ def refuse_if_taken(path: Path, *, resume: bool) -> None:
     """
     if path.exists() and not path.is_dir():
         raise InputError.of(str(path), "is a file, and a run needs a folder", "name another with --out")
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not os.access(there, os.W_OK):
+        raise InputError.of(str(path), f"cannot be written: {there} is read-only", "name another folder with --out")
     if resume and not (path / "checkpoints" / "last.pt").is_file():
         raise InputError.of(str(path), "holds no run that could be resumed", "leave --resume out to start one")
     if not resume and path.is_dir() and any(path.iterdir()):

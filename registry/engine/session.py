@@ -130,7 +130,8 @@ class _Session:
             precision, layout, reason = earlier["precision"], earlier["memory_format"], "as before it was stopped"
         elif "auto" in (precision, layout):
             identity = json.dumps(self.plan.trainer.as_json(), sort_keys=True)
-            measured = choose(task, batch, device, *normalization, identity)
+            with self._heard():
+                measured = choose(task, batch, device, *normalization, identity)
             precision = measured[0] if precision == "auto" else precision
             layout = measured[1] if layout == "auto" else layout
             reason = measured[2]
@@ -241,7 +242,9 @@ class _Session:
         say(f"{run.runtime}")
         for text in run.notices:
             self.display.note(text)
-        if run.position.epoch > 1 or run.position.batch:
+        if run.position.epoch > plan.loop.epochs:
+            say("this run is complete; --set trainer.epochs=N with a larger N goes on with it")
+        elif run.position.epoch > 1 or run.position.batch:
             done = f"{run.position.batch} of {len(learning.train_order)} batches"
             say(f"resumed in epoch {run.position.epoch} after {done}")
         say(f"writing to {self.folder.path}")

@@ -6,11 +6,11 @@ import signal
 from types import FrameType
 from typing import Any
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")
+_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
 
 
 class StopRequest:
-    """While entered, SIGINT, SIGTERM and SIGUSR1 set a flag; a second SIGINT interrupts at once."""
+    """While entered, SIGINT, SIGTERM, SIGUSR1 and SIGHUP set a flag; a second SIGINT interrupts at once."""
 
     def __init__(self) -> None:
         self.name: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..components import Component, Registry
+from ..components import Component, Registry, UnknownName
 from ..kinds import KINDS, kind_named
 from ..parameters import describe_type
 from ..problems import InputError, did_you_mean
@@ -63,7 +63,10 @@ def describe(name: str, kind: str | None) -> list[dict[str, Any]]:
         PluginError: the component is broken.
     """
     registry, wanted = Registry(), kind_called(kind)
-    found = [component for component in registry.find_all(name) if wanted in (None, component.kind)]
+    try:
+        found = [component for component in registry.find_all(name) if wanted in (None, component.kind)]
+    except UnknownName as ambiguous:
+        raise InputError.of("NAME", ambiguous.message, ambiguous.hint) from ambiguous
     zoos = [c for c in registry.components(wanted) if c.is_zoo and name in (c.name, c.name.removesuffix("/*"))]
     if not found and not zoos:
         names = [each for k in KINDS if wanted in (None, k) for each in registry.names(k, name)]

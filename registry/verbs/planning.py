@@ -9,7 +9,7 @@ from pathlib import Path
 from ..components import Registry
 from ..parameters import problem_at
 from ..planner import make_plan
-from ..plans import Plan, root_of
+from ..plans import Plan
 from ..problems import InputError, Problem
 from ..recipes import Recipe, load
 
@@ -43,13 +43,20 @@ def planned(request: Request, registry: Registry) -> Plan:
         InputError: with every problem.
         PluginError: a plugin that the recipe names is broken.
     """
-    plan = make_plan(request.load(), registry)
-    root = root_of(plan)
-    if plan.demo or root is None or root.exists():
-        return plan
-    if plan.recipe.has_demo and not _named_by_user(plan.recipe):
+    recipe = request.load()
+    absent = _absent_root(recipe)
+    demo_stands_in = absent is not None and recipe.has_demo and not _named_by_user(recipe)
+    try:
+        plan = make_plan(recipe, registry)
+    except InputError as error:
+        if absent is not None and not demo_stands_in:
+            error.problems.append(absent)
+        raise
+    if demo_stands_in:
         return make_plan(request.load(demo=True), registry)
-    raise InputError([_missing_root(plan.recipe, root)])
+    if absent is not None:
+        raise InputError([absent])
+    return plan
 
 
 def every_problem(request: Request, registry: Registry) -> list[Problem]:
@@ -68,10 +75,14 @@ def _named_by_user(recipe: Recipe) -> bool:
     return not recipe.touched.isdisjoint({"data", "data.root"})
 
 
-def _missing_root(recipe: Recipe, root: Path) -> Problem:
-    data = recipe.root.value.get("data") if isinstance(recipe.root.value, dict) else None
+def _absent_root(recipe: Recipe) -> Problem | None:
+    """The problem of a root that is not there; None where it is, and where the data will be made."""
+    sections = recipe.root.value if isinstance(recipe.root.value, dict) else {}
+    data = sections.get("data")
     node = data.value.get("root") if data is not None and isinstance(data.value, dict) else None
+    if node is None or not isinstance(node.value, str) or "make" in sections or Path(node.value).expanduser().exists():
+        return None
     hint = "unpack the data there, or name the folder: --set data.root=FOLDER"
     if recipe.has_demo:
         hint += ", or try the recipe on data made on the spot: --demo"
-    return problem_at(node or recipe.root, "data.root", f"there is no folder {str(root)!r}", hint)
+    return problem_at(node, "data.root", f"there is no folder {node.value!r}", hint)
