@@ -168,6 +168,16 @@ def test_a_run_that_was_struck_goes_on_to_the_same_weights(
         assert [row["epoch"] for row in csv.DictReader((out / "metrics.csv").open())] == list("123456")
 
 
+def test_the_demo_says_what_is_second_best_about_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["make={use: landcover, train: 4, validation: 3, size: 64}", "trainer.epochs=1", "trainer.batch_size=2"]
+    plan = planned(Request(ROOT / "recipes" / "seg_deeplab_focal.yaml", sets=small, demo=True), Registry())
+    summary = execute(plan, Console(width=100), out=tmp_path / "run")
+    said = capsys.readouterr().out
+    assert "DEMO" in said and "timm/resnet18 starts from random weights" in said
+    assert summary["demo"] is True and any("random weights" in notice for notice in summary["notices"])
+    assert Image.open(tmp_path / "run" / "figures" / "mask_stages.png").height > 300
+
+
 def test_another_run_is_not_gone_on_with(stranger: None, recipe: Path, tmp_path: Path) -> None:
     train(recipe, tmp_path / "run", "trainer.epochs=1")
     with pytest.raises(InputError, match="1e-05 now") as caught:

@@ -72,6 +72,7 @@ class _Session:
         plan = self.plan
         seed_everything(draw(plan.seed, 0))
         device = device_for(plan.runtime.device)
+        self._tell_random_starts()
         with self._heard():
             data = build(plan.data, {"seed": plan.seed})
             facts = {"in_channels": 3, "ignore_index": None, **data.facts, **self._loop_facts()}
@@ -84,6 +85,14 @@ class _Session:
         runtime = self._runtime(task, train, order, device, (mean, std), earlier)
         run, learning = self._assemble(task, train, val, order, runtime, facts, (mean, std), reports)
         return run, learning
+
+    def _tell_random_starts(self) -> None:
+        """Say which networks start from random weights though they could start from pretrained ones."""
+        for part in self.plan.components():
+            given = part.given_or_default()
+            if given.get("pretrained") is False and given.get("weights") is None:
+                text = f"{part.name} starts from random weights (pretrained: false)"
+                self.notices.append(f"{text}: the demo needs no download" if self.plan.demo else text)
 
     def _loop_facts(self) -> dict[str, Any]:
         return {"epochs": self.plan.loop.epochs, "batch_size": self.plan.loop.batch_size, "seed": self.plan.seed}
