@@ -89,14 +89,33 @@ class Component:
         Raises:
             PluginError: the zoo is broken.
         """
-        zoo = self.load()
-        if not isinstance(zoo, Zoo):
-            raise PluginError(self.culprit, f"is named like a zoo, but its target is {type(zoo).__name__}, not a Zoo")
-        prefix = self.name.removesuffix("*")
+        zoo, prefix = self._zoo(), self.name.removesuffix("*")
         try:
             return sorted(prefix + name for name in zoo.names())
         except Exception as error:
             raise PluginError(self.culprit, f"it cannot list its names: {_told(error)}") from error
+
+    def holds(self, name: str) -> bool:
+        """Whether a zoo offers the full name.
+
+        Raises:
+            PluginError: the zoo is broken.
+        """
+        zoo, prefix = self._zoo(), self.name.removesuffix("*")
+        if not name.startswith(prefix):
+            return False
+        if zoo.holds is None:
+            return name in self.names()
+        try:
+            return zoo.holds(name.removeprefix(prefix))
+        except Exception as error:
+            raise PluginError(self.culprit, f"it cannot look up a name: {_told(error)}") from error
+
+    def _zoo(self) -> Zoo:
+        zoo = self.load()
+        if not isinstance(zoo, Zoo):
+            raise PluginError(self.culprit, f"is named like a zoo, but its target is {type(zoo).__name__}, not a Zoo")
+        return zoo
 
     def load(self) -> Any:
         """Import what the entry point names; what the import prints goes to standard error.
@@ -284,7 +303,7 @@ class Registry:
                 yield component
             elif component.is_zoo and name.startswith(component.name.removesuffix("*")):
                 try:
-                    if name in component.names():
+                    if component.holds(name):
                         yield self._member(component, name)
                 except PluginError as error:
                     if broken is not None:

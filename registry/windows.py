@@ -126,11 +126,13 @@ class Zoo:
         names: the names without the prefix. Should not import the library; see ``registry.sources``.
         window: the window of one name; called only for names that ``names`` gives.
         summary: one line for ``list``.
+        holds: whether a name is among ``names``, where that is quicker to say than to list them all.
     """
 
     names: Callable[[], Iterable[str]]
     window: Callable[[str], Window]
     summary: str = ""
+    holds: Callable[[str], bool] | None = None
 
 
 #: Looks at a folder: the arguments with which a dataset would read it, or None when it is not in its layout.

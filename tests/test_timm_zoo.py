@@ -176,3 +176,10 @@ def test_cached_weights_need_no_network(tmp_path: Path, monkeypatch: pytest.Monk
     net = models.window("test_resnet")(num_classes=5, pretrained=True)
     assert time.perf_counter() - start < 3
     assert torch.equal(net.net.conv1[0].weight, source.conv1[0].weight)
+
+
+def test_a_name_is_held_exactly_when_it_is_listed() -> None:
+    listed = set(timm_names.names())
+    assert {name for name in listed if "." not in name} == timm_names._architectures()
+    assert timm_names.holds("resnet50") and timm_names.holds("resnet50.a1_in1k")
+    assert not timm_names.holds("resnot50") and not timm_names.holds("resnet50.a9_in1k")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import sys
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType
 from typing import Any, Final
@@ -44,6 +46,19 @@ def names() -> list[str]:
         for architecture, tags in tags_by_architecture().items()
         for name in (architecture, *(f"{architecture}.{tag}" for tag in tags if tag))
     ]
+
+
+def holds(name: str) -> bool:
+    """Whether a name is among ``names``. An architecture is found by a glance at timm's text, tags need its tables."""
+    return name in _architectures() or ("." in name and name in names())
+
+
+@lru_cache(maxsize=1)
+def _architectures() -> frozenset[str]:
+    folder = sources.locate("timm.models")
+    files = folder.parent.glob("*.py") if folder is not None else ()
+    marked = re.compile(r"^@register_model\s*\ndef (\w+)\(", re.MULTILINE)
+    return frozenset(name for path in files for name in marked.findall(path.read_text(encoding="utf-8")))
 
 
 def read(folder: Path) -> dict[str, dict[str, Source]]:

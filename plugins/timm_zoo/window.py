@@ -10,7 +10,7 @@ from registry.kinds import FromData, Probability, Range
 from registry.problems import InputError, did_you_mean
 from registry.windows import Window, Zoo
 
-from .names import names, sources_by_tag, tags_by_architecture
+from .names import holds, names, sources_by_tag, tags_by_architecture
 
 if TYPE_CHECKING:
     from torch import nn
@@ -133,7 +133,7 @@ def _model(name: str) -> Window:
     return _window(model, name)
 
 
-backbones = Zoo(names=names, window=_backbone, summary="Every timm model as a backbone.")
-models = Zoo(names=names, window=_model, summary="Every timm model as a classifier.")
+backbones = Zoo(names=names, holds=holds, window=_backbone, summary="Every timm model as a backbone.")
+models = Zoo(names=names, holds=holds, window=_model, summary="Every timm model as a classifier.")
 
 __all__ = ["backbone", "backbones", "model", "models"]
