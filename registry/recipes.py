@@ -19,7 +19,6 @@ class Recipe:
         path: its file.
         root: the tree with everything applied; the keys ``extends`` and ``demo`` are gone. ``BROKEN`` where the file
             could not be read.
-        written: what its authors wrote: what it extends is in, the demo, the command line and references are not.
         problems: everything that was wrong on the way.
         demo: whether the demo's changes were asked for.
         has_demo: whether it has a demo.
@@ -28,7 +27,6 @@ class Recipe:
 
     path: Path
     root: Node
-    written: Node
     problems: list[Problem] = field(default_factory=list)
     demo: bool = False
     has_demo: bool = False
@@ -37,7 +35,7 @@ class Recipe:
     @classmethod
     def of(cls, root: Node) -> Recipe:
         """A recipe without a file."""
-        return cls(Path("recipe"), root, root)
+        return cls(Path("recipe"), root)
 
 
 def load(path: str | Path, *, sets: Sequence[str] = (), unsets: Sequence[str] = (), demo: bool = False) -> Recipe:
@@ -49,18 +47,16 @@ def load(path: str | Path, *, sets: Sequence[str] = (), unsets: Sequence[str] = 
     reader = _Reader()
     problems = reader.problems
     touched = overrides.keys_named(sets, unsets)
-    written = reader.read(path)
-    if written is None:  # nothing more can be said of it
-        unread = Node(BROKEN, Place(str(path), None))
-        return Recipe(path, unread, unread, problems, demo, touched=touched)
-    root = written.copy()
+    root = reader.read(path)
+    if root is None:  # nothing more can be said of it
+        return Recipe(path, Node(BROKEN, Place(str(path), None)), problems, demo, touched=touched)
     overlay = root.value.pop("demo", None)
     if demo:
         root = _with_demo(root, overlay, path, problems)
     problems += overrides.apply(root, sets, unsets)
     problems += _laid_down(root)
     problems += references.resolve(root)
-    return Recipe(path, root, written, problems, demo, overlay is not None, touched)
+    return Recipe(path, root, problems, demo, overlay is not None, touched)
 
 
 def merge(base: Node, over: Node) -> Node:

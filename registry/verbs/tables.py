@@ -56,13 +56,24 @@ def description(found: Sequence[Mapping[str, Any]]) -> None:
         if "names" in told:
             _zoo(console, told)
             continue
-        console.print(Text(told["doc"].partition("Args:")[0].rstrip()))
+        console.print(Text(_flowed(told["doc"].partition("Args:")[0].rstrip())))
         console.print()
         if told["parameters"]:
             console.print(_parameters(told["parameters"]))
         for name, value in told["details"].items():
             console.print(f"[dim]{escape(name)}:[/] {escape(str(value))}")
+        console.print(f"[dim]contract of {told['kind']}:[/] {escape(told['contract'])}")
         console.print(f"[dim]in a recipe:[/] {escape(told['example'])}")
+
+
+def _flowed(doc: str) -> str:
+    """A docstring whose paragraphs fill the terminal's lines; lists and indented parts stay as they are."""
+    paragraphs = []
+    for paragraph in doc.split("\n\n"):
+        lines = paragraph.splitlines()
+        plain = not any(line.startswith((" ", "-", "*")) for line in lines)
+        paragraphs.append(" ".join(lines) if plain else paragraph)
+    return "\n\n".join(paragraphs)
 
 
 def _zoo(console: Console, told: Mapping[str, Any]) -> None:
