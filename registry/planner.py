@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -205,7 +206,12 @@ class _Planner:
 
     def _plain(self, key: str, annotation: Any, default: Any) -> Any:
         node = self.sections.get(key)
-        return default if node is None else convert(node, annotation, key, self.component, self.problems)
+        if node is None:
+            return default
+        found: list[Problem] = []
+        value = convert(node, annotation, key, self.component, found)
+        self.problems += [replace(problem, hint=problem.hint or f"{key}: {SECTIONS[key]}") for problem in found]
+        return value
 
     def _moments(self, reports: Any, loop: Any) -> None:
         """The epochs at which reports are drawn must be readable and within the run."""

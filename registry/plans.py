@@ -9,6 +9,7 @@ from typing import Any
 
 from .components import Component
 from .documents import NOWHERE, Place
+from .kinds import KINDS
 from .parameters import completed
 from .problems import InputError
 from .recipes import Recipe
@@ -49,9 +50,10 @@ class ComponentPlan:
             yield
         except InputError as error:
             own = {parameter.name for parameter in self.window.parameters}
+            whole = (self.component.name, KINDS[self.component.kind].singular)
             for index, problem in enumerate(error.problems):
-                if problem.path == self.component.name or (problem.path in own and self.path):
-                    path = self.path if problem.path == self.component.name else f"{self.path}.{problem.path}"
+                if problem.path in whole or (problem.path in own and self.path):
+                    path = self.path if problem.path in whole else f"{self.path}.{problem.path}"
                     error.problems[index] = replace(problem, path=path, line=self.place.line, file=self.place.file)
             raise
 

@@ -77,6 +77,7 @@ loss: focal
         ("loss: focal", "loss: focal\nlos: 3", "los", "'loss'"),
         ("epochs: 2", "epochs: 2.0", "trainer.epochs", "write 2"),
         ("epochs: 2", "epochs: true", "trainer.epochs", "int"),
+        ("loss: focal", "loss: focal\nseed: 1.5", "seed", "everything random"),
         ("epochs: 2", "epochs: 0", "trainer.epochs", "at least 1"),
         ("smp/unet", "smp/unett", "model", "smp/unet"),
         ("timm/resnet18", "timm/resnet81", "model.backbone", "timm/resnet"),

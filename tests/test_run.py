@@ -280,6 +280,7 @@ def test_a_report_that_fails_costs_no_training(stranger: None, recipe: Path, tmp
     [
         ("metrics=[accuracy]", "metrics", "miou"),
         ("model={use: classifier, backbone: stranger_net}", "model", "(B, classes, H, W)"),
+        ("model={use: smp/unet, backbone: stranger_net, decoder_channels: [16, 8]}", "model", "decoder_channels"),
         ("loss={use: cross_entropy, weights: [1, 2]}", "loss.weights", "7 classes"),
         ("augment={train: [{use: albumentations/Resize, height: 0, width: 8}]}", "augment.train.0.height", "greater"),
         ("augment={train: [{use: albumentations/RandomCrop, height: 99, width: 99}]}", "augment", "64x64"),

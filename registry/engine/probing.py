@@ -18,6 +18,7 @@ from .. import cache
 from ..problems import Hw1Error, InputError, PluginError
 from .backbones import check_backbone
 from .loading import to_device
+from .runtime import LAYOUTS
 from .task import Task
 
 #: What is tried: precision and memory format.
@@ -28,16 +29,16 @@ WORTH: Final = 1.25
 #: Floating-point operations of a rehearsed step below which nothing is measured: such a step is all overhead, its
 #: timing is noise, and the choice would be another one each time.
 _SMALL: Final = 4e9
-#: Images of the first batch that a rehearsal takes, seconds after which no further repetition starts.
-_IMAGES: Final = 4
+#: Images of the first batch that a rehearsal needs.
+IMAGES: Final = 4
+#: Seconds after which no further repetition starts.
 _BUDGET: Final = 20.0
 #: Short steps are repeated more often, since a busy machine blurs them most: at least, at most, and seconds that do.
 _LEAST, _MOST, _ENOUGH = 3, 16, 3.0
-_LAYOUTS: Final = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
 
-def rehearse(task: Task, batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor) -> float:
-    """Run forward and backward once on a copy, in full precision; return its seconds.
+def rehearse(task: Task, batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor) -> None:
+    """Run a training step and an evaluation once on a copy, in full precision.
 
     Args:
         task: left as it is.
@@ -48,11 +49,10 @@ def rehearse(task: Task, batch: Mapping[str, Any], device: torch.device, mean: T
         InputError: batch normalisation is left with a single value, or the loss is not finite.
         PluginError: the model or the loss fails.
     """
-    trial = _Trial(task, _few(batch), device, mean, std, FULL)
+    trial = _Trial(task, batch, device, mean, std, FULL)
     try:
-        seconds = trial.step()
+        trial.step()
         trial.evaluate()
-        return seconds
     except Hw1Error:
         raise
     except ValueError as error:
@@ -80,14 +80,14 @@ def choose(
     Args:
         key: what identifies the model.
     """
-    operations = _operations(task, _few(batch), device, mean, std)
+    operations = _operations(task, batch, device, mean, std)
     if operations < _SMALL:
         return *FULL, f"a step of {operations / 1e9:.1f} GFLOP is too small to gain from less"
     shape = tuple(batch["image"].shape[1:])
     identity = json.dumps([key, shape, torch.__version__, torch.get_num_threads(), _machine(device)], default=str)
     name = f"precision-{hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()}"
     known = cache.recall(name)
-    gain = known if isinstance(known, float) else _gain(task, _few(batch), device, mean, std)
+    gain = known if isinstance(known, float) else _gain(task, batch, device, mean, std)
     if gain is not known and not cache.remember(name, gain):
         message = "the measured precision could not be stored, so another run may choose otherwise"
         warnings.warn(f"{message}; set runtime.precision to compare runs", stacklevel=2)
@@ -136,7 +136,7 @@ class _Trial:
         setting: tuple[str, str],
     ) -> None:
         precision, layout = setting
-        self.layout = _LAYOUTS[layout]
+        self.layout = LAYOUTS[layout]
         self.task = copy.deepcopy(task).to(device).to(memory_format=self.layout).train()
         self.batch = to_device(batch, device, mean, std, self.layout)
         self.device = device
@@ -161,10 +161,6 @@ class _Trial:
             raise InputError.of("loss", f"is {told} on the first batch", "look at the loss's arguments and the labels")
         self.task.zero_grad(set_to_none=True)
         return time.perf_counter() - start
-
-
-def _few(batch: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value[:_IMAGES] for name, value in batch.items()}
 
 
 def _machine(device: torch.device) -> str:

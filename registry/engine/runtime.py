@@ -14,7 +14,8 @@ from ..problems import InputError
 from ..settings import RuntimeSettings
 
 _FABRIC: Final = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-_LAYOUTS: Final = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+#: Memory formats by their names in a recipe.
+LAYOUTS: Final = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Runtime:
 
     @property
     def layout(self) -> Any:
-        return _LAYOUTS[self.memory_format]
+        return LAYOUTS[self.memory_format]
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The run's precision, for code outside of the wrapped module."""

@@ -20,7 +20,7 @@ from .building import build, build_transform
 from .display import Display
 from .loading import Augmented, EpochOrder, checked, collate, draw, make_loader, workers_for
 from .monitors import Monitors
-from .probing import choose, rehearse
+from .probing import IMAGES, choose, rehearse
 from .resuming import differences
 from .run import Run
 from .runs import RunFolder, environment, new_run_path, refuse_if_taken, write_atomically
@@ -132,7 +132,7 @@ class _Session:
         precision: str = settings.precision
         layout: str = settings.memory_format
         keys = next(iter(order))
-        batch = checked(collate([train[key] for key in keys[:4]]))
+        batch = checked(collate([train[key] for key in keys[:IMAGES]]))
         rehearse(task, batch, device, *normalization)
         reason = "as the recipe says"
         if earlier is not None:
