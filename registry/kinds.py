@@ -97,6 +97,8 @@ class Range:
     def __str__(self) -> str:
         if self.least is not None and self.most is not None:
             return f"{self.least:g}..{self.most:g}"
+        if self.above is not None and self.most is not None:
+            return f"above {self.above:g}, at most {self.most:g}"
         if self.most is not None:
             return f"at most {self.most:g}"
         return f"above {self.above:g}" if self.above is not None else f"at least {self.least:g}"
@@ -118,6 +120,7 @@ Model = Annotated[Any, Uses("models")]
 Loss = Annotated[Any, Uses("losses")]
 Augmentation = Annotated[Any, Uses("augmentations")]
 Metric = Annotated[Any, Uses("metrics")]
+Dataset = Annotated[Any, Uses("datasets")]
 
 #: Numbers that are often wanted with their range.
 Probability = Annotated[float, Range(0, 1)]

@@ -20,6 +20,11 @@ class LoopSettings:
         evaluate_every: epochs between evaluations; the last epoch is always evaluated.
         log_every: optimizer steps between two looks at the loss (each waits for the device).
         patience: evaluations without a better score before the run ends early; null never ends early.
+        ema: decay of an exponential moving average of the weights, such as 0.999; it is what is evaluated and kept as
+            the best then. null for none.
+        layer_decay: factor of the learning rate from each twelfth of the network's depth to the one before it; below 1
+            the layers near the image, which a pretrained network needs to change least, learn more slowly.
+        decay: what weight decay acts on: all, or weights alone, without biases and the scales of norms.
     """
 
     epochs: Count = 10
@@ -30,6 +35,9 @@ class LoopSettings:
     evaluate_every: Count = 1
     log_every: Count = 20
     patience: Count | None = None
+    ema: Annotated[float, Range(0, 1)] | None = None
+    layer_decay: Annotated[float, Range(most=1, above=0)] = 1.0
+    decay: Literal["all", "weights"] = "all"
 
 
 @dataclass(frozen=True, kw_only=True)

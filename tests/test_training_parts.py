@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from plugins.hw1.focal import Focal
 from plugins.torch_basics.cross_entropy import CrossEntropy
 from plugins.torch_basics.schedules import Constant, Cosine, Polynomial, Steps
-from plugins.trainers.scores import Accuracy, MeanIoU
+from plugins.trainers.scores import MeanIoU
 from registry.moments import epochs_at
 
 LOGITS = torch.randn(2, 4, 5, 6, generator=torch.Generator().manual_seed(0))
@@ -67,12 +67,6 @@ def test_mean_iou_is_its_formula(against: bool) -> None:
     metric.reset()
     metric.update(torch.eye(6)[None, :, :1, None].expand(1, 6, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long))
     assert metric.compute()["miou"] == 1.0 == metric.compute()["constant/miou"]
-
-
-def test_accuracy_counts_first_and_further_guesses() -> None:
-    metric = Accuracy(3, 2)
-    metric.update(torch.tensor([[3.0, 2.0, 1.0], [1.0, 3.0, 2.0], [3.0, 1.0, 2.0]]), torch.tensor([0, 2, 1]))
-    assert metric.compute() == {"accuracy": pytest.approx(1 / 3), "top2": pytest.approx(2 / 3)}
 
 
 def test_schedules() -> None:

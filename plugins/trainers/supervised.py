@@ -35,16 +35,20 @@ class Supervised(Task):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The loss of a batch. Logits go to it in full precision."""
+        self._check_target(batch)
         logits = self.model(batch["image"])
-        self._check(logits, batch)
+        self._check_logits(logits, batch)
         return {"loss": self.criterion(logits.float(), batch[self.target])}
 
-    def _check(self, logits: Tensor, batch: Batch) -> None:
-        """Whether model and data fit the trainer at all."""
+    def _check_target(self, batch: Batch) -> None:
+        """Whether the data fit the trainer at all."""
         if self.target not in batch:
             raise InputError.of(
                 "data", f"this trainer needs samples with a {self.target}", "see 'hw1cli list trainers'"
             )
+
+    def _check_logits(self, logits: Tensor, batch: Batch) -> None:
+        """Whether the model does."""
         wanted = batch[self.target].dim() + 1
         if logits.dim() != wanted:
             shape = "(B, classes, H, W)" if wanted == 4 else "(B, classes)"
@@ -71,3 +75,7 @@ class Supervised(Task):
         for metric in self.metrics:
             figures |= metric.compute()
         return figures
+
+    def notes(self) -> list[str]:
+        """What the metrics have to say besides figures."""
+        return [text for metric in self.metrics if hasattr(metric, "notes") for text in metric.notes()]

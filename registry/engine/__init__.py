@@ -9,18 +9,21 @@ if TYPE_CHECKING:
     from .backbones import check_backbone, normalization_of
     from .dilation import with_output_stride
     from .images import UnreadableImage, image_size, read_color_mask, read_image, read_index_mask
-    from .pictures import colorize, overlay
+    from .outputs import Outputs
+    from .pictures import colorize, distinct_colors, overlay
     from .pretrained import require_weights
     from .run import Run
     from .task import Batch, Task
 
 _HOME = {
     "Batch": "task",
+    "Outputs": "outputs",
     "Run": "run",
     "Task": "task",
     "UnreadableImage": "images",
     "check_backbone": "backbones",
     "colorize": "pictures",
+    "distinct_colors": "pictures",
     "image_size": "images",
     "normalization_of": "backbones",
     "overlay": "pictures",
@@ -40,11 +43,13 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "Batch",
+    "Outputs",
     "Run",
     "Task",
     "UnreadableImage",
     "check_backbone",
     "colorize",
+    "distinct_colors",
     "image_size",
     "normalization_of",
     "overlay",

@@ -53,12 +53,15 @@ def _value(value: Any, facts: Mapping[str, Any]) -> Any:
 
 def build_transform(plans: list[ComponentPlan], facts: Mapping[str, Any]) -> Any | None:
     """An albumentations ``Compose`` of the augmentations; None when there are none."""
-    if not plans:
-        return None
+    return compose([build(plan, facts) for plan in plans]) if plans else None
+
+
+def compose(transforms: list[Any]) -> Any:
+    """An albumentations ``Compose`` of transforms that are built already."""
     import os
 
     # albumentations asks the package index for a newer version when it is imported, unless told not to.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     import albumentations
 
-    return albumentations.Compose([build(plan, facts) for plan in plans], strict=True)
+    return albumentations.Compose(transforms, strict=True)

@@ -14,7 +14,7 @@ import torch
 from ..problems import Hw1Error
 
 #: Raised when the layout of a checkpoint changes.
-FORMAT = 1
+FORMAT = 2
 
 
 class BrokenCheckpoint(Hw1Error):

@@ -77,10 +77,14 @@ class Augmented(Dataset[dict[str, Any]]):
         samples: the split; items hold ``image`` uint8 (H, W, C), ``name``, and ``mask`` or ``label``.
         transform: an albumentations ``Compose``; None leaves the samples as they are.
         seed: of the augmentations; None for evaluation, where an augmentation must not be random.
+        views: further ``Compose``s, each of which makes an image of its own of the augmented one; the sample then holds
+            ``views``, a list, in place of ``image``.
     """
 
-    def __init__(self, samples: Samples, transform: Any | None, *, seed: int | None) -> None:
-        self.samples, self.transform, self.seed = samples, transform, seed
+    def __init__(
+        self, samples: Samples, transform: Any | None, *, seed: int | None, views: Sequence[Any] | None = None
+    ) -> None:
+        self.samples, self.transform, self.seed, self.views = samples, transform, seed, views
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -98,50 +102,68 @@ class Augmented(Dataset[dict[str, Any]]):
     def _sample(self, epoch: int, index: int) -> dict[str, Any]:
         sample = dict(self.samples[index])
         sample["index"] = index
-        if self.transform is None:
-            return sample
-        # albumentations draws from a generator of its own; without this every worker would draw the same stream.
-        self.transform.set_random_seed(draw(self.seed or 0, epoch if self.seed is not None else 0, index))
-        arrays = {name: sample[name] for name in ("image", "mask") if name in sample}
-        try:
-            changed = self.transform(**arrays)
-        except Exception as error:
-            height, width = sample["image"].shape[:2]
-            message = f"fails on {sample['name']} ({width}x{height}): {type(error).__name__}: {error}"
-            raise InputError.of("augment", message, "look at sizes and arguments of the augmentations") from error
-        if getattr(changed["image"], "dtype", None) != np.uint8:
-            message = "an augmentation makes images that are not uint8 any more"
-            raise InputError.of(
-                "augment", message, "leave out Normalize, ToFloat, ToTensorV2: the run normalises itself"
-            )
-        return {**sample, **changed}
+        key = (self.seed or 0, epoch if self.seed is not None else 0, index)
+        if self.transform is not None:
+            arrays: dict[str, Any] = {name: sample[name] for name in ("image", "mask") if name in sample}
+            sample |= _changed(self.transform, draw(*key), arrays, sample["name"], "augment")
+        if self.views is not None:
+            image = {"image": sample.pop("image")}
+            sample["views"] = [
+                _changed(view, draw(*key, number), image, sample["name"], f"views.{number}")["image"]
+                for number, view in enumerate(self.views)
+            ]
+        return sample
+
+
+def _changed(transform: Any, seed: int, arrays: Mapping[str, Any], name: str, path: str) -> dict[str, Any]:
+    """Arrays after a transform; ``name`` and ``path`` are for messages."""
+    # albumentations draws from a generator of its own; without this every worker would draw the same stream.
+    transform.set_random_seed(seed)
+    try:
+        changed: dict[str, Any] = transform(**arrays)
+    except Exception as error:
+        height, width = arrays["image"].shape[:2]
+        message = f"fails on {name} ({width}x{height}): {type(error).__name__}: {error}"
+        raise InputError.of(path, message, "look at sizes and arguments of the augmentations") from error
+    if getattr(changed["image"], "dtype", None) != np.uint8:
+        message = "an augmentation makes images that are not uint8 any more"
+        raise InputError.of(path, message, "leave out Normalize, ToFloat, ToTensorV2: the run normalises itself")
+    return changed
 
 
 def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
-    """Stack samples: images as uint8 (B, C, H, W), masks as uint8 (B, H, W), labels as int64 (B,).
+    """Stack samples: images and views as uint8 (B, C, H, W), masks as uint8 (B, H, W), labels as int64 (B,).
 
     A sample that could not be read, and samples that differ in size, make a batch ``{"error": ...}``.
     """
     for sample in samples:
         if "error" in sample:
             return sample
-    sizes = {sample["image"].shape for sample in samples}
-    if len(sizes) > 1:
-        first = samples[0]
-        other = next(sample for sample in samples if sample["image"].shape != first["image"].shape)
-        seen = " and ".join(f"{s['name']} {s['image'].shape[1]}x{s['image'].shape[0]}" for s in (first, other))
-        hint = "add {use: albumentations/Resize, height: H, width: W} or a crop to augment.train and augment.eval"
-        return {"error": InputError.of("augment", f"images of one batch differ in size: {seen}", hint)}
-    batch: dict[str, Any] = {"name": [sample["name"] for sample in samples]}
-    batch["index"] = torch.tensor([sample["index"] for sample in samples])
-    images = np.stack([sample["image"] for sample in samples])
-    # Channels stay innermost in memory: (B, C, H, W) is a view, which is the channels_last layout already.
-    batch["image"] = torch.from_numpy(images).permute(0, 3, 1, 2)
+    names = [sample["name"] for sample in samples]
+    batch: dict[str, Any] = {"name": names, "index": torch.tensor([sample["index"] for sample in samples])}
+    try:
+        if "image" in samples[0]:
+            batch["image"] = _stacked([sample["image"] for sample in samples], names)
+        if "views" in samples[0]:
+            batch["views"] = [_stacked(list(view), names) for view in zip(*(s["views"] for s in samples), strict=True)]
+    except InputError as error:
+        return {"error": error}
     if "mask" in samples[0]:
         batch["mask"] = torch.from_numpy(np.stack([np.asarray(sample["mask"], np.uint8) for sample in samples]))
     if "label" in samples[0]:
         batch["label"] = torch.tensor([int(sample["label"]) for sample in samples])
     return batch
+
+
+def _stacked(images: Sequence[np.ndarray], names: Sequence[str]) -> Tensor:
+    first = images[0].shape
+    for image, name in zip(images, names, strict=True):
+        if image.shape != first:
+            seen = f"{names[0]} {first[1]}x{first[0]} and {name} {image.shape[1]}x{image.shape[0]}"
+            hint = "add {use: albumentations/Resize, height: H, width: W} or a crop to augment.train and augment.eval"
+            raise InputError.of("augment", f"images of one batch differ in size: {seen}", hint)
+    # Channels stay innermost in memory: (B, C, H, W) is a view, which is the channels_last layout already.
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
 def checked(batch: dict[str, Any]) -> dict[str, Any]:
@@ -156,14 +178,22 @@ def checked(batch: dict[str, Any]) -> dict[str, Any]:
 
 
 def to_device(batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor, layout: Any) -> dict[str, Any]:
-    """Move a batch and normalise it there: ``image`` becomes (B, C, H, W) float, targets become int64.
+    """Move a batch and normalise it there: images and views become (B, C, H, W) float, targets become int64.
 
     Args:
         mean, std: (1, C, 1, 1), of images in 0..1, on the device.
         layout: torch memory format of the images.
     """
     moved = {k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in batch.items()}
-    moved["image"] = moved["image"].to(torch.float32).div_(255).sub_(mean).div_(std).contiguous(memory_format=layout)
+
+    def normalized(images: Tensor) -> Tensor:
+        images = images.to(device, non_blocking=True).to(torch.float32)
+        return images.div_(255).sub_(mean).div_(std).contiguous(memory_format=layout)
+
+    if "image" in moved:
+        moved["image"] = normalized(moved["image"])
+    if "views" in moved:
+        moved["views"] = [normalized(view) for view in moved["views"]]
     for target in ("mask", "label"):
         if target in moved:
             moved[target] = moved[target].long()

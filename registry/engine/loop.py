@@ -7,6 +7,7 @@ import shlex
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -17,7 +18,8 @@ from torch.utils.data import DataLoader
 from .. import moments
 from ..problems import Hw1Error, StoppedBySignal
 from . import checkpoints
-from .loading import EpochOrder, checked, close, draw
+from .averaging import WeightAverage
+from .loading import EpochOrder, checked, draw
 from .run import Position, Run
 from .signals import StopRequest
 
@@ -31,24 +33,21 @@ class Diverged(Hw1Error):
 
 @dataclass
 class Learning:
-    """What changes the weights: the task and the optimizer as Fabric wrapped them, the loaders, the schedule."""
+    """What changes the weights: the task and the optimizer as Fabric wrapped them, the loader, the schedule.
+
+    ``average`` follows the weights and takes their place in evaluations, reports and ``best.pt``.
+    """
 
     task: Any
     optimizer: Any
     schedule: Callable[[int], float]
     train_loader: DataLoader[Any]
     train_order: EpochOrder
-    val_loader: DataLoader[Any] | None
     reports: Sequence[Any]
+    average: WeightAverage | None = None
 
     def __post_init__(self) -> None:
-        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
-
-    def close(self) -> None:
-        """End the loaders' workers."""
-        for loader in (self.train_loader, self.val_loader):
-            if loader is not None:
-                close(loader)
+        self.base_rates = [group["lr"] * group.get("lr_scale", 1.0) for group in self.optimizer.param_groups]
 
 
 def fit(run: Run, learning: Learning) -> None:
@@ -68,22 +67,19 @@ def fit(run: Run, learning: Learning) -> None:
                 # --- learn ------------------------------------------------------------------------
                 train_epoch(run, learning, stop)
                 # --- measure ----------------------------------------------------------------------
-                scores = None
-                if not stop and run.val is not None and _due(position.epoch, loop.evaluate_every, loop.epochs):
-                    scores = evaluate(run, learning, stop)
-                if stop:
+                with learning.average.in_place() if learning.average else nullcontext():
+                    measured = not stop and measure_epoch(run, learning, stop, started)
+                # --- write ------------------------------------------------------------------------
+                if not measured:
                     position.wall_seconds = time.monotonic() - started
                     save(run, learning, run.folder.last)
                     where = f"epoch {position.epoch}, batch {position.batch} of {batches}"
                     recipe, out = shlex.quote(str(run.folder.path / "recipe.yaml")), shlex.quote(str(run.folder.path))
                     hint = f"go on with: hw1cli run {recipe} --out {out} --resume"
                     raise StoppedBySignal(f"stopped by {stop.name} in {where}; the state is saved", hint)
-                # --- write ------------------------------------------------------------------------
-                best = record(run, learning, scores, time.monotonic() - started)
-                draw_reports(run, learning)
                 position.next_epoch()
                 save(run, learning, run.folder.last)
-                if best is False and loop.patience is not None and position.stale >= loop.patience:
+                if loop.patience is not None and position.stale >= loop.patience:
                     run.display.say(f"no better {run.task.monitor} for {position.stale} evaluations: the run ends here")
                     break
     finally:
@@ -100,18 +96,18 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest) -> None:
     order.start(position.epoch, position.batch)
     learning.task.train()
 
-    loss_sum = torch.zeros((), device=run.runtime.device)
-    loss_sum += position.loss_sum
+    sums = {name: torch.tensor(value, device=run.runtime.device) for name, value in position.sums.items()}
     clock, told = time.perf_counter(), ""
     for group in _groups(map(checked, learning.train_loader), loop.accumulate):
         for parameters, rate in zip(optimizer.param_groups, learning.base_rates, strict=True):
             parameters["lr"] = rate * learning.schedule(position.step)
         images = sum(len(batch["name"]) for batch in group)
         for batch in group:
-            losses = learning.task(run.prepared(batch))
+            figures = learning.task(run.prepared(batch))
             share = len(batch["name"]) / images
-            fabric.backward(losses["loss"] * share)
-            loss_sum += losses["loss"].detach() * len(batch["name"])
+            fabric.backward(figures["loss"] * share)
+            for name, figure in figures.items():
+                sums[name] = figure.detach().float() * len(batch["name"]) + sums.get(name, 0.0)
         if loop.clip_norm is not None:
             fabric.clip_gradients(learning.task, optimizer, max_norm=loop.clip_norm, error_if_nonfinite=False)
         optimizer.step()
@@ -120,11 +116,13 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest) -> None:
         position.batch += len(group)
         position.images += images
         run.task.after_step(position.step, total_steps)
+        if learning.average is not None:
+            learning.average.update(position.step)
 
-        # Reading the loss waits for the device, so it is read only at log points.
+        # Reading the figures waits for the device, so they are read only at log points.
         if position.step % loop.log_every in (0, 1) or position.batch == len(order) or stop:
-            position.loss_sum = float(loss_sum)
-            mean = position.loss_sum / position.images
+            position.sums = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
+            mean = position.sums["loss"] / position.images
             if not math.isfinite(mean):
                 where = f"epoch {position.epoch}, step {position.step}"
                 raise Diverged(f"the training loss is {mean} in {where}", "lower optimizer.lr or set trainer.clip_norm")
@@ -151,29 +149,42 @@ def _due(epoch: int, every: int, epochs: int) -> bool:
     return epoch % every == 0 or epoch == epochs
 
 
-def evaluate(run: Run, learning: Learning, stop: StopRequest | None = None) -> dict[str, float]:
-    """The task's scores over the evaluation split; incomplete when asked to stop on the way."""
-    assert learning.val_loader is not None
+def measure_epoch(run: Run, learning: Learning, stop: StopRequest, started: float) -> bool:
+    """Evaluate, write the epoch's row, draw its reports; false, and nothing written, when asked to stop first."""
+    loop, epoch = run.plan.loop, run.position.epoch
+    scores = None
+    if run.loaders and _due(epoch, loop.evaluate_every, loop.epochs):
+        scores = evaluate(run, stop)
+        if stop:
+            return False
+    record(run, learning, scores, time.monotonic() - started)
+    draw_reports(run, learning)
+    return True
+
+
+def evaluate(run: Run, stop: StopRequest | None = None) -> dict[str, float]:
+    """The task's scores over its evaluation splits; incomplete when asked to stop on the way."""
     task = run.task
     task.eval()
     task.begin_evaluation()
     with torch.inference_mode(), run.runtime.autocast():
-        for batch in map(checked, learning.val_loader):
-            task.evaluate(run.prepared(batch))
-            if stop:
-                break
-    return task.scores()
+        for split, loader in run.loaders.items():
+            for batch in map(checked, loader):
+                task.evaluate({**run.prepared(batch), "split": split})
+                if stop:
+                    return {}
+    scores = task.scores()
+    for sentence in task.notes():
+        run.notice(sentence)
+    return scores
 
 
-def record(run: Run, learning: Learning, scores: dict[str, float] | None, wall: float) -> bool | None:
-    """Write an epoch's row, pictures and, where it is the best so far, its checkpoint.
-
-    Returns:
-        Whether it is the best so far; None for an epoch that was not evaluated.
-    """
+def record(run: Run, learning: Learning, scores: dict[str, float] | None, wall: float) -> None:
+    """Write an epoch's row, pictures and, where it is the best so far, its checkpoint."""
     position, task = run.position, run.task
-    row: dict[str, float] = {"epoch": position.epoch, "train_loss": position.loss_sum / max(position.images, 1)}
-    best = None
+    row: dict[str, float] = {"epoch": position.epoch}
+    row |= {f"train_{name}": value / max(position.images, 1) for name, value in position.sums.items()}
+    best = False
     if scores is not None:
         row |= {"val_loss" if name == "loss" else name: value for name, value in scores.items()}
         best = _judge(run, row[run.monitored])
@@ -188,10 +199,9 @@ def record(run: Run, learning: Learning, scores: dict[str, float] | None, wall: 
     if scores is not None:
         for index, picture in enumerate(task.pictures(run, _SHOWN)):
             run.monitors.picture(f"val/{index}", picture, position.epoch)
-    run.display.epoch(row, run.monitored, bool(best))
+    run.display.epoch(row, run.monitored, best)
     if best:
         checkpoints.save(run.folder.best, {"task": task.state_dict(), "epoch": position.epoch, "scores": row})
-    return best
 
 
 def _judge(run: Run, score: float) -> bool:
@@ -216,12 +226,16 @@ def save(run: Run, learning: Learning, path: Any) -> None:
         "precision": run.runtime.precision,
         "memory_format": run.runtime.memory_format,
     }
+    if learning.average is not None:
+        state["average"] = learning.average.state_dict()
     checkpoints.save(path, state)
 
 
 def restore(run: Run, learning: Learning, state: dict[str, Any]) -> None:
     """Put a checkpoint's state in place."""
     run.task.load_state_dict(state["task"])
+    if learning.average is not None:
+        learning.average.load_state_dict(state["average"])
     learning.optimizer.load_state_dict(state["optimizer"])
     learning.base_rates = state["base_rates"]
     run.position = Position(**state["position"])

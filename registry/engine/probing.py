@@ -37,12 +37,20 @@ _BUDGET: Final = 20.0
 _LEAST, _MOST, _ENOUGH = 3, 16, 3.0
 
 
-def rehearse(task: Task, batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor) -> None:
+def rehearse(
+    task: Task,
+    batch: Mapping[str, Any],
+    held_out: Mapping[str, Mapping[str, Any]],
+    device: torch.device,
+    mean: Tensor,
+    std: Tensor,
+) -> None:
     """Run a training step and an evaluation once on a copy, in full precision.
 
     Args:
         task: left as it is.
-        batch: from the loader, uint8.
+        batch: of training, collated, uint8.
+        held_out: a batch of each evaluation split.
         mean, std: see ``loading.to_device``.
 
     Raises:
@@ -52,7 +60,7 @@ def rehearse(task: Task, batch: Mapping[str, Any], device: torch.device, mean: T
     trial = _Trial(task, batch, device, mean, std, FULL)
     try:
         trial.step()
-        trial.evaluate()
+        trial.evaluate(held_out, mean, std)
     except Hw1Error:
         raise
     except ValueError as error:
@@ -83,7 +91,8 @@ def choose(
     operations = _operations(task, batch, device, mean, std)
     if operations < _SMALL:
         return *FULL, f"a step of {operations / 1e9:.1f} GFLOP is too small to gain from less"
-    shape = tuple(batch["image"].shape[1:])
+    images = batch["views"] if "views" in batch else [batch["image"]]
+    shape = [tuple(each.shape[1:]) for each in images]
     identity = json.dumps([key, shape, torch.__version__, torch.get_num_threads(), _machine(device)], default=str)
     name = f"precision-{hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()}"
     known = cache.recall(name)
@@ -142,12 +151,14 @@ class _Trial:
         self.device = device
         self.reduced = precision == "bf16"
 
-    def evaluate(self) -> None:
+    def evaluate(self, held_out: Mapping[str, Mapping[str, Any]], mean: Tensor, std: Tensor) -> None:
         self.task.eval()
         self.task.begin_evaluation()
         with torch.inference_mode():
-            self.task.evaluate(self.batch)
-        self.task.scores()
+            for split, batch in held_out.items():
+                self.task.evaluate({**to_device(batch, self.device, mean, std, self.layout), "split": split})
+        if held_out:
+            self.task.scores()
 
     def step(self) -> float:
         start = time.perf_counter()

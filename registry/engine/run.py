@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from ..plans import Plan
 from .display import Display
 from .loading import Augmented, checked, collate, to_device
 from .monitors import Monitors
+from .outputs import Outputs, collect
 from .runs import RunFolder
 from .runtime import Runtime
 from .task import Task
@@ -26,8 +28,8 @@ class Position:
         epoch: the epoch in progress, 1-based.
         batch: batches of it that are done.
         step: optimizer steps done in all.
-        loss_sum, images, epoch_seconds: the epoch's training loss so far, summed over images, their number, and the
-            time spent in training steps.
+        sums, images, epoch_seconds: the epoch's training figures so far (``loss`` among them), summed over images,
+            their number, and the time spent in training steps.
         best_score, best_epoch: of the monitored score; None and 0 before the first evaluation.
         stale: evaluations since the best one.
         seconds, images_seen: spent in training steps, and images trained on, in all finished epochs.
@@ -37,7 +39,7 @@ class Position:
     epoch: int = 1
     batch: int = 0
     step: int = 0
-    loss_sum: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)
     images: int = 0
     epoch_seconds: float = 0.0
     best_score: float | None = None
@@ -50,7 +52,7 @@ class Position:
     def next_epoch(self) -> None:
         """Step to the start of the next epoch."""
         self.epoch += 1
-        self.batch, self.loss_sum, self.images, self.epoch_seconds = 0, 0.0, 0, 0.0
+        self.batch, self.sums, self.images, self.epoch_seconds = 0, {}, 0, 0.0
 
 
 @dataclass
@@ -64,6 +66,7 @@ class Run:
         runtime: device, precision, layout.
         task: the computation, unwrapped.
         train, val: the splits with their augmentations; ``val`` may be None.
+        loaders: what an evaluation walks over, by split.
         normalization: mean and std, each (1, C, 1, 1) on the device.
         position: how far it has come.
         notices: what is second best about it, in words.
@@ -79,10 +82,12 @@ class Run:
     val: Augmented | None
     normalization: tuple[Tensor, Tensor]
     display: Display
+    loaders: Mapping[str, DataLoader[Any]] = field(default_factory=dict)
     monitors: Monitors = field(init=False)
     position: Position = field(default_factory=Position)
     notices: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    _outputs: tuple[int, Outputs] | None = None
 
     @property
     def name(self) -> str:
@@ -122,6 +127,16 @@ class Run:
     def prepared(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """A loader's batch on the device, normalised."""
         return to_device(batch, self.runtime.device, *self.normalization, self.runtime.layout)
+
+    def outputs(self) -> Outputs:
+        """What the model makes of the whole evaluation split; computed once for each state of the weights.
+
+        Raises:
+            InputError: there is no evaluation split, or its samples have no labels.
+        """
+        if self._outputs is None or self._outputs[0] != self.position.step:
+            self._outputs = (self.position.step, collect(self))
+        return self._outputs[1]
 
     def predict(self, samples: Sequence[Mapping[str, Any]]) -> list[Tensor]:
         """The model's logits for samples, one by one, as float32 on the CPU: (classes,) or (classes, H, W)."""

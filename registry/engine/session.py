@@ -11,14 +11,18 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from torch.utils.data import DataLoader
 
 from ..plans import Plan
 from ..problems import Hw1Error, InputError, PluginError, StoppedBySignal
 from . import checkpoints, demo, loop
+from .averaging import WeightAverage
 from .backbones import normalization_of
-from .building import build, build_transform
+from .building import build, build_transform, compose
 from .display import Display
-from .loading import Augmented, EpochOrder, checked, collate, draw, make_loader, workers_for
+from .facts import completed_facts, input_line, plain_facts
+from .groups import refine
+from .loading import Augmented, EpochOrder, checked, close, collate, draw, make_loader, workers_for
 from .monitors import Monitors
 from .probing import IMAGES, choose, rehearse
 from .resuming import differences
@@ -75,15 +79,18 @@ class _Session:
         self._tell_random_starts()
         with self._heard():
             data = build(plan.data, {"seed": plan.seed})
-            facts = {"in_channels": 3, "ignore_index": None, **data.facts, **self._loop_facts()}
-            train, val = self._splits(data, facts)
+            facts = {**completed_facts(data), **self._loop_facts()}
             seed_everything(draw(plan.seed, 1))  # weights depend on the seed, not on what was built before
             task: Task = build(plan.trainer, facts)
+            splits = self._splits(data, task, facts)
             reports = [build(report, facts) for report in plan.reports]
         mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in normalization_of(task))
-        order = self._order(train, task)
-        runtime = self._runtime(task, train, order, device, (mean, std), earlier)
-        run, learning = self._assemble(task, train, val, order, runtime, facts, (mean, std), reports)
+        order = self._order(splits["learn"], task)
+        runtime = self._runtime(task, splits, order, device, (mean, std), earlier)
+        run, learning = self._assemble(task, splits, order, runtime, facts, (mean, std), reports)
+        for report in reports:
+            if hasattr(report, "ready"):
+                report.ready(run)
         return run, learning
 
     def _tell_random_starts(self) -> None:
@@ -97,16 +104,22 @@ class _Session:
     def _loop_facts(self) -> dict[str, Any]:
         return {"epochs": self.plan.loop.epochs, "batch_size": self.plan.loop.batch_size, "seed": self.plan.seed}
 
-    def _splits(self, data: Any, facts: Mapping[str, Any]) -> tuple[Augmented, Augmented | None]:
-        augment, seed = self.plan.augment, self.plan.seed
-        train_samples, val_samples = data.split("train"), data.split("val")
+    def _splits(self, data: Any, task: Task, facts: Mapping[str, Any]) -> dict[str, Augmented]:
+        """What is learned from (``learn``), and the splits to evaluate on by name, each with its augmentations."""
+        augment = self.plan.augment
+        train_samples = data.split("train")
         if len(train_samples) == 0:
             raise InputError.of("data", "the training split is empty")
-        train = Augmented(train_samples, build_transform(augment.get("train", []), facts), seed=draw(seed, 2))
-        if val_samples is None or len(val_samples) == 0:
+        views = None if task.views is None else [compose([view]) for view in task.views]
+        train_transform = build_transform(augment.get("train", []), facts)
+        splits = {"learn": Augmented(train_samples, train_transform, seed=draw(self.plan.seed, 2), views=views)}
+        source = task.evaluation_data or data
+        held_out = {name: source.split(name) for name in task.evaluation_splits}
+        if not all(held_out.values()):
             self.notices.append("there is no evaluation split: no scores, and no best checkpoint")
-            return train, None
-        return train, Augmented(val_samples, build_transform(augment.get("eval", []), facts), seed=None)
+            return splits
+        eval_transform = build_transform(augment.get("eval", []), facts)
+        return splits | {name: Augmented(samples, eval_transform, seed=None) for name, samples in held_out.items()}
 
     def _order(self, train: Augmented, task: Task) -> EpochOrder:
         batch_size = self.plan.loop.batch_size
@@ -121,7 +134,7 @@ class _Session:
     def _runtime(
         self,
         task: Task,
-        train: Augmented,
+        splits: Mapping[str, Augmented],
         order: EpochOrder,
         device: torch.device,
         normalization: tuple[torch.Tensor, torch.Tensor],
@@ -131,9 +144,13 @@ class _Session:
         settings = self.plan.runtime
         precision: str = settings.precision
         layout: str = settings.memory_format
-        keys = next(iter(order))
-        batch = checked(collate([train[key] for key in keys[:IMAGES]]))
-        rehearse(task, batch, device, *normalization)
+        batch = checked(collate([splits["learn"][key] for key in next(iter(order))[:IMAGES]]))
+        held_out = {
+            name: checked(collate([split[0, index] for index in range(min(IMAGES, len(split)))]))
+            for name, split in splits.items()
+            if name != "learn"
+        }
+        rehearse(task, batch, held_out, device, *normalization)
         reason = "as the recipe says"
         if earlier is not None:
             precision, layout, reason = earlier["precision"], earlier["memory_format"], "as before it was stopped"
@@ -149,8 +166,7 @@ class _Session:
     def _assemble(
         self,
         task: Task,
-        train: Augmented,
-        val: Augmented | None,
+        splits: Mapping[str, Augmented],
         order: EpochOrder,
         runtime: Runtime,
         facts: Mapping[str, Any],
@@ -161,23 +177,34 @@ class _Session:
         task.to(runtime.device).to(memory_format=runtime.layout)
         steps = -(-len(order) // settings.accumulate)
         counts = {"steps_per_epoch": steps, "total_steps": steps * settings.epochs}
-        optimizer = build(plan.optimizer, {**facts, **counts, "params": task.parameter_groups()})
+        groups = refine(task.parameter_groups(), task, layer_decay=settings.layer_decay, decay=settings.decay)
+        optimizer = build(plan.optimizer, {**facts, **counts, "params": groups})
         schedule = build(plan.schedule, {**facts, **counts})
         wrapped, optimizer = runtime.fabric.setup(task, optimizer)
         if plan.runtime.compile:
             wrapped = torch.compile(wrapped)
-        workers = workers_for(plan.runtime.workers, len(train))
-        pin = runtime.device.type == "cuda"
-        val_loader = None
-        if val is not None:
-            val_order = EpochOrder(len(val), settings.eval_batch_size or settings.batch_size, seed=None)
-            val_loader = make_loader(val, val_order, workers=workers, pin_memory=pin)
-        train_loader = make_loader(train, order, workers=workers, pin_memory=pin)
-        learning = loop.Learning(wrapped, optimizer, schedule, train_loader, order, val_loader, reports)
+        held_out = {name: split for name, split in splits.items() if name != "learn"}
+        loaders = {name: self._evaluation_loader(split, runtime) for name, split in held_out.items()}
+        train = splits["learn"]
+        train_loader = self._loader(train, order, runtime)
+        average = WeightAverage(task, settings.ema) if settings.ema is not None else None
+        learning = loop.Learning(wrapped, optimizer, schedule, train_loader, order, reports, average)
         run = Run(
-            plan, self.folder, facts, runtime, task, train, val, normalization, self.display, notices=self.notices
+            *(plan, self.folder, facts, runtime, task, train, held_out.get("val"), normalization, self.display),
+            loaders=loaders,
+            notices=self.notices,
         )
         return run, learning
+
+    def _evaluation_loader(self, split: Augmented, runtime: Runtime) -> DataLoader[Any]:
+        settings = self.plan.loop
+        return self._loader(
+            split, EpochOrder(len(split), settings.eval_batch_size or settings.batch_size, seed=None), runtime
+        )
+
+    def _loader(self, split: Augmented, order: EpochOrder, runtime: Runtime) -> DataLoader[Any]:
+        workers = workers_for(self.plan.runtime.workers, len(split))
+        return make_loader(split, order, workers=workers, pin_memory=runtime.device.type == "cuda")
 
     @contextmanager
     def _heard(self) -> Iterator[None]:
@@ -201,7 +228,8 @@ class _Session:
             self._introduce(run, learning)
             summary = self._train(run, learning)
         finally:
-            learning.close()
+            for loader in (learning.train_loader, *run.loaders.values()):
+                close(loader)
             self.folder.close()
         self._conclude(run, summary)
         if run.failures:
@@ -239,15 +267,20 @@ class _Session:
         write_atomically(path / "recipe.yaml", dump(self.plan.recipe.root.plain()))
         self.folder.write_json("plan.json", self.plan.as_json())
         told = {"runtime": str(run.runtime), "precision": run.runtime.precision, "parameters": parameters}
-        self.folder.write_json("environment.json", {**environment(), **told, "facts": dict(run.facts)})
+        self.folder.write_json("environment.json", {**environment(), **told, "facts": plain_facts(run.facts)})
 
     def _introduce(self, run: Run, learning: loop.Learning) -> None:
         plan, say = self.plan, self.display.say
-        parameters = sum(parameter.numel() for parameter in run.task.parameters() if parameter.requires_grad)
+        sizes = [parameter.numel() for parameter in run.task.parameters()]
+        learning_sizes = [parameter.numel() for parameter in run.task.parameters() if parameter.requires_grad]
+        frozen = f" of {sum(sizes) / 1e6:.2f}" if sum(sizes) > sum(learning_sizes) else ""
         images = f"{len(run.train)} training and {len(run.val) if run.val else 0} evaluation images"
-        say(f"{plan.data.name}: {images}, {run.facts.get('num_classes', '?')} classes")
-        learns = f"{parameters / 1e6:.2f} M parameters, {plan.loop.epochs} epochs, batch {plan.loop.batch_size}"
+        classes = f", {run.facts['num_classes']} classes" if "num_classes" in run.facts else ""
+        say(f"{plan.data.name}: {images}{classes}")
+        learns = f"{sum(learning_sizes) / 1e6:.2f}{frozen} M parameters learn"
+        learns = f"{learns}, {plan.loop.epochs} epochs, batch {plan.loop.batch_size}"
         say(f"{plan.trainer.name}: {learns}")
+        say(input_line(run))
         say(f"{run.runtime}")
         for text in run.notices:
             self.display.note(text)

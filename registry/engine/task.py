@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .run import Run
 
 #: A batch on the device: ``image`` (B, C, H, W) normalised float, ``index`` (B,), ``name``, and the targets
-#: ``mask`` (B, H, W) int64 or ``label`` (B,) int64.
+#: ``mask`` (B, H, W) int64 or ``label`` (B,) int64. A training batch of a task with ``views`` holds ``views`` in place
+#: of ``image``: a list of (B, C, H, W), one for each. An evaluation batch holds ``split``, where it comes from.
 Batch = Mapping[str, Any]
 
 
@@ -30,10 +31,16 @@ class Task(nn.Module):
     higher_is_better: bool = False
     #: The module that predicts; what ``predict`` and reports use.
     model: nn.Module
+    #: Augmentations of which each makes a view of its own of every training image; None for one augmented image.
+    views: Sequence[Any] | None = None
+    #: The splits that an evaluation walks over in turn, without the training's augmentations.
+    evaluation_splits: tuple[str, ...] = ("val",)
+    #: A data set to evaluate on, where it is another than the run's.
+    evaluation_data: Any | None = None
 
     @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Training losses of a batch, each a scalar; the one named ``loss`` is minimised, the others are logged."""
+        """Figures of a training batch, each a scalar: ``loss`` is minimised, all are logged as an epoch's means."""
 
     def after_step(self, step: int, total_steps: int) -> None:
         """Called after each optimizer step (1-based), for what follows the weights: an EMA, a target network."""
@@ -47,6 +54,10 @@ class Task(nn.Module):
     def scores(self) -> dict[str, float]:
         """The scores over all batches since ``begin_evaluation``."""
         return {}
+
+    def notes(self) -> list[str]:
+        """What the user should know of the last evaluation, in sentences; none when all is well."""
+        return []
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimizer is given: every parameter that learns, in one group."""

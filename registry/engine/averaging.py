@@ -1,0 +1,61 @@
+"""An exponential moving average of the weights, which is evaluated and kept in place of the weights themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class WeightAverage:
+    """Average of a module's parameters and floating-point buffers (Polyak and Juditsky, 1992; as in Tan and Le, 2019).
+
+    In the first steps the decay is (1 + step) / (10 + step) where that is smaller, so that the random start is
+    forgotten also in a short run.
+
+    Args:
+        module: what is averaged; whole-number buffers are taken as they are.
+        decay: share of the average that stays in each step, 0..1.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self._live = [tensor for tensor in _tensors(module) if tensor.is_floating_point()]
+        self._average = [tensor.detach().clone() for tensor in self._live]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Follow the weights after optimizer step ``step``, 1-based."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self._average, self._live, 1 - decay)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The module holds the average inside, its own weights again after."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        kept = [tensor.clone() for tensor in self._live]
+        torch._foreach_copy_(self._live, self._average)
+        torch._foreach_copy_(self._average, kept)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"average": self._average}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put a checkpoint's average in place."""
+        torch._foreach_copy_(self._average, list(state["average"]))
+
+
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    yield from module.parameters()
+    yield from module.buffers()
