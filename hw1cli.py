@@ -131,7 +131,7 @@ def run(
     """Train what RECIPE says.
 
     Everything is checked first; a recipe with a fault writes nothing. Where the recipe's own data are not there, its
-    demo runs instead and says so.
+    demo runs instead and says so. A recipe of several runs does those that are not finished yet, in runs/RECIPE/study.
 
     \b
     Examples:
@@ -145,7 +145,7 @@ def run(
 
     if resume and out is None:
         raise click.UsageError("--resume needs --out FOLDER, the run to go on with")
-    run_recipe(Request(recipe, sets, unsets, demo), out=out, resume=resume)
+    run_recipe(Request(recipe, sets, unsets, demo, out), resume=resume)
 
 
 @main.command()

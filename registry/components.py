@@ -15,9 +15,9 @@ from importlib.metadata import Distribution, EntryPoint
 from typing import Any
 
 from . import aliases
-from .kinds import KINDS
+from .kinds import KINDS, NETWORKS
 from .problems import PluginError, did_you_mean
-from .windows import Window, Zoo
+from .windows import START, Window, Zoo
 
 _ZOO = "/*"
 
@@ -78,8 +78,10 @@ class Component:
         loaded = self.load()
         try:
             if self.member is not None:
-                return loaded.window(self.member)  # type: ignore[no-any-return]
-            return loaded if isinstance(loaded, Window) else Window.of(loaded)
+                window: Window = loaded.window(self.member)
+            else:
+                window = loaded if isinstance(loaded, Window) else Window.of(loaded)
+            return window.adopting(START) if self.kind in NETWORKS else window
         except Exception as error:
             raise PluginError(self.culprit, f"its window is wrong: {error}") from error
 

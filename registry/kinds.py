@@ -69,6 +69,12 @@ _ALL = (
 KINDS: Final[dict[str, Kind]] = {kind.name: kind for kind in _ALL}
 
 
+#: Kinds whose components are networks: these start from random weights, or from weights that are given.
+NETWORKS: Final = ("backbones", "models")
+#: The arguments, by the names that are usual, with which a network starts from random weights.
+WITHOUT_START: Final[dict[str, Any]] = {"pretrained": False, "weights": None}
+
+
 def kind_named(word: str) -> Kind | None:
     """The kind called ``word``, in the plural or the singular."""
     return next((kind for kind in _ALL if word.lower() in (kind.name, kind.singular)), None)
@@ -133,6 +139,7 @@ FACTS: Final[dict[str, str]] = {
     "class_names": "their names, in the order of their indices",
     "class_colors": "their colours in figures and mask files, (R, G, B) in 0..255",
     "ignore_index": "the label that is not to be learned, or None",
+    "class_counts": "pixels, or images, of each class in the training split",
     "in_channels": "channels of an image",
     "params": "the parameters that an optimizer is to change, as torch parameter groups",
     "epochs": "epochs of the run",

@@ -44,6 +44,21 @@ def apply(root: Node, sets: Sequence[str], unsets: Sequence[str]) -> list[Proble
     return problems
 
 
+def put(root: Node, key: str, value: Node) -> list[Problem]:
+    """Set the value at a dotted path, in place; problems as of ``apply``."""
+    try:
+        *above, last = _parts(key)
+        holder = _reach(root, above, value.place)
+        if isinstance(holder.value, list):
+            holder.value[_index(holder, last)] = value
+        else:
+            holder.value[last] = value
+    except _RefusedError as refused:
+        place = value.place
+        return [Problem(key, message, hint, place.line, place.file) for message, hint in refused.reasons]
+    return []
+
+
 def keys_named(sets: Sequence[str], unsets: Sequence[str]) -> frozenset[str]:
     """The dotted paths that the options change; malformed options name none."""
     matches = (_OPTION.fullmatch(option) for option in sets)

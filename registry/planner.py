@@ -16,10 +16,12 @@ from .plans import ComponentPlan, Plan
 from .problems import InputError, PluginError, Problem, did_you_mean
 from .recipes import Recipe
 from .settings import LoopSettings, RuntimeSettings
+from .studies import STUDY_SECTIONS
 from .windows import Parameter, Window
 
 #: The framework's own sections of a recipe, and what each holds; a trainer's signature adds others.
 SECTIONS: Final = {
+    **STUDY_SECTIONS,
     "description": "one line on what the recipe does",
     "seed": "seed of everything random",
     "trainer": "the trainer and how long it learns",

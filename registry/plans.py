@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from .components import Component
 from .documents import NOWHERE, Place
-from .kinds import KINDS
+from .kinds import KINDS, NETWORKS, WITHOUT_START
 from .parameters import completed
 from .problems import InputError
 from .recipes import Recipe
@@ -63,9 +64,26 @@ class ComponentPlan:
         Raises:
             InputError: it cannot.
         """
-        if self.window.preflight is not None:
-            with self.told_in_place():
-                self.window.preflight(self.given_or_default())
+        arguments = self.given_or_default()
+        with self.told_in_place():
+            start = self.start
+            if start is not None:
+                if not start.exists():
+                    message = f"there is no file or run folder {str(start)!r}"
+                    raise InputError.of("weights", message, "name a run folder, or a .safetensors or .pth file")
+                arguments |= {name: value for name, value in WITHOUT_START.items() if name in arguments}
+            if self.window.preflight is not None:
+                self.window.preflight(arguments)
+
+    @property
+    def start(self) -> Path | None:
+        """The run folder or file of weights that the framework loads; None where there is none, or the factory does."""
+        if self.component.kind not in NETWORKS:
+            return None
+        given = self.given_or_default().get("weights")
+        if not isinstance(given, Path) or not ("weights" in self.window.adopted or given.is_dir()):
+            return None
+        return given
 
     def as_json(self) -> dict[str, Any]:
         """Name, provenance and completed arguments, for the run folder."""

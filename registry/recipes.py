@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import overrides, references
+from . import overrides, references, studies
 from .documents import BROKEN, LARGEST, Node, Place, parse, too_large
 from .problems import Problem, nearest
+from .studies import STUDY_SECTIONS, Member
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class Recipe:
         demo: whether the demo's changes were asked for.
         has_demo: whether it has a demo.
         touched: dotted paths that the command line named.
+        title: what the run is called beside the recipe's name: a study's member.
+        is_study: whether it has several runs.
+        members: these; none where the study itself is faulty.
     """
 
     path: Path
@@ -31,6 +35,14 @@ class Recipe:
     demo: bool = False
     has_demo: bool = False
     touched: frozenset[str] = frozenset()
+    title: str = ""
+    is_study: bool = False
+    members: tuple[tuple[Member, Recipe], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the run is called."""
+        return f"{self.path.stem}, {self.title}" if self.title else self.path.stem
 
     @classmethod
     def of(cls, root: Node) -> Recipe:
@@ -38,10 +50,23 @@ class Recipe:
         return cls(Path("recipe"), root)
 
 
-def load(path: str | Path, *, sets: Sequence[str] = (), unsets: Sequence[str] = (), demo: bool = False) -> Recipe:
-    """Read a recipe: the file, what it extends, the demo if asked for, the command line, then references.
+def load(
+    path: str | Path,
+    *,
+    sets: Sequence[str] = (),
+    unsets: Sequence[str] = (),
+    demo: bool = False,
+    folder: Path | None = None,
+) -> Recipe:
+    """Read a recipe: the file, what it extends, the demo if asked for, the command line, its runs, then references.
 
     Nothing is raised for a user's mistake: see ``Recipe.problems``.
+
+    Args:
+        path: the recipe file.
+        sets, unsets: ``--set`` and ``--unset`` options.
+        demo: whether the demo was asked for.
+        folder: where a study's runs will be; ``runs/<recipe>/study`` or ``.../demo`` when None.
     """
     path = Path(path)
     reader = _Reader()
@@ -55,8 +80,22 @@ def load(path: str | Path, *, sets: Sequence[str] = (), unsets: Sequence[str] = 
         root = _with_demo(root, overlay, path, problems)
     problems += overrides.apply(root, sets, unsets)
     problems += _laid_down(root)
-    problems += references.resolve(root)
-    return Recipe(path, root, problems, demo, overlay is not None, touched)
+    folder = folder or Path("runs") / path.stem / ("demo" if demo else "study")
+
+    def read_base(named_at: Node) -> Node | None:
+        return reader.read(path.parent / str(named_at.value), named_at, (path.resolve(),))
+
+    is_study = not STUDY_SECTIONS.keys().isdisjoint(root.value)
+    found, faults = studies.expand(root, folder, read_base, merge)
+    problems += faults
+    if not is_study:
+        problems += references.resolve(root)
+    members = []
+    for member in found:
+        own = references.resolve(member.root)
+        problems += [problem for problem in own if problem not in problems]
+        members.append((member, Recipe(path, member.root, own, demo, overlay is not None, touched, member.name)))
+    return Recipe(path, root, problems, demo, overlay is not None, touched, "", is_study, tuple(members))
 
 
 def merge(base: Node, over: Node) -> Node:

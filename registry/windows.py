@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
@@ -52,6 +52,12 @@ class Parameter:
         return self.default is REQUIRED and not self.supplied
 
 
+#: What every network takes, whoever wrote it.
+START: Final = Parameter(
+    "weights", Path | None, None, "weights to start from: a run folder, or a file (.safetensors, .pt, .pth)."
+)
+
+
 @dataclass(frozen=True)
 class Window:
     """A component seen from outside.
@@ -64,6 +70,7 @@ class Window:
         details: further facts for ``describe``, computed when asked for.
         preflight: looks whether what the arguments ask for can be had (weights, files), before anything heavy is
             imported; raises ``InputError``.
+        adopted: parameters that the framework serves for every component of the kind; the factory does not get them.
     """
 
     factory: Callable[..., Any]
@@ -72,6 +79,7 @@ class Window:
     bound: Mapping[str, Any] = field(default_factory=dict)
     details: Callable[[], Mapping[str, str]] | None = None
     preflight: Callable[[Mapping[str, Any]], None] | None = None
+    adopted: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -85,6 +93,13 @@ class Window:
 
     def __call__(self, **arguments: Any) -> Any:
         return self.factory(**self.bound, **arguments)
+
+    def adopting(self, *parameters: Parameter) -> Window:
+        """The window with parameters that the framework serves, where the factory has none of the name."""
+        own = {parameter.name for parameter in self.parameters}
+        added = tuple(parameter for parameter in parameters if parameter.name not in own)
+        names = tuple(parameter.name for parameter in added)
+        return replace(self, parameters=(*self.parameters, *added), adopted=names)
 
     @classmethod
     def of(
@@ -115,7 +130,7 @@ class Window:
             for name, parameter in inspect.signature(factory).parameters.items()
             if name not in bound
         )
-        return cls(factory, parameters, doc, bound, details, preflight)
+        return cls(factory, parameters, doc, bound, details, preflight or getattr(factory, _PREFLIGHT, None))
 
 
 @dataclass(frozen=True)
@@ -146,6 +161,21 @@ def guessed_by(guess: Guess) -> Callable[[F], F]:
 
     def decorate(factory: F) -> F:
         setattr(factory, _GUESS, guess)
+        return factory
+
+    return decorate
+
+
+#: Looks whether what a component's arguments ask for can be had; see ``Window.preflight``.
+Preflight = Callable[[Mapping[str, Any]], None]
+_PREFLIGHT: Final = "hw1cli_preflight"
+
+
+def preflighted_by(preflight: Preflight) -> Callable[[F], F]:
+    """Decorate a factory with its preflight."""
+
+    def decorate(factory: F) -> F:
+        setattr(factory, _PREFLIGHT, preflight)
         return factory
 
     return decorate

@@ -53,7 +53,7 @@ def test_a_run_is_a_folder_that_tells_everything(stranger: None, recipe: Path, t
     plan = json.loads((out / "plan.json").read_text())
     backbone = plan["trainer"]["arguments"]["model"]["arguments"]["backbone"]
     assert (backbone["distribution"], backbone["version"]) == ("stranger-nets", "0.3")
-    assert backbone["arguments"] == {"width": 8, "in_channels": 3}
+    assert backbone["arguments"] == {"width": 8, "in_channels": 3, "weights": None}
     assert (
         json.loads((out / "environment.json").read_text())["libraries"]["torch"] == torch.__version__.partition("+")[0]
     )

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from ..kinds import WITHOUT_START
 from ..plans import ComponentPlan
 from ..problems import Hw1Error, InputError, PluginError
 from ..sources import Unread
@@ -33,9 +34,18 @@ def build(plan: ComponentPlan, facts: Mapping[str, Any]) -> Any:
             elif parameter.name not in arguments:
                 message = f"{plan.component.culprit} needs {parameter.name!r}, which the data set does not tell"
                 raise InputError.of(plan.path, message, f"give it in the recipe: {parameter.name}: ...")
+    start = plan.start
+    if start is not None:
+        arguments |= {name: value for name, value in WITHOUT_START.items() if name in arguments}
+    arguments = {name: value for name, value in arguments.items() if name not in plan.window.adopted}
     try:
         with plan.told_in_place(), contextlib.redirect_stdout(sys.stderr):
-            return plan.window(**arguments)
+            built = plan.window(**arguments)
+            if start is not None:
+                from .handover import adopt
+
+                adopt(built, start, plan.name, head=plan.component.kind == "models")
+            return built
     except Hw1Error:
         raise
     except Exception as error:

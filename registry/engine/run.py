@@ -92,8 +92,8 @@ class Run:
     @property
     def name(self) -> str:
         """What the run is called in figures: the recipe's name."""
-        path = self.plan.recipe.path
-        return path.stem if path.parent.resolve() != self.folder.path.resolve() else self.folder.path.name
+        recipe = self.plan.recipe
+        return self.folder.path.name if recipe.path.parent.resolve() == self.folder.path.resolve() else recipe.name
 
     @property
     def epochs(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -99,6 +100,21 @@ def _try_lock(file: TextIO) -> bool:
     except OSError:
         return False
     return True
+
+
+def clear_unfinished_start(path: Path) -> None:
+    """Empty the folder of a run that ended before its first checkpoint, unless it is still running.
+
+    Raises:
+        InputError: another process is running in it.
+    """
+    lock = open(path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 - held until the folder is gone
+    try:
+        if not _try_lock(lock):
+            raise InputError.of(str(path), "another process is running in this folder")
+        shutil.rmtree(path)
+    finally:
+        lock.close()
 
 
 def refuse_if_taken(path: Path, *, resume: bool) -> None:

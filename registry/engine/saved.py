@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..components import Registry
+from ..kinds import NETWORKS, WITHOUT_START
 from ..planner import make_plan
 from ..plans import ComponentPlan, Plan
 from ..problems import InputError
@@ -22,7 +23,6 @@ from .loading import collate, to_device
 from .runs import RunFolder
 from .runtime import Runtime, device_for, open_runtime
 from .task import Task
-
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -108,9 +108,8 @@ def _require_run(path: Path) -> None:
 def _without_start(plan: ComponentPlan) -> ComponentPlan:
     """The plan of a component whose networks start from random weights: a checkpoint is about to replace them."""
     arguments = {name: _stripped(value) for name, value in plan.arguments.items()}
-    if plan.component.kind in ("models", "backbones"):
-        start = {"pretrained": False, "weights": None}
-        arguments |= {p.name: start[p.name] for p in plan.window.parameters if p.name in start}
+    if plan.component.kind in NETWORKS:
+        arguments |= {p.name: WITHOUT_START[p.name] for p in plan.window.parameters if p.name in WITHOUT_START}
     return replace(plan, arguments=arguments)
 
 

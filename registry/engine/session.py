@@ -22,6 +22,7 @@ from .building import build, build_transform, compose
 from .display import Display
 from .facts import completed_facts, input_line, plain_facts
 from .groups import refine
+from .handover import leave_backbone
 from .loading import Augmented, EpochOrder, checked, close, collate, draw, make_loader, workers_for
 from .monitors import Monitors
 from .probing import IMAGES, choose, rehearse
@@ -227,6 +228,8 @@ class _Session:
             run.monitors = Monitors(self.folder.path, self.folder.tensorboard, after=run.position.epoch - 1)
             self._introduce(run, learning)
             summary = self._train(run, learning)
+            if run.task.pretrains and (left := leave_backbone(run)):
+                self.display.say(f"backbone for other runs: {left}")
         finally:
             for loader in (learning.train_loader, *run.loaders.values()):
                 close(loader)
@@ -294,7 +297,7 @@ class _Session:
     def _conclude(self, run: Run, summary: Mapping[str, Any]) -> None:
         if summary["last"]:
             rows = [(name, summary["best"].get(name, value), value) for name, value in summary["last"].items()]
-            self.display.results(f"{self.plan.recipe.path.stem}", rows, summary["best_epoch"] or summary["epochs"])
+            self.display.results(self.plan.recipe.name, rows, summary["best_epoch"] or summary["epochs"])
         minutes, seconds = divmod(round(summary["wall_seconds"]), 60)
         speed = summary["images_per_second"]
         self.display.say(f"done in {minutes}:{seconds:02d} at {speed:.1f} training images/s" if speed else "done")

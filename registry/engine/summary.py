@@ -36,6 +36,7 @@ def summarize(run: Run, status: str) -> dict[str, Any]:
         "best_epoch": position.best_epoch or None,
         "best": scores.get(position.best_epoch, last),
         "last": last,
+        "evaluation_images": len(run.val) if run.val is not None else 0,
         "wall_seconds": round(position.wall_seconds, 3),
         "images_per_second": round(position.images_seen / position.seconds, 3) if position.seconds else None,
         "precision": run.runtime.precision,

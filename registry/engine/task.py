@@ -35,6 +35,8 @@ class Task(nn.Module):
     views: Sequence[Any] | None = None
     #: The splits that an evaluation walks over in turn, without the training's augmentations.
     evaluation_splits: tuple[str, ...] = ("val",)
+    #: Whether the run is there for its backbone: it leaves ``backbone.safetensors`` at its end.
+    pretrains: bool = False
     #: A data set to evaluate on, where it is another than the run's.
     evaluation_data: Any | None = None
 
@@ -58,6 +60,10 @@ class Task(nn.Module):
     def notes(self) -> list[str]:
         """What the user should know of the last evaluation, in sentences; none when all is well."""
         return []
+
+    def card(self) -> dict[str, Any]:
+        """What the card of a backbone that is handed on should tell besides the recipe and the scores."""
+        return {}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimizer is given: every parameter that learns, in one group."""

@@ -1,16 +1,27 @@
-"""``run``: carry out a recipe."""
+"""``run``: carry out a recipe, or all the runs of a study."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ..components import Registry
-from .planning import Request, planned
+from ..plans import Plan
+from .planning import Request, planned_runs
 
 
-def run(request: Request, *, out: Path | None, resume: bool) -> None:
+def run(request: Request, *, resume: bool) -> None:
     """Check everything, then train; see ``registry.engine.session.execute`` for what it raises."""
-    plan = planned(request, Registry())
+    runs = planned_runs(request, Registry())
+    if runs[0].member is not None:
+        from .study import carry_out
+
+        carry_out(runs, request)
+        return
+    train(runs[0].plan, request.out, resume=resume)
+
+
+def train(plan: Plan, out: Path | None, *, resume: bool) -> dict[str, object]:
+    """Carry out one plan; what its ``summary.json`` holds."""
     for part in plan.components():
         part.preflight()
     # Only now does anything heavy get imported.
@@ -18,4 +29,4 @@ def run(request: Request, *, out: Path | None, resume: bool) -> None:
 
     from ..engine.session import execute
 
-    execute(plan, Console(), out=out, resume=resume)
+    return execute(plan, Console(), out=out, resume=resume)

@@ -146,3 +146,29 @@ def inspection(told: Mapping[str, Any]) -> None:
         for key, value in told["data"].items()
     }
     console.print(escape(dump({"data": data})))
+
+
+def settings_table(console: Console, monitor: str, told: Mapping[str, Any]) -> None:
+    """A study's settings with their standard errors, and their differences from one another."""
+    table = Table(title=f"{monitor}, best epoch of each run", title_justify="left", title_style="bold")
+    table.add_column("setting")
+    table.add_column("mean", justify="right")
+    table.add_column("standard error", justify="right")
+    table.add_column("seeds", justify="right")
+    for other in (names := [row["name"] for row in told["settings"]])[:-1] if len(told["settings"]) <= 8 else []:
+        table.add_column(f"minus {other}", justify="right")
+    differences = {(pair["one"], pair["other"]): pair for pair in told["differences"]}
+    for row in told["settings"]:
+        error = "?" if row["standard_error"] is None else f"{row['standard_error']:.4f}"
+        cells = [_difference(differences.get((other, row["name"]))) for other in names[:-1]] if len(names) <= 8 else []
+        table.add_row(row["name"], f"{row['mean']:.4f}", error, str(len(row["runs"])), *cells)
+    console.print(table)
+    if len(names) > 1:
+        said = "* more than noise: beyond 1.96 standard errors; the standard error is over seeds, of one seed binomial"
+        console.print(said, style="dim")
+
+
+def _difference(pair: Mapping[str, Any] | None) -> str:
+    if pair is None:
+        return ""
+    return f"{pair['difference']:+.4f}{' *' if pair['more_than_noise'] else '  '}"
