@@ -114,7 +114,8 @@ class Display:
             shown.append(f"{name} {row[name]:.4f}")
         if monitor in row:
             self._score = f"{monitor} {row[monitor]:.4f}"
-        shown.append(f"{row['images_per_second']:.1f} images/s")
+        if "images_per_second" in row:
+            shown.append(f"{row['images_per_second']:.1f} images/s")
         shown.append(f"left {self.left()}" + ("  best so far" if best else ""))
         self.say("  ".join(shown))
         self._last_line = time.monotonic()

@@ -144,6 +144,8 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
     try:
         if "image" in samples[0]:
             batch["image"] = _stacked([sample["image"] for sample in samples], names)
+        if "feature" in samples[0]:
+            batch["feature"] = torch.stack([sample["feature"] for sample in samples])
         if "views" in samples[0]:
             batch["views"] = [_stacked(list(view), names) for view in zip(*(s["views"] for s in samples), strict=True)]
     except InputError as error:
@@ -213,7 +215,7 @@ def _ignore_signals(_worker: int) -> None:
     cv2.setNumThreads(0)
 
 
-def make_loader(data: Augmented, order: EpochOrder, *, workers: int, pin_memory: bool) -> DataLoader[Any]:
+def make_loader(data: Dataset[dict[str, Any]], order: EpochOrder, *, workers: int, pin_memory: bool) -> DataLoader[Any]:
     """A loader whose batches do not depend on the number of workers."""
     return DataLoader(
         data,

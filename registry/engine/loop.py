@@ -35,7 +35,8 @@ class Diverged(Hw1Error):
 class Learning:
     """What changes the weights: the task and the optimizer as Fabric wrapped them, the loader, the schedule.
 
-    ``average`` follows the weights and takes their place in evaluations, reports and ``best.pt``.
+    ``average`` follows the weights and takes their place in evaluations, reports and ``best.pt``. ``optimizer`` is None
+    where nothing learns: the epoch is evaluated only.
     """
 
     task: Any
@@ -47,7 +48,8 @@ class Learning:
     average: WeightAverage | None = None
 
     def __post_init__(self) -> None:
-        self.base_rates = [group["lr"] * group.get("lr_scale", 1.0) for group in self.optimizer.param_groups]
+        groups = self.optimizer.param_groups if self.optimizer is not None else []
+        self.base_rates = [group["lr"] * group.get("lr_scale", 1.0) for group in groups]
 
 
 def fit(run: Run, learning: Learning) -> None:
@@ -65,7 +67,8 @@ def fit(run: Run, learning: Learning) -> None:
         with StopRequest() as stop:
             while position.epoch <= loop.epochs:
                 # --- learn ------------------------------------------------------------------------
-                train_epoch(run, learning, stop)
+                if learning.optimizer is not None:
+                    train_epoch(run, learning, stop)
                 # --- measure ----------------------------------------------------------------------
                 with learning.average.in_place() if learning.average else nullcontext():
                     measured = not stop and measure_epoch(run, learning, stop, started)
@@ -188,9 +191,10 @@ def record(run: Run, learning: Learning, scores: dict[str, float] | None, wall: 
     if scores is not None:
         row |= {"val_loss" if name == "loss" else name: value for name, value in scores.items()}
         best = _judge(run, row[run.monitored])
-    row["lr"] = learning.optimizer.param_groups[0]["lr"]
-    row["images_per_second"] = position.images / max(position.epoch_seconds, 1e-9)
-    row["seconds"] = position.epoch_seconds
+    if learning.optimizer is not None:
+        row["lr"] = learning.optimizer.param_groups[0]["lr"]
+        row["images_per_second"] = position.images / max(position.epoch_seconds, 1e-9)
+        row["seconds"] = position.epoch_seconds
     position.seconds += position.epoch_seconds
     position.images_seen += position.images
     position.wall_seconds = wall
@@ -219,7 +223,7 @@ def save(run: Run, learning: Learning, path: Any) -> None:
     """Write everything that a resumed run needs."""
     state = {
         "task": run.task.state_dict(),
-        "optimizer": learning.optimizer.state_dict(),
+        "optimizer": learning.optimizer.state_dict() if learning.optimizer is not None else {},
         "position": vars(run.position),
         "random": random_state(run.runtime.device),
         "base_rates": learning.base_rates,
@@ -236,7 +240,8 @@ def restore(run: Run, learning: Learning, state: dict[str, Any]) -> None:
     run.task.load_state_dict(state["task"])
     if learning.average is not None:
         learning.average.load_state_dict(state["average"])
-    learning.optimizer.load_state_dict(state["optimizer"])
+    if learning.optimizer is not None:
+        learning.optimizer.load_state_dict(state["optimizer"])
     learning.base_rates = state["base_rates"]
     run.position = Position(**state["position"])
     torch.set_rng_state(state["random"]["cpu"])

@@ -19,7 +19,7 @@ from ..problems import Hw1Error, InputError, PluginError
 from .backbones import check_backbone
 from .loading import to_device
 from .runtime import LAYOUTS
-from .task import Task
+from .task import Task, learns
 
 #: What is tried: precision and memory format.
 FULL: Final = ("fp32", "contiguous")
@@ -59,7 +59,8 @@ def rehearse(
     """
     trial = _Trial(task, batch, device, mean, std, FULL)
     try:
-        trial.step()
+        if learns(task):
+            trial.step()
         trial.evaluate(held_out, mean, std)
     except Hw1Error:
         raise
@@ -88,6 +89,8 @@ def choose(
     Args:
         key: what identifies the model.
     """
+    if not learns(task):
+        return *FULL, "nothing learns"
     operations = _operations(task, batch, device, mean, std)
     if operations < _SMALL:
         return *FULL, f"a step of {operations / 1e9:.1f} GFLOP is too small to gain from less"

@@ -35,6 +35,9 @@ class Task(nn.Module):
     views: Sequence[Any] | None = None
     #: The splits that an evaluation walks over in turn, without the training's augmentations.
     evaluation_splits: tuple[str, ...] = ("val",)
+    #: Whether all that learns stands on ``encode(batch)``, which never changes: batches then hold ``feature`` (B, D) in
+    #: place of images, and every image is read once.
+    encodes_once: bool = False
     #: Whether the run is there for its backbone: it leaves ``backbone.safetensors`` at its end.
     pretrains: bool = False
     #: A data set to evaluate on, where it is another than the run's.
@@ -43,6 +46,10 @@ class Task(nn.Module):
     @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Figures of a training batch, each a scalar: ``loss`` is minimised, all are logged as an epoch's means."""
+
+    def encode(self, batch: Batch) -> Tensor:
+        """The features (B, D) of a batch's images, of a task that ``encodes_once``."""
+        raise NotImplementedError
 
     def after_step(self, step: int, total_steps: int) -> None:
         """Called after each optimizer step (1-based), for what follows the weights: an EMA, a target network."""
@@ -72,6 +79,11 @@ class Task(nn.Module):
     def pictures(self, run: Run, number: int) -> list[np.ndarray]:
         """Pictures of what the model makes of the first evaluation samples, uint8 (H, W, 3); none by default."""
         return []
+
+
+def learns(task: nn.Module) -> bool:
+    """Whether there is anything to learn; a task without is evaluated only."""
+    return any(parameter.requires_grad for parameter in task.parameters())
 
 
 def has_batch_norm(module: nn.Module) -> bool:
