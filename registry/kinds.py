@@ -62,7 +62,13 @@ _ALL = (
         "An object with reset(), update(logits, target), compute() -> dict of name to float, and `headline`, "
         "the name of the figure that chooses the best checkpoint.",
     ),
-    Kind("reports", "report", "Called with the run at its epochs `at`; writes figures into the run folder."),
+    Kind(
+        "reports",
+        "report",
+        "An object with `at`, its epochs (first, middle, last, 3, '50%', 'every 10'), called with the run and the epoch; "
+        "writes figures into the run folder. May have ready(run), which raises InputError before the training where the "
+        "run lacks what the report needs.",
+    ),
 )
 
 #: Every kind by its plural name.

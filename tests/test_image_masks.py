@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plugins.folders.image_masks import ImageMasks, distinct_colors
+from plugins.folders.image_masks import ImageMasks
 from plugins.folders.window import image_masks
 from registry.problems import InputError
 
@@ -106,11 +106,3 @@ def test_arguments_that_disagree(tmp_path: Path, arguments: dict[str, Any], mess
 def test_jpeg_masks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.jpeg: .*invents labels"):
         data(build(tmp_path, name="a.jpeg")).split("train")[0]
-
-
-def test_colours_stay_apart() -> None:
-    colours = np.array(distinct_colors(256), int)
-    assert len({tuple(colour) for colour in colours.tolist()}) == 256
-    apart = np.abs(colours[:, None] - colours[None]).sum(-1) + 999 * np.eye(256, dtype=int)
-    assert apart[:40, :40].min() >= 60 and apart[:12, :12].min() >= 120
-    assert distinct_colors(5) == distinct_colors(9)[:5], "a further class does not recolour the others"

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from registry.engine.images import IMAGE_SUFFIXES, Pixels, UnreadableImage, read_color_mask, read_index_mask
 from registry.engine.pairs import PairedPictures, pair_files
-from registry.engine.pictures import distinct_colors
+from registry.engine.pictures import Color, distinct_colors
 from registry.problems import InputError, Problem
-
-Color: TypeAlias = tuple[int, int, int]
 
 _GREY: Final = (128, 128, 128)
 
@@ -62,6 +60,7 @@ class ImageMasks:
             "class_colors": tuple(table[: len(classes)]),
             "ignore_index": ignore_index,
             "in_channels": 3,
+            "image_suffix": image_suffix,
         }
         labels = [*range(len(classes))]
         if ignore_index is not None and ignore_index not in labels:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from registry.engine import Run
 
@@ -12,13 +16,41 @@ from registry.engine import Run
 DPI = 110
 
 
+def blank(width: float, height: float, layout: Literal["constrained", "compressed"] = "constrained") -> Figure:
+    """An empty figure of this size in inches, with a margin."""
+    figure = Figure(figsize=(width, height), layout=layout)
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr, call-arg]
+    return figure
+
+
 def publish(figure: Figure, run: Run, name: str, epoch: int) -> None:
     """Write ``figures/<name>.png``, and the same picture to TensorBoard at the epoch."""
+    pixels = write(figure, run.folder.figures / f"{name}.png")
+    run.monitors.picture(f"figures/{name}", pixels, epoch)
+
+
+def write(figure: Figure, path: Path) -> np.ndarray:
+    """Write a figure as a PNG; gives its pixels, uint8 (H, W, 3)."""
     canvas = FigureCanvasAgg(figure)
     figure.set_dpi(DPI)
-    path = run.folder.figures / f"{name}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
     canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-    run.monitors.picture(f"figures/{name}", pixels[..., :3], epoch)
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, dpi=(DPI, DPI))
+    return pixels
+
+
+def heading(run: Run, text: str) -> str:
+    """A figure's heading: the run, what is shown, and whether it learned from made data."""
+    return literal(f"{run.name}: {text}{' (demo data)' if run.plan.demo else ''}")
+
+
+def literal(text: str) -> str:
+    """A name, to be shown letter by letter: no dollar begins a formula, no underscore hides a legend's entry."""
+    shown = text.replace("$", r"\$")
+    return f"\u200b{shown}" if shown.startswith("_") else shown
+
+
+def in_short(name: str, most: int) -> str:
+    """A name of at most this many letters."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -13,7 +13,7 @@ from PIL import Image
 
 from registry.engine import Run, colorize
 
-from .figures import publish
+from .figures import blank, heading, literal, publish
 
 
 class MaskStages:
@@ -62,7 +62,7 @@ class MaskStages:
         height = cell * max(sample["image"].shape[0] / sample["image"].shape[1] for sample in samples)
         entries = -(-len(self.names) // -(-len(self.names) // (2 * columns)))  # in lines of equal length
         legend = 0.32 * -(-len(self.names) // entries) + 0.2
-        figure = Figure(figsize=(cell * columns, (height + 0.3) * len(samples) + 0.5 + legend), layout="constrained")
+        figure = blank(cell * columns, (height + 0.3) * len(samples) + 0.5 + legend)
         axes = figure.subplots(len(samples), columns, squeeze=False)
         for row, sample in zip(axes, samples, strict=True):
             truth = np.asarray(sample["mask"])
@@ -72,12 +72,11 @@ class MaskStages:
                 panels.append((f"epoch {stage}: IoU {self._iou(mask, truth):.2f}", colorize(mask, self.colors)))
             for axis, (title, picture) in zip(row, panels, strict=True):
                 axis.imshow(picture, interpolation="nearest")
-                axis.set_title(title, fontsize=9)
+                axis.set_title(literal(title), fontsize=9)
                 axis.set_axis_off()
-        note = " (demo data)" if run.plan.demo else ""
-        figure.suptitle(f"{run.name}: predicted masks by epoch{note}", fontsize=11)
+        figure.suptitle(heading(run, "predicted masks by epoch"), fontsize=11)
         patches = [
-            Patch(facecolor=(color[0] / 255, color[1] / 255, color[2] / 255), edgecolor="0.4", label=name)
+            Patch(facecolor=(color[0] / 255, color[1] / 255, color[2] / 255), edgecolor="0.4", label=literal(name))
             for name, color in zip(self.names, self.colors, strict=False)
         ]
         figure.legend(handles=patches, loc="outside lower center", ncols=entries, fontsize=8)

@@ -80,10 +80,14 @@ def fit(run: Run, learning: Learning) -> None:
                     recipe, out = shlex.quote(str(run.folder.path / "recipe.yaml")), shlex.quote(str(run.folder.path))
                     hint = f"go on with: hw1cli run {recipe} --out {out} --resume"
                     raise StoppedBySignal(f"stopped by {stop.name} in {where}; the state is saved", hint)
+                ends_early = loop.patience is not None and position.stale >= loop.patience
+                if ends_early:
+                    run.display.say(f"no better {run.task.monitor} for {position.stale} evaluations: the run ends here")
+                    with learning.average.in_place() if learning.average else nullcontext():
+                        draw_reports(run, learning, of_epoch=loop.epochs)
                 position.next_epoch()
                 save(run, learning, run.folder.last)
-                if loop.patience is not None and position.stale >= loop.patience:
-                    run.display.say(f"no better {run.task.monitor} for {position.stale} evaluations: the run ends here")
+                if ends_early:
                     break
     finally:
         run.display.stop()
@@ -257,11 +261,15 @@ def random_state(device: torch.device) -> dict[str, torch.Tensor]:
     return states
 
 
-def draw_reports(run: Run, learning: Learning) -> None:
-    """Call the reports that are due. One that fails is noted, and the training goes on: it may be worth days."""
+def draw_reports(run: Run, learning: Learning, of_epoch: int | None = None) -> None:
+    """Call the reports that are due. One that fails is noted, and the training goes on: it may be worth days.
+
+    ``of_epoch`` draws now what would have been due at another epoch: the last one, of a run that ends early.
+    """
     epoch = run.position.epoch
     for plan, report in zip(run.plan.reports, learning.reports, strict=True):
-        if epoch in moments.epochs_at(report.at, run.epochs):
+        due = moments.epochs_at(report.at, run.epochs)
+        if epoch in due if of_epoch is None else of_epoch in due and epoch not in due:
             try:
                 report(run, epoch)
             except Exception as error:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .projector import add_embedding, forget_after
 from .runs import write_atomically
 
 
@@ -31,6 +32,8 @@ class Monitors:
         self._write_files()
         # purge_step hides the events that a resumed run is about to write again.
         self.writer = SummaryWriter(str(tensorboard), purge_step=after + 1 if after else None)
+        self._events, self._embedded = tensorboard, set[tuple[str, int]]()
+        forget_after(tensorboard, after)
 
     def epoch(self, row: Mapping[str, float]) -> None:
         """Write the figures of an epoch: ``epoch``, ``lr``, ``train_...``, and scores."""
@@ -45,6 +48,24 @@ class Monitors:
     def picture(self, tag: str, picture: np.ndarray, epoch: int) -> None:
         """Write a picture, uint8 (H, W, 3)."""
         self.writer.add_image(tag, picture, epoch, dataformats="HWC")
+
+    def scalar(self, tag: str, value: float, epoch: int) -> None:
+        """Write a figure that is none of the epoch's row, such as a report's."""
+        self.writer.add_scalar(tag, value, epoch)
+
+    def embedding(
+        self,
+        tag: str,
+        features: np.ndarray,
+        table: Sequence[Sequence[str]],
+        header: Sequence[str],
+        thumbnails: np.ndarray,
+        epoch: int,
+    ) -> None:
+        """Write vectors for the embedding projector, once for a tag and an epoch; see ``projector.add_embedding``."""
+        if (tag, epoch) not in self._embedded:
+            self._embedded.add((tag, epoch))
+            add_embedding(self.writer, self._events, tag, features, table, header, thumbnails, epoch)
 
     def text(self, tag: str, text: str) -> None:
         """Write a text, in Markdown."""

@@ -61,9 +61,10 @@ class Preparation:
         order = self._order(splits["learn"], task)
         runtime = self._runtime(task, splits, order, device, (mean, std), earlier)
         run, learning = self._assemble(task, splits, order, runtime, facts, (mean, std), reports)
-        for report in reports:
+        for part, report in zip(plan.reports, reports, strict=True):
             if hasattr(report, "ready"):
-                report.ready(run)
+                with part.told_in_place():
+                    report.ready(run)
         return run, learning
 
     def _tell_random_starts(self) -> None:
