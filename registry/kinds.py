@@ -145,7 +145,7 @@ FACTS: Final[dict[str, str]] = {
     "class_names": "their names, in the order of their indices",
     "class_colors": "their colours in figures and mask files, (R, G, B) in 0..255",
     "ignore_index": "the label that is not to be learned, or None",
-    "class_counts": "pixels, or images, of each class in the training split",
+    "class_counts": "a function: the pixels, or images, of each class in the training split (it may read every mask)",
     "in_channels": "channels of an image",
     "params": "the parameters that an optimizer is to change, as torch parameter groups",
     "epochs": "epochs of the run",

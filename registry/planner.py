@@ -15,7 +15,7 @@ from .parameters import INVALID, check_arguments, convert, describe_type, proble
 from .plans import ComponentPlan, Plan
 from .problems import InputError, PluginError, Problem, did_you_mean
 from .recipes import Recipe
-from .settings import LoopSettings, RuntimeSettings
+from .settings import LoopSettings, RuntimeSettings, SplitSettings
 from .studies import STUDY_SECTIONS
 from .windows import Parameter, Window
 
@@ -26,6 +26,7 @@ SECTIONS: Final = {
     "seed": "seed of everything random",
     "trainer": "the trainer and how long it learns",
     "data": "the data set",
+    "split": "how the training images are divided, where there is no evaluation split",
     "augment": "augmentations of training (`train`) and evaluation (`eval`)",
     "optimizer": "the optimizer",
     "schedule": "factor of the learning rate over the run",
@@ -80,6 +81,7 @@ class _Planner:
             "augment": self._augment(),
             "reports": self._list("reports", "reports"),
             "runtime": self._settings("runtime", RuntimeSettings),
+            "split": self._settings("split", SplitSettings) if "split" in self.sections else None,
             "make": self._section("make", "makers") if "make" in self.sections else None,
         }
         self._plain("description", str, "")

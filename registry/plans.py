@@ -14,7 +14,7 @@ from .kinds import KINDS, NETWORKS, WITHOUT_START
 from .parameters import completed
 from .problems import InputError
 from .recipes import Recipe
-from .settings import LoopSettings, RuntimeSettings
+from .settings import LoopSettings, RuntimeSettings, SplitSettings
 from .windows import Window
 
 
@@ -122,6 +122,7 @@ class Plan:
         augment: ``train`` and ``eval`` -> augmentations in order.
         reports: in order.
         make: what writes the data first; None for data that is there.
+        split: how the training split is divided; None where the data set has an evaluation split itself.
     """
 
     recipe: Recipe
@@ -135,6 +136,7 @@ class Plan:
     augment: Mapping[str, list[ComponentPlan]] = field(default_factory=dict)
     reports: list[ComponentPlan] = field(default_factory=list)
     make: ComponentPlan | None = None
+    split: SplitSettings | None = None
 
     @property
     def demo(self) -> bool:
@@ -145,6 +147,7 @@ class Plan:
         """The resolved plan with provenance and completed arguments."""
         shown = {key: getattr(self, key) for key in ("seed", "trainer", "data", "optimizer", "schedule", "augment")}
         shown |= {"loop": vars(self.loop), "runtime": vars(self.runtime), "reports": self.reports, "make": self.make}
+        shown |= {"split": vars(self.split)} if self.split is not None else {}
         return {key: _as_json(value) for key, value in shown.items()}
 
     def components(self) -> list[ComponentPlan]:

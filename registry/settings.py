@@ -1,7 +1,8 @@
-"""The framework's own parameters in a recipe: the loop's (under ``trainer:``) and the machine's (``runtime:``)."""
+"""The framework's own parameters in a recipe: the loop's (``trainer:``), the machine's (``runtime:``), ``split:``."""
 
 # No postponed annotations here: these classes are read as windows.
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from .kinds import Count, Positive, Range
@@ -24,6 +25,8 @@ class LoopSettings:
             the best then. null for none.
         layer_decay: factor of the learning rate from each twelfth of the network's depth to the one before it; below 1
             the layers near the image, which a pretrained network needs to change least, learn more slowly.
+        sampling: shuffled shows every image once an epoch; balanced draws images with replacement so that every class
+            is seen about as often (of masks, so that the pixels of rare classes are).
         decay: what weight decay acts on: all, or weights alone, without biases and the scales of norms.
     """
 
@@ -37,6 +40,7 @@ class LoopSettings:
     patience: Count | None = None
     ema: Annotated[float, Range(0, 1)] | None = None
     layer_decay: Annotated[float, Range(most=1, above=0)] = 1.0
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
     decay: Literal["all", "weights"] = "all"
 
 
@@ -59,3 +63,18 @@ class RuntimeSettings:
     compile: bool = False
     workers: Annotated[int, Range(0, 128)] | Literal["auto"] = "auto"
     deterministic: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSettings:
+    """How the training split is divided, where there is no evaluation split of its own.
+
+    Args:
+        val: share of the images that is held out for evaluation; of every class, where there are labels.
+        file: a text file that names the images to hold out, one a line, instead of a share.
+        seed: of the choice; the run's own seed leaves it as it is, so that runs stay comparable.
+    """
+
+    val: Annotated[float, Range(above=0, most=0.9)] = 0.2
+    file: Path | None = None
+    seed: int = 0

@@ -35,6 +35,13 @@ def plain_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if not callable(value)}
 
 
+def seen_sizes(run: Run) -> dict[str, tuple[int, int]]:
+    """(height, width) of the first image that the network is given of each split, augmentations done."""
+    first = {"train": run.train[1, 0], "val": run.val[0, 0] if run.val is not None and len(run.val) else {}}
+    images = {name: sample["views"][0] if "views" in sample else sample.get("image") for name, sample in first.items()}
+    return {name: image.shape[:2] for name, image in images.items() if image is not None}
+
+
 def input_line(run: Run) -> str:
     """What the network sees: size and normalisation of the images, and the size that its weights were made for."""
     sample = run.train[1, 0]

@@ -40,10 +40,19 @@ class EpochOrder(Sampler[list[tuple[int, int]]]):
         batch_size: samples in a batch.
         seed: shuffles with it; None keeps the order of the data set.
         drop_single: leave out a last batch that would hold one sample.
+        weights: (length,) how often each sample is drawn, with replacement; None takes every one once.
     """
 
-    def __init__(self, length: int, batch_size: int, *, seed: int | None, drop_single: bool = False) -> None:
-        self.length, self.batch_size, self.seed = length, batch_size, seed
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        *,
+        seed: int | None,
+        drop_single: bool = False,
+        weights: Tensor | None = None,
+    ) -> None:
+        self.length, self.batch_size, self.seed, self.weights = length, batch_size, seed, weights
         self.drops_one = drop_single and length > 1 and length % batch_size == 1 and batch_size > 1
         self.epoch = 0
         self.first_batch = 0
@@ -57,6 +66,9 @@ class EpochOrder(Sampler[list[tuple[int, int]]]):
         if self.seed is None:
             return list(range(self.length))
         generator = torch.Generator().manual_seed(draw(self.seed, epoch))
+        if self.weights is not None:
+            drawn = torch.multinomial(self.weights, self.length, replacement=True, generator=generator)
+            return drawn.tolist()  # type: ignore[no-any-return]
         return torch.randperm(self.length, generator=generator).tolist()  # type: ignore[no-any-return]
 
     def __len__(self) -> int:

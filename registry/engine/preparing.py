@@ -18,6 +18,7 @@ from . import loop
 from .averaging import WeightAverage
 from .backbones import normalization_of
 from .building import build, build_transform, compose
+from .counting import balancing_weights
 from .display import Display
 from .facts import completed_facts
 from .groups import refine
@@ -26,7 +27,14 @@ from .probing import IMAGES, choose, rehearse
 from .run import Run
 from .runs import RunFolder
 from .runtime import Runtime, device_for, open_runtime
+from .splitting import Divided
 from .task import Task, has_batch_norm, learns, seed_everything
+
+
+def open_data(plan: Plan) -> Any:
+    """The data set of a plan, divided where the plan says so."""
+    data = build(plan.data, {"seed": plan.seed})
+    return Divided(data, plan.split) if plan.split is not None else data
 
 
 class Preparation:
@@ -49,8 +57,9 @@ class Preparation:
         device = device_for(plan.runtime.device)
         self._tell_random_starts()
         with self._heard():
-            data = build(plan.data, {"seed": plan.seed})
+            data = open_data(plan)
             facts = {**completed_facts(data), **self._loop_facts()}
+            self.num_classes = facts.get("num_classes")
             seed_everything(draw(plan.seed, 1))  # weights depend on the seed, not on what was built before
             task: Task = build(plan.trainer, facts)
             splits = self._splits(data, task, facts)
@@ -98,7 +107,12 @@ class Preparation:
 
     def _order(self, train: Augmented, task: Task) -> EpochOrder:
         batch_size = self.plan.loop.batch_size
-        order = EpochOrder(len(train), batch_size, seed=draw(self.plan.seed, 3), drop_single=has_batch_norm(task))
+        weights = None
+        if self.plan.loop.sampling == "balanced":
+            weights = balancing_weights(train.samples, self.num_classes)
+        order = EpochOrder(
+            len(train), batch_size, seed=draw(self.plan.seed, 3), drop_single=has_batch_norm(task), weights=weights
+        )
         if order.drops_one:
             self.notices.append(
                 f"{len(train)} images in batches of {batch_size} leave one over; batch normalisation cannot learn from "
