@@ -9,7 +9,7 @@ from textwrap import dedent
 
 import pytest
 
-from registry.comparison import Result, Setting, compare
+from registry.significance import Result, Setting, compare
 from registry.components import Registry
 from registry.problems import InputError
 from registry.recipes import load

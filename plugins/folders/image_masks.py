@@ -23,7 +23,7 @@ class ImageMasks:
         root: the folder to which the others are relative.
         classes: the classes' names, in the order of their labels.
         train: folders of the training images and masks.
-        val: folders of the validation images and masks.
+        val: folders of the validation images and masks; None for no validation split.
         mask_format: ``index`` or ``palette``: a pixel's value or palette index is its label; ``colors``: by ``colors``.
         colors: the classes' colours: those in the masks for ``colors``, else for figures only. One further colour is
             that of the ignored label.
@@ -41,7 +41,7 @@ class ImageMasks:
         root: Path,
         classes: Sequence[str],
         train: tuple[str, str] = ("train/images", "train/masks"),
-        val: tuple[str, str] = ("val/images", "val/masks"),
+        val: tuple[str, str] | None = ("val/images", "val/masks"),
         mask_format: Literal["index", "palette", "colors"] = "index",
         colors: Sequence[Color] | None = None,
         ignore_index: int | None = None,
@@ -70,7 +70,8 @@ class ImageMasks:
         )
         self._splits: dict[str, PairedPictures] = {}
         hint = f"expected an image NAME{image_suffix}.EXT for each mask NAME{mask_suffix}.EXT"
-        for split, (images, masks) in (("train", train), ("val", val)):
+        folders = {"train": train, "val": val} if val is not None else {"train": train}
+        for split, (images, masks) in folders.items():
             # Both kinds in one folder: x_mask.png is not the image of a mask x_mask_mask.png.
             others = (mask_suffix, image_suffix) if images == masks else ("", "")
             found = [
@@ -84,16 +85,16 @@ class ImageMasks:
         if problems:
             raise InputError(problems)
 
-    def split(self, name: str) -> PairedPictures:
-        """The samples of ``train`` or ``val``, sorted by name.
+    def split(self, name: str) -> PairedPictures | None:
+        """The samples of ``train`` or ``val``, sorted by name; None for a validation split that was not named.
 
         Raises:
             InputError: another name; in reading a sample: a broken picture, a label or a colour of no class, or a mask
                 of another size than its image.
         """
-        if name not in self._splits:
-            raise InputError.of(name, "is no split of this data", f"the splits are {', '.join(self._splits)}")
-        return self._splits[name]
+        if name not in ("train", "val"):
+            raise InputError.of(name, "is no split of this data", "the splits are train, val")
+        return self._splits.get(name)
 
 
 def _disagreements(

@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from ..comparison import Result, Setting, compare
 from ..problems import Hw1Error, InputError, PluginError, StoppedBySignal
+from ..significance import Result, Setting, compare
 from .planning import PlannedRun, Request
 from .tables import settings_table
 

@@ -1,0 +1,31 @@
+"""Figures of commands: written without a display, names shown letter by letter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+#: Dots per inch of every figure.
+DPI: Final = 110
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG."""
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=DPI, bbox_inches="tight", pad_inches=0.12)
+
+
+def shown(text: str, most: int = 60, *, keep_end: bool = False) -> str:
+    """A name as matplotlib is to show it: at most so many letters, no dollar begins a formula.
+
+    Args:
+        text: the name.
+        most: its first letters, up to so many, are shown.
+        keep_end: show the last ones instead.
+    """
+    short = text if len(text) <= most else f"…{text[1 - most :]}" if keep_end else f"{text[: most - 1]}…"
+    short = short.replace("$", r"\$")
+    return f"\u200b{short}" if short.startswith("_") else short
