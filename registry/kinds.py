@@ -50,8 +50,9 @@ _ALL = (
         "datasets",
         "dataset",
         "An object with `facts` (what the data tell of themselves) and split('train' or 'val') -> a sequence of "
-        "samples with their `names`. A sample is a dict: `image` uint8 (H, W, 3), `name`, and `mask` uint8 (H, W) or "
-        "`label` int.",
+        "samples with their `names`, or None where there is no such split. A sample is a dict: `image` uint8 (H, W, 3), "
+        "`name`, and `mask` uint8 (H, W) or `label` int, neither where it is not known. A split that has `labels` is "
+        "counted without reading images.",
     ),
     Kind("makers", "maker", "An object whose make(folder) writes a data set in the layout of a dataset."),
     Kind("optimizers", "optimizer", "A torch.optim.Optimizer over `params`."),
@@ -65,9 +66,9 @@ _ALL = (
     Kind(
         "reports",
         "report",
-        "An object with `at`, its epochs (first, middle, last, 3, '50%', 'every 10'), called with the run and the epoch; "
-        "writes figures into the run folder. May have ready(run), which raises InputError before the training where the "
-        "run lacks what the report needs.",
+        "An object with `at`, its epochs (first, middle, last, 3, '50%', 'every 10'), called with the run and epoch: "
+        "it writes figures into the run folder. May have ready(run), which raises InputError before the training "
+        "where the run lacks what the report needs.",
     ),
 )
 

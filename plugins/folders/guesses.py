@@ -1,4 +1,4 @@
-"""Recognising plain folders, for ``data inspect``."""
+"""Recognising plain folders, for ``data inspect``. At most one of these guesses recognises a folder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ _TRAIN = ("train", "training")
 _VAL = ("val", "valid", "validation", "test")
 _IMAGES = ("images", "image", "imgs", "img")
 _MASKS = ("masks", "mask", "labels", "annotations")
+#: Parts of names of folders that hold masks.
+_OF_MASKS = ("mask", "label", "annot")
 #: Masks that are looked at for labels.
 _LOOKED_AT = 20
 
@@ -20,10 +22,42 @@ def image_folders(root: Path) -> Mapping[str, Any] | None:
     train, val = _first(root, _TRAIN), _first(root, _VAL)
     if train is None or val is None or _first(root / train, _IMAGES):
         return None
-    classes = [path for path in (root / train).iterdir() if path.is_dir()]
+    classes = sorted(path for path in (root / train).iterdir() if path.is_dir() and not path.name.startswith("."))
     if not classes or not any(path.is_file() for path in classes[0].iterdir()):
         return None
     return {"root": root, **_unless(train=(train, "train"), val=(val, "val"))}
+
+
+def labelled_names(root: Path) -> Mapping[str, Any] | None:
+    """``ROOT/train_50/CLASS_12.png`` beside ``ROOT/val_50``; also ``train`` and ``val``, or ``train`` and ``test``.
+
+    The ids are numbers, there are several classes and more images than these, and the splits have classes in common.
+    """
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir())
+    if any(part in name.lower() for name in folders for part in _OF_MASKS) or csv_labels(root) is not None:
+        return None
+    found = ((name, _classes_by_name(root / name)) for name in _variants(folders, _TRAIN))
+    train, classes = next(((name, each) for name, each in found if 1 < len(set(each)) < len(each)), ("", []))
+    if not train:
+        return None
+    known = (name for name in _variants(folders, _VAL) if not set(classes).isdisjoint(_classes_by_name(root / name)))
+    val = next(known, None)
+    return {"root": root, **_unless(train=(train, "train_50"), val=(val, "val_50"))}
+
+
+def csv_labels(root: Path) -> Mapping[str, Any] | None:
+    """``ROOT/train.csv`` beside the folder of its images, with or without the same for ``val`` or ``test``."""
+    if image_folders(root) is not None:
+        return None
+    train = next(filter(None, (_table(root, word) for word in _TRAIN)), None)
+    if train is None:
+        return None
+    val = next(filter(None, (_table(root, word) for word in _VAL)), None)
+    return {
+        "root": root,
+        **_unless(train_images=(train[0], "train"), train_csv=(train[1], "train.csv")),
+        **(_unless(val_images=(val[0], "val"), val_csv=(val[1], "val.csv")) if val else {"val_csv": None}),
+    }
 
 
 def image_masks(root: Path) -> Mapping[str, Any] | None:
@@ -56,9 +90,46 @@ def _first(folder: Path, names: tuple[str, ...]) -> str | None:
     return next((name for name in names if (folder / name).is_dir()), None)
 
 
-def _unless(**given: tuple[str, str]) -> dict[str, str]:
+def _unless(**given: tuple[str | None, str]) -> dict[str, str | None]:
     """The arguments that differ from their default: name -> (value, default)."""
     return {name: value for name, (value, default) in given.items() if value != default}
+
+
+def _variants(folders: list[str], words: tuple[str, ...]) -> list[str]:
+    """The folders that are called by one of the words, alone or with something after an underscore: train_50."""
+    return [name for word in words for name in folders if name.lower() == word or name.lower().startswith(f"{word}_")]
+
+
+def _classes_by_name(folder: Path) -> list[str]:
+    """The class of each image in a folder of ``CLASS_12.png``; none where many files are called otherwise."""
+    from .labelled import images_in
+    from .labelled_names import class_in
+
+    files = images_in(folder)
+    parted = [parts for file in files if (parts := class_in(file.stem)) is not None and parts[1].isdecimal()]
+    # A few may be called otherwise: reading the data names them.
+    return [name for name, _ in parted] if len(parted) >= 0.9 * len(files) else []
+
+
+def _table(root: Path, word: str) -> tuple[str, str] | None:
+    """The images' folder and the name of ``WORD.csv``, where it holds files that are there and a label of a few."""
+    from .csv_labels import UNLABELLED, Pictures
+    from .csv_tables import FILE_COLUMNS, LABEL_COLUMNS, read_table
+
+    path = root / f"{word}.csv"
+    table = read_table(path, []) if path.is_file() else None
+    if table is None:
+        return None
+    columns = table.column(None, FILE_COLUMNS, "", []), table.column(None, LABEL_COLUMNS, "", [])
+    if columns[0] is None or columns[1] is None:
+        return None
+    rows = table.rows(columns[0], columns[1])
+    if not any(row.label not in ("", UNLABELLED) for row in rows):
+        return None
+    for folder in (word, f"{word}_images", "images", "."):
+        if (root / folder).is_dir() and any(Pictures(root / folder).find(row.file) for row in rows[:_LOOKED_AT]):
+            return folder, path.name
+    return None
 
 
 def _labels(folder: Path) -> set[int]:

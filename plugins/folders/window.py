@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from registry.kinds import Range
 from registry.windows import guessed_by
 
 from . import guesses
 
 if TYPE_CHECKING:
+    from .csv_labels import CsvLabels
+    from .digits import Digits
     from .image_folders import ImageFolders
     from .image_masks import ImageMasks
+    from .labelled_names import LabelledNames
 
 
 @guessed_by(guesses.image_masks)
@@ -21,8 +25,8 @@ def image_masks(
     classes: list[str],
     train_images: str = "train/images",
     train_masks: str = "train/masks",
-    val_images: str = "val/images",
-    val_masks: str = "val/masks",
+    val_images: str | None = "val/images",
+    val_masks: str | None = "val/masks",
     mask_format: Literal["index", "palette", "colors"] = "index",
     colors: list[tuple[int, int, int]] | None = None,
     ignore_index: int | None = None,
@@ -38,8 +42,8 @@ def image_masks(
         classes: the classes' names, in the order of their labels 0, 1, ...
         train_images: folder of the training images.
         train_masks: folder of their masks.
-        val_images: folder of the validation images.
-        val_masks: folder of their masks.
+        val_images: folder of the validation images; null for none.
+        val_masks: folder of their masks; null for none.
         mask_format: index: a pixel's grey value is its label; palette: its palette index is; colors: see colors.
         colors: (R, G, B) of each class; needed for mask_format colors, else for figures. An ignored label may follow.
         ignore_index: the label that is not learned, often 255.
@@ -52,7 +56,7 @@ def image_masks(
         root,
         classes,
         (train_images, train_masks),
-        (val_images, val_masks),
+        (val_images, val_masks) if val_images is not None and val_masks is not None else None,
         mask_format,
         colors,
         ignore_index,
@@ -62,14 +66,79 @@ def image_masks(
 
 
 @guessed_by(guesses.image_folders)
-def image_folders(*, root: Path, train: str = "train", val: str = "val") -> ImageFolders:
+def image_folders(*, root: Path, train: str = "train", val: str | None = "val") -> ImageFolders:
     """Your own classification data: a folder of images for each class, in a folder for each split.
+
+    Labels follow the classes' names: by number where all are whole numbers, else alphabetically.
 
     Args:
         root: the folder that holds the splits.
         train: the training split's folder in it.
-        val: the evaluation split's folder in it.
+        val: the evaluation split's folder in it; null for none.
     """
     from .image_folders import ImageFolders
 
     return ImageFolders(root, train, val)
+
+
+@guessed_by(guesses.labelled_names)
+def labelled_names(*, root: Path, train: str = "train_50", val: str | None = "val_50") -> LabelledNames:
+    """Classification data of files named CLASS_ID.png, in a folder for each split: the course's first problem.
+
+    The class is what stands before the last underscore. Labels follow the classes' names: by number where all are
+    whole numbers, else alphabetically.
+
+    Args:
+        root: the folder that holds the splits.
+        train: the training split's folder in it.
+        val: the evaluation split's folder in it; null for none.
+    """
+    from .labelled_names import LabelledNames
+
+    return LabelledNames(root, train, val)
+
+
+@guessed_by(guesses.csv_labels)
+def csv_labels(
+    *,
+    root: Path,
+    train_images: str = "train",
+    train_csv: str = "train.csv",
+    val_images: str = "val",
+    val_csv: str | None = "val.csv",
+    filename_column: str | None = None,
+    label_column: str | None = None,
+) -> CsvLabels:
+    """Classification data with csv files that name each image and its label: the course's second problem.
+
+    Labels are words or numbers; None is that of an image whose class is not known. Indices follow the labels: by number
+    where all are whole numbers, else alphabetically.
+
+    Args:
+        root: folder to which the others are relative.
+        train_images: folder of the training images.
+        train_csv: csv file of their labels; its first line names the columns.
+        val_images: folder of the evaluation images.
+        val_csv: csv file of their labels; null for no evaluation split.
+        filename_column: column of the file names; null looks for filename, image_id, file, image or name.
+        label_column: column of the labels; null looks for label, class, category or target.
+    """
+    from .csv_labels import CsvLabels
+
+    val = None if val_csv is None else (val_images, val_csv)
+    return CsvLabels(root, (train_images, train_csv), val, filename_column, label_column)
+
+
+def digits(*, size: Annotated[int, Range(8, 1024)] = 32, seed: Annotated[int, Range(0)] = 0) -> Digits:
+    """Writes 1,797 real handwritten digits, ten classes, in the layout of ``labelled_names``; no download.
+
+    Scans of 8 x 8 pixels that come with scikit-learn (Alpaydin and Kaynak, 1998), enlarged. A fifth of each class is
+    the evaluation split.
+
+    Args:
+        size: width and height of the images in pixels.
+        seed: another seed splits otherwise.
+    """
+    from .digits import Digits
+
+    return Digits(size, seed)

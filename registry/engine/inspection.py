@@ -1,9 +1,11 @@
-"""Figures of a data set: how many, how large, which classes."""
+"""Figures of a data set: how many, how large, which classes; and a sheet of samples."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,45 +13,117 @@ import numpy as np
 from ..plans import ComponentPlan
 from .building import build
 
-#: Samples of a split that are read for sizes and class shares.
+#: Samples of a split that are read for sizes and shares of pixels.
 _LOOKED_AT = 200
 
 
-def inspect(plan: ComponentPlan) -> dict[str, Any]:
+def inspect(plan: ComponentPlan, sheet: Path | None = None) -> dict[str, Any]:
     """Facts of a data set and figures of its splits.
 
+    Args:
+        plan: the data set.
+        sheet: a PNG of samples is written there, for every kind of label; None for none.
+
     Returns:
-        ``facts`` and ``splits``: name -> ``images``, ``looked_at``, ``sizes`` (text -> count), ``shares`` (class ->
-        share of the labelled pixels, or of the images) and ``ignored`` (share of ignored pixels).
+        ``facts``; ``sheet``; and ``splits``: name -> ``images``, ``looked_at``, ``sizes`` (text -> count), ``shares``
+        (class -> share of the labelled pixels looked at, or of the labelled images). Of images with masks also
+        ``ignored`` (share of ignored pixels); of images with labels ``counts`` (class -> images) and ``unlabelled``,
+        both among ``counted`` images: all of the split, where it has ``labels``, else those looked at.
 
     Raises:
         InputError: a file is faulty.
     """
     data = build(plan, {"seed": 0})
-    splits = {name: data.split(name) for name in ("train", "val")}
-    figures = {name: _figures(split, data.facts) for name, split in splits.items() if split is not None}
-    return {"facts": dict(data.facts), "splits": figures}
+    looks = {name: look_at(split) for name in ("train", "val") if (split := data.split(name)) is not None}
+    facts = dict(data.facts)
+    told = {"facts": facts, "splits": {name: _figures(look, facts) for name, look in looks.items()}}
+    if sheet is not None:
+        from .sheets import draw_sheet
+
+        root = plan.arguments.get("root")
+        draw_sheet(sheet, plan.name if root is None else Path(root).resolve().name, looks["train"], told)
+    return {**told, "sheet": sheet}
 
 
-def _figures(split: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> dict[str, Any]:
-    looked_at = min(len(split), _LOOKED_AT)
-    sizes: Counter[str] = Counter()
-    counts = np.zeros(256, np.int64)
-    # spread evenly: neighbours in a folder are often alike
-    for index in np.linspace(0, len(split) - 1, looked_at).round().astype(int) if looked_at else []:
-        sample = split[int(index)]
+@dataclass
+class Look:
+    """What was seen of a split.
+
+    Args:
+        split: its samples.
+        read: indices of the samples that were read, spread evenly: neighbours in a folder are often alike.
+        sizes: how often each size occurs among them, as text.
+        labels: index -> label or None; of the whole split where it tells ``labels``, else of the samples read.
+        masks: index -> pixels of each value 0..255 in its mask.
+    """
+
+    split: Sequence[Mapping[str, Any]]
+    read: list[int]
+    sizes: Counter[str] = field(default_factory=Counter)
+    labels: dict[int, int | None] = field(default_factory=dict)
+    masks: dict[int, np.ndarray] = field(default_factory=dict)
+
+
+def look_at(split: Sequence[Mapping[str, Any]]) -> Look:
+    """Read some samples of a split, at most 200.
+
+    Raises:
+        InputError: a file is faulty.
+    """
+    look = Look(split, spread(len(split), _LOOKED_AT))
+    for index in look.read:
+        sample = split[index]
         height, width = sample["image"].shape[:2]
-        sizes[f"{width}x{height}"] += 1
+        look.sizes[f"{width}x{height}"] += 1
         if "mask" in sample:
-            counts += np.bincount(np.asarray(sample["mask"]).ravel(), minlength=256)
-        elif "label" in sample:
-            counts[int(sample["label"])] += 1
-    ignored = facts.get("ignore_index")
-    names = list(facts.get("class_names") or map(str, range(facts["num_classes"])))
-    labelled = {name: int(counts[i]) for i, name in enumerate(names) if i != ignored}
-    total = sum(labelled.values())
-    told: dict[str, Any] = {"images": len(split), "looked_at": looked_at, "sizes": dict(sizes.most_common())}
-    told["shares"] = {name: count / total if total else 0.0 for name, count in labelled.items()}
-    if ignored is not None and ignored < len(counts) and counts.sum():
-        told["ignored"] = float(counts[ignored] / counts.sum())
+            look.masks[index] = np.bincount(np.asarray(sample["mask"], np.uint8).ravel(), minlength=256)
+        else:
+            look.labels[index] = sample.get("label")
+    whole = getattr(split, "labels", None)
+    if whole is not None and not look.masks:
+        look.labels = dict(enumerate(whole))
+    return look
+
+
+def spread(length: int, number: int) -> list[int]:
+    """At most ``number`` of the indices 0 .. length - 1, the first and the last among them, evenly apart."""
+    return [round(float(place)) for place in np.linspace(0, length - 1, min(number, length))] if length else []
+
+
+def class_names(facts: Mapping[str, Any]) -> list[str]:
+    """The classes' names, or their numbers; none where the data tell no classes."""
+    return [str(name) for name in facts.get("class_names") or range(facts.get("num_classes") or 0)]
+
+
+def sizes_in_words(sizes: Mapping[str, int]) -> str:
+    """The sizes of images with their counts; of more than five, how far they reach: ``40..199 x 44..160``."""
+    if len(sizes) <= 5:
+        return ", ".join(f"{size} ({count})" if len(sizes) > 1 else size for size, count in sizes.items())
+    widths, heights = zip(*(map(int, size.split("x")) for size in sizes), strict=True)
+    return f"{len(sizes)} sizes, {min(widths)}..{max(widths)} x {min(heights)}..{max(heights)}"
+
+
+def percent(share: float) -> str:
+    """A share for readers, in which a little is not nothing."""
+    return "0" if share == 0 else "<0.1%" if share < 0.0005 else f"{share:.1%}"
+
+
+def _figures(look: Look, facts: Mapping[str, Any]) -> dict[str, Any]:
+    names, ignored = class_names(facts), facts.get("ignore_index")
+    told: dict[str, Any] = {
+        "images": len(look.split),
+        "looked_at": len(look.read),
+        "sizes": dict(look.sizes.most_common()),
+    }
+    if look.masks:
+        pixels = np.sum(list(look.masks.values()), axis=0)
+        counts = {name: int(pixels[label]) for label, name in enumerate(names) if label != ignored}
+        if ignored is not None and 0 <= ignored < len(pixels):
+            told["ignored"] = float(pixels[ignored] / max(pixels.sum(), 1))
+    else:
+        found = Counter(look.labels.values())
+        counts = {name: found[label] for label, name in enumerate(names)}
+        told |= {"counted": len(look.labels), "counts": counts, "unlabelled": found[None]}
+    total = sum(counts.values())
+    told["shares"] = {name: count / total if total else 0.0 for name, count in counts.items()}
     return told

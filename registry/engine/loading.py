@@ -164,7 +164,12 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
         return {"error": error}
     if "mask" in samples[0]:
         batch["mask"] = torch.from_numpy(np.stack([np.asarray(sample["mask"], np.uint8) for sample in samples]))
-    if "label" in samples[0]:
+    labelled = sum("label" in sample for sample in samples)
+    if 0 < labelled < len(samples):
+        lone = next(sample["name"] for sample in samples if "label" not in sample)
+        message = f"some samples have a label and others, such as {lone}, have none"
+        return {"error": InputError.of("data", message, "take those without a label out of this split")}
+    if labelled:
         batch["label"] = torch.tensor([int(sample["label"]) for sample in samples])
     return batch
 

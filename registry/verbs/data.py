@@ -30,11 +30,20 @@ def make_data(name: str, out: Path, sets: Sequence[str]) -> dict[str, Any]:
     return make(plan, out)
 
 
-def inspect_data(root: Path) -> dict[str, Any]:
+def default_sheet(root: Path) -> Path:
+    """Where the sheet of samples of a folder goes: into the current one."""
+    return Path(f"{root.resolve().name or 'data'}_samples.png")
+
+
+def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
     """What a folder of data holds, read with the first dataset that recognises its layout.
 
+    Args:
+        root: the folder.
+        sheet: a PNG of samples is written there; None for none.
+
     Returns:
-        ``dataset``, ``data`` (the block for a recipe), ``facts``, ``splits`` (name -> figures).
+        ``dataset``, ``data`` (the block for a recipe), ``facts``, ``splits`` (name -> figures), ``sheet``.
 
     Raises:
         InputError: the folder is not there, no dataset recognises it, or its files are faulty.
@@ -52,6 +61,6 @@ def inspect_data(root: Path) -> dict[str, Any]:
             plan = plan_component(as_node(block), "datasets", registry)
             from ..engine.inspection import inspect
 
-            return {"dataset": component.name, "data": block, **inspect(plan)}
+            return {"dataset": component.name, "data": block, **inspect(plan, sheet)}
     names = ", ".join(component.name for component in registry.components("datasets"))
     raise InputError.of(str(root), "is in no layout that a dataset recognises", f"datasets: {names}")

@@ -129,23 +129,66 @@ def _shares(title: str, shares: Mapping[str, Any]) -> Table:
     return table
 
 
+#: Classes in one table of ``data inspect``; more stand side by side, without bars.
+_CLASSES_BELOW = 20
+
+
 def inspection(told: Mapping[str, Any]) -> None:
     """What ``data inspect`` found, ending with the block to paste."""
+    from ..engine.inspection import sizes_in_words
     from ..scalars import dump
 
     console = Console()
-    for name, split in told["splits"].items():
-        sizes = ", ".join(f"{size} ({count})" for size, count in list(split["sizes"].items())[:5])
+    splits = told["splits"]
+    for name, split in splits.items():
+        sizes = sizes_in_words(split["sizes"])
         console.print(f"[bold]{name}[/]: {split['images']} images; of {split['looked_at']} looked at: {sizes}")
         if "ignored" in split:
             console.print(f"  ignored: {split['ignored']:.1%} of the pixels")
-        console.print(_shares("", split["shares"]))
+        if split.get("unlabelled"):
+            console.print(f"  without a label: {split['unlabelled']} of {split['counted']}")
+    if "val" not in splits:
+        console.print("[yellow]no evaluation split[/]: no scores, and no best checkpoint")
+    classes = list(splits["train"]["shares"])
+    if classes:
+        parts = -(-len(classes) // _CLASSES_BELOW)
+        each = -(-len(classes) // parts)
+        tables = [_classes(classes[at : at + each], splits, bars=parts == 1) for at in range(0, len(classes), each)]
+        console.print(Columns(tables, padding=(0, 3)))
+    if told.get("sheet"):
+        console.print(f"[dim]samples:[/] {escape(str(told['sheet']))}", soft_wrap=True)
     console.print("[dim]in a recipe:[/]")
     data = {
-        key: str(value) if not isinstance(value, (list, dict, int, float, bool)) else value
+        key: str(value) if not isinstance(value, (list, dict, int, float, bool, type(None))) else value
         for key, value in told["data"].items()
     }
-    console.print(escape(dump({"data": data})))
+    console.print(escape(dump({"data": data})), soft_wrap=True)
+
+
+def _classes(names: Sequence[str], splits: Mapping[str, Any], *, bars: bool) -> Table:
+    """A few classes: of each split their images, where these are counted, and their shares."""
+    from ..engine.inspection import percent
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("class", overflow="fold")
+    for which, split in splits.items():
+        if "counts" in split:
+            table.add_column(which, justify="right")
+        if "counts" not in split or bars:
+            table.add_column("share" if "counts" in split else which, justify="right")
+    if bars:
+        table.add_column("")
+    largest = max([*splits["train"]["shares"].values(), 1e-9])
+    for name in names:
+        cells = []
+        for split in splits.values():
+            if "counts" in split:
+                cells.append(str(split["counts"][name]))
+            if "counts" not in split or bars:
+                cells.append(percent(split["shares"][name]))
+        bar = ["#" * round(30 * splits["train"]["shares"][name] / largest)] if bars else []
+        table.add_row(Text(name), *cells, *bar)
+    return table
 
 
 def settings_table(console: Console, monitor: str, told: Mapping[str, Any]) -> None:
