@@ -50,7 +50,7 @@ _ALL = (
         "datasets",
         "dataset",
         "An object with `facts` (what the data tell of themselves) and split('train' or 'val') -> a sequence of "
-        "samples with their `names`, or None where there is no such split. A sample is a dict: `image` uint8 (H, W, 3), "
+        "samples with their `names`, or None where there is none. A sample is a dict: `image` uint8 (H, W, 3), "
         "`name`, and `mask` uint8 (H, W) or `label` int, neither where it is not known. A split that has `labels` is "
         "counted without reading images.",
     ),

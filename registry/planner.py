@@ -131,6 +131,8 @@ class _Planner:
             message = f"is missing: trainer {trainer.name!r} needs {describe_type(parameter.type)}"
             self.problems.append(problem_at(self.recipe.root, parameter.name, message, parameter.doc or None))
             return {parameter.name: INVALID}
+        if node is None and parameter.default is None:
+            return {}
         if node is None:
             node = as_node(parameter.default)
         return {parameter.name: convert(node, parameter.type, parameter.name, self.component, self.problems)}
@@ -241,7 +243,8 @@ class _Planner:
         owner = f"{KINDS[kind].singular} {component.name!r}"
         arguments = self._arguments(mapping, window.parameters, path, owner)
         for parameter in window.parameters:
-            if uses(parameter.type) and parameter.name not in arguments and not parameter.required:
+            absent = parameter.name not in arguments and not parameter.required
+            if uses(parameter.type) and absent and parameter.default is not None:
                 where = f"{path}.{parameter.name}"
                 default = as_node(parameter.default)
                 arguments[parameter.name] = convert(default, parameter.type, where, self.component, self.problems)

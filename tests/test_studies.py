@@ -9,10 +9,10 @@ from textwrap import dedent
 
 import pytest
 
-from registry.significance import Result, Setting, compare
 from registry.components import Registry
 from registry.problems import InputError
 from registry.recipes import load
+from registry.significance import Result, Setting, compare
 from registry.verbs.planning import Request, planned_runs
 from registry.verbs.run import run
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .image_folders import ImageFolders
     from .image_masks import ImageMasks
     from .labelled_names import LabelledNames
+    from .unlabelled import Images
 
 
 @guessed_by(guesses.image_masks)
@@ -127,6 +128,17 @@ def csv_labels(
 
     val = None if val_csv is None else (val_images, val_csv)
     return CsvLabels(root, (train_images, train_csv), val, filename_column, label_column)
+
+
+def images(*, root: Path) -> Images:
+    """Images without labels, for self-supervised learning: every one below a folder.
+
+    Args:
+        root: the folder.
+    """
+    from .unlabelled import Images
+
+    return Images(root)
 
 
 def digits(*, size: Annotated[int, Range(8, 1024)] = 32, seed: Annotated[int, Range(0)] = 0) -> Digits:

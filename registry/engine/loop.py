@@ -164,6 +164,8 @@ def measure_epoch(run: Run, learning: Learning, stop: StopRequest, started: floa
         scores = evaluate(run, stop)
         if stop:
             return False
+        for sentence in run.task.notes():
+            run.notice(sentence)
     record(run, learning, scores, time.monotonic() - started)
     draw_reports(run, learning)
     return True
@@ -180,10 +182,7 @@ def evaluate(run: Run, stop: StopRequest | None = None) -> dict[str, float]:
                 task.evaluate({**run.prepared(batch), "split": split})
                 if stop:
                     return {}
-    scores = task.scores()
-    for sentence in task.notes():
-        run.notice(sentence)
-    return scores
+    return task.scores()
 
 
 def record(run: Run, learning: Learning, scores: dict[str, float] | None, wall: float) -> None:

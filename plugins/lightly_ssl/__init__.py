@@ -1,0 +1,1 @@
+"""Self-supervised learning with Lightly's heads and losses, over any backbone."""

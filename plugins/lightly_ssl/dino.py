@@ -1,0 +1,57 @@
+"""DINO (Caron et al., 2021)."""
+
+from __future__ import annotations
+
+from lightly.loss import DINOLoss
+from lightly.models.modules.heads import DINOProjectionHead
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from .momentum import Buffers, Follower, cosine_momentum
+from .ssl import Common, SelfSupervised
+
+
+class DINO(SelfSupervised):
+    """A student's view tells the class that a slowly following teacher gives another view; see the window ``dino``.
+
+    The first two views are global ones, which the teacher sees as well; further ones are for the student alone.
+    """
+
+    def __init__(
+        self,
+        common: Common,
+        hidden_dim: int,
+        bottleneck_dim: int,
+        output_dim: int,
+        student_temperature: float,
+        teacher_temperature: float,
+        momentum: float,
+        target_buffers: Buffers,
+    ) -> None:
+        super().__init__(common)
+        self.projector = DINOProjectionHead(self.dim, hidden_dim, bottleneck_dim, output_dim, batch_norm=True)
+        # Lightly's last layer holds a computed weight, which cannot be copied; this one is the same, and can.
+        last = weight_norm(nn.Linear(bottleneck_dim, output_dim, bias=False))
+        magnitude = last.parametrizations.weight.original0  # type: ignore[union-attr, index]
+        magnitude.data.fill_(1)
+        self.projector.last_layer = last
+        self.teacher = Follower(nn.Sequential(self.model, self.projector), target_buffers)
+        magnitude.requires_grad_(False)
+        self.criterion = DINOLoss(
+            output_dim,
+            warmup_teacher_temp=teacher_temperature,
+            teacher_temp=teacher_temperature,
+            student_temp=student_temperature,
+        )
+        self.base_momentum = momentum
+
+    def loss_of(self, features: list[Tensor], views: list[Tensor]) -> Tensor:
+        """Cross-entropy between teacher and student over all pairs of different views."""
+        student = [self.projector(each).float() for each in features]
+        teacher = [self.teacher(view).float() for view in views[:2]]
+        loss: Tensor = self.criterion(teacher, student)
+        return loss
+
+    def after_step(self, step: int, total_steps: int) -> None:
+        online = nn.Sequential(self.model, self.projector)
+        self.teacher.follow(online, cosine_momentum(self.base_momentum, step, total_steps))

@@ -1,0 +1,138 @@
+"""What self-supervised methods share: views, a backbone that is handed on, kNN, a watch for collapse."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from registry import InputError
+from registry.engine import Batch, Task
+
+from .neighbours import NeighbourVote
+
+#: Spread of the normalised features below which a run counts as collapsed; random features have about 1.
+COLLAPSED = 0.1
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every method is given.
+
+    Attributes:
+        backbone: keeps the backbone contract.
+        views: one augmentation a view.
+        probe: a labelled data set to evaluate on, where it is another than the run's.
+        labelled: whether the data that are evaluated on have labels.
+        knn_k, knn_temperature: of the kNN score.
+    """
+
+    backbone: nn.Module
+    views: Sequence[Any]
+    probe: Any | None
+    labelled: bool
+    knn_k: int
+    knn_temperature: float
+
+
+class Embedding(nn.Module):
+    """A backbone with global average pooling of its last map: (B, C, H, W) -> (B, D)."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.dim = int(backbone.channels[-1])  # type: ignore[index, arg-type]
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) images -> (B, D)."""
+        return self.backbone(x)[-1].mean(dim=(2, 3))  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As ``features``."""
+        return self.features(x)
+
+
+class SelfSupervised(Task):
+    """Learning from views of images without labels.
+
+    Each epoch's ``train_spread`` tells how far the normalised features spread over the sphere: 1 as random ones do, 0
+    when all images give the same. A run that collapses says so.
+    """
+
+    evaluation_splits = ("train", "val")
+    pretrains = True
+    higher_is_better = True
+
+    def __init__(self, common: Common, least_views: int = 2) -> None:
+        super().__init__()
+        if len(common.views) < least_views:
+            raise InputError.of("views", f"has {len(common.views)} views, and {least_views} are needed")
+        self.model = Embedding(common.backbone)
+        self.views = list(common.views)
+        self.evaluation_data = common.probe
+        self.monitor = "knn" if common.labelled else "spread"
+        self.vote = NeighbourVote(common.knn_k, common.knn_temperature)
+        self._lowest = math.inf
+        self._seen: list[Tensor] = []
+
+    @property
+    def dim(self) -> int:
+        """Width of the backbone's features."""
+        return self.model.dim  # type: ignore[no-any-return, return-value]
+
+    @abstractmethod
+    def loss_of(self, features: list[Tensor], views: list[Tensor]) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            features: (B, D) of each view, from the backbone.
+            views: (B, C, H, W) each.
+        """
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The method's loss, and the spread of the first view's features."""
+        views = batch["views"]
+        features = [self.model(view) for view in views]
+        return {"loss": self.loss_of(features, views), "spread": spread(features[0].detach().float())}
+
+    # --- evaluation -----------------------------------------------------------------------------
+
+    def begin_evaluation(self) -> None:
+        self.vote.clear()
+        self._seen = []
+
+    def evaluate(self, batch: Batch) -> None:
+        features = self.model(batch["image"]).detach().float()
+        if batch["split"] == "val":
+            self._seen.append(features)
+        if "label" in batch:
+            (self.vote.remember if batch["split"] == "train" else self.vote.ask)(features, batch["label"])
+
+    def scores(self) -> dict[str, float]:
+        """``knn``, the accuracy of a weighted kNN vote, where there are labels; ``spread`` over the val split."""
+        self._lowest = float(spread(torch.cat(self._seen)))
+        accuracy = self.vote.accuracy()
+        return {"spread": self._lowest} if accuracy is None else {"knn": accuracy, "spread": self._lowest}
+
+    def notes(self) -> list[str]:
+        if self._lowest > COLLAPSED:
+            return []
+        return [f"the features have collapsed: their spread is below {COLLAPSED} (1 is that of random features)"]
+
+    def card(self) -> dict[str, Any]:
+        return {"method": type(self).__name__, "knn_k": self.vote.k, "knn_temperature": self.vote.temperature}
+
+
+def spread(features: Tensor) -> Tensor:
+    """Standard deviation of L2-normalised features (B, D), a mean over dimensions, times sqrt(D) (Chen and He, 2021).
+
+    About 1 for features that lie on the sphere as random ones do, 0 for a single point.
+    """
+    normalized = F.normalize(features, dim=1)
+    return normalized.std(dim=0, unbiased=False).mean() * math.sqrt(features.shape[1])
