@@ -33,7 +33,6 @@ HEAVY = (
         ["list", "--verify", "--json"],
         ["list", "augmentations", "albumentations/*Crop*"],
         ["describe", "smp/deeplabv3"],
-        ["describe", "timm/resnet50"],
         ["describe", "albumentations/Affine"],
         ["check", "recipes/seg_deeplab_focal.yaml"],
     ],

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from plugins.timm_zoo import accuracies
 from plugins.timm_zoo import names as timm_names
+from plugins.timm_zoo.facts import facts
+from plugins.timm_zoo.tables import Weights
 from plugins.timm_zoo.window import backbones, models
 from registry.engine.backbones import check_maps, describe_backbone, normalization_of
 from registry.problems import InputError
@@ -47,11 +52,86 @@ def test_the_window_is_torch_free() -> None:
     program = (
         "import sys; from plugins.timm_zoo.window import models, backbones;"
         "w = models.window('resnet18'); n = list(backbones.names());"
-        "assert [p.name for p in w.parameters][0] == 'num_classes' and len(n) > 3000 and w.details();"
+        "assert [p.name for p in w.parameters][0] == 'num_classes' and len(n) > 3000;"
         "print([m for m in ('torch', 'timm', 'numpy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_tables_agree_with_timm_on_every_model() -> None:
+    for name, tags in timm_names.weights_by_tag().items():
+        for tag in tags or [""]:
+            full, told = timm_names.weights_of(f"{name}.{tag}" if tag else name)
+            timms = timm.get_pretrained_cfg(full)
+            for key in set(Weights.__annotations__) - {"hf_hub_id", "url"}:
+                value = getattr(timms, key)
+                assert told.get(key) == (list(value) if isinstance(value, tuple) else value), (full, key)
+            assert told.get("hf_hub_id") == timms.hf_hub_id, full
+
+
+def test_accuracies_are_of_weights_that_there_are() -> None:
+    table = accuracies._table()
+    assert set(table) <= set(timm_names.names()) and len(table) > 500
+    for name, measured in table.items():
+        config = timm.get_pretrained_cfg(name)
+        assert {each.image_size for each in measured} <= {(config.test_input_size or (0, 0))[1], config.input_size[1]}
+        assert all(50 < each.top1 < each.top5 < 100 for each in measured) or name.startswith("test_"), name
+    assert accuracies.accuracies_of("resnet18.tv_in1k") == [accuracies.Accuracy(224, 69.752, 89.080)]
+
+
+def _described(name: str) -> dict[str, dict[str, str]]:
+    """What ``describe`` tells of a name in a fresh process: kind -> details, and what was imported for it."""
+    program = (
+        "import json, sys; from registry.verbs.listing import describe;"
+        f"told = {{each['kind']: each['details'] for each in describe({name!r}, None)}};"
+        "told['imported'] = [m for m in ('torch', 'timm', 'numpy') if m in sys.modules]; print(json.dumps(told))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_describe_tells_size_images_weights_and_imports_timm_once() -> None:
+    first, second = _described("timm/tf_efficientnetv2_s.in1k"), _described("timm/tf_efficientnetv2_s.in1k")
+    assert "torch" in first.pop("imported") and not second.pop("imported") and first == second
+    model, backbone = first["models"], first["backbones"]
+    assert model["parameters"] == "21.46 M, with a last layer of 1000 classes"
+    assert (backbone["parameters"], backbone["maps"]) == (
+        "19.85 M",
+        "strides 2, 4, 8, 16, 32; channels 24, 48, 64, 160, 256",
+    )
+    assert model["input"] == "3 channels, 300 x 300 pixels; evaluated at 384 x 384 pixels"
+    assert model["normalization"].startswith("mean 0.5, 0.5, 0.5; std 0.5, 0.5, 0.5")
+    assert model["resizing"] == "bicubic, central crop 1 of the image's side"
+    assert model["ImageNet top-1"].startswith("83.90 % at 384 px, 83.17 % at 300 px")
+    assert model["licence of the weights"] == "apache-2.0"
+    assert "https://huggingface.co/timm/tf_efficientnetv2_s.in1k" in model["these weights"]
+    assert model["weights"] == "in21k_ft_in1k (the default), in1k, in21k"
+
+
+@pytest.mark.parametrize(
+    ("name", "has", "text"),
+    [
+        ("resnet50", "these weights", "resnet50.a1_in1k, https://huggingface.co/timm/resnet50.a1_in1k"),
+        ("efficientnetv2_s", "weights", "none: `pretrained` works only with a local file"),
+        ("resnet18.fb_ssl_yfcc100m_ft_in1k", "licence of the weights", "cc-by-nc-4.0"),
+        ("convit_tiny", "maps", "strides 16; channels 192"),
+    ],
+)
+def test_facts_of_the_default_tag_and_of_what_is_lacking(name: str, has: str, text: str) -> None:
+    told = facts("backbones", name)
+    assert told[has].startswith(text)
+    assert ("ImageNet top-1" in told) == (name != "efficientnetv2_s")
+
+
+def test_listing_again_reads_a_cache(hw1cli: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    hw1cli("list", "backbones", "timm/*v2*")
+    start = time.perf_counter()
+    again = hw1cli("list", "backbones", "timm/*v2*")
+    listed = time.perf_counter() - start
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    assert "timm/tf_efficientnetv2_s.in1k" in again.stdout and listed < time.perf_counter() - start
 
 
 @pytest.mark.parametrize(
@@ -80,18 +160,29 @@ def test_a_backbone_keeps_the_contract(name: str, strides: tuple[int, ...], argu
         assert mean == tuple(timm.get_pretrained_cfg(name).mean)
 
 
-def test_a_classifier_gives_logits_and_the_layer_before() -> None:
-    for name in ("test_resnet", "test_vit", "test_convnext"):
-        net = models.window(name)(num_classes=7).eval()
-        images = torch.randn(2, 3, 64, 64)
-        with torch.no_grad():
-            assert net(images).shape == (2, 7)
-            features = net.features(images)
-            last = net.net.get_classifier()
-            torch.testing.assert_close(last(features), net(images))
-        assert features.shape == (2, last.in_features)
-    half = models.window("test_vit")(num_classes=2)
-    assert normalization_of(half) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("resnet18", "test_convnext", "swin_tiny_patch4_window7_224", "test_vit", "efficientnet_b0", "vgg11"),
+        *("mobilenetv3_small_050", "mobilenetv4_conv_small", "regnetx_002", "densenet121"),
+    ],
+)
+def test_a_classifier_gives_logits_and_the_layer_before(name: str) -> None:
+    net = models.window(name)(num_classes=7).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert net(images).shape == (2, 7)
+        features = net.features(images)
+        last = net.net.get_classifier()
+        torch.testing.assert_close(last(features), net(images))
+    assert features.shape == (2, last.in_features)
+
+
+def test_networks_tell_of_the_images_of_their_weights() -> None:
+    net = models.window("test_vit")(num_classes=2)
+    assert normalization_of(net) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)) and net.input_size == (3, 160, 160)
+    assert backbones.window("tf_efficientnetv2_s.in1k")().input_size == (3, 300, 300)
+    assert backbones.window("test_vit")(in_channels=4, image_size=96).input_size == (4, 96, 96)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])

@@ -10,7 +10,8 @@ from registry.kinds import FromData, Probability, Range
 from registry.problems import InputError, did_you_mean
 from registry.windows import Window, Zoo
 
-from .names import holds, names, sources_by_tag, tags_by_architecture
+from .facts import Kind, facts
+from .names import holds, names, weights_by_tag
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,49 +89,41 @@ def model(
     )
 
 
-def _details(name: str) -> Mapping[str, str]:
-    architecture, _, tag = name.partition(".")
-    tags = [each for each in tags_by_architecture().get(architecture, ()) if each]
-    told = {"weights": ", ".join(tags) if tags else "none: `pretrained` works only with a local file"}
-    if tag or tags:
-        told["page"] = f"https://huggingface.co/timm/{architecture}.{tag or tags[0]}"
-    return told
-
-
 def _look_for_weights(name: str, arguments: Mapping[str, Any]) -> None:
     """Find missing weights out before timm is imported: that alone takes longer than the answer."""
     architecture, _, tag = name.partition(".")
     pretrained = arguments.get("pretrained")
     if not pretrained or arguments.get("weights") is not None:
         return
-    known = sources_by_tag().get(architecture, {})
+    known = weights_by_tag().get(architecture, {})
     wanted = pretrained if isinstance(pretrained, str) else tag or next(iter(known), "")
     if isinstance(pretrained, str) and wanted not in known:
         hint = did_you_mean(wanted, known, f"its tags: {', '.join(known) or 'none'}; true takes the default")
         raise InputError.of("pretrained", f"timm has no weights {wanted!r} of {architecture}", hint)
-    hub, file = known.get(wanted, ("", ""))
-    if hub:
+    weights = known.get(wanted, {})
+    if "hf_hub_id" in weights:
         from registry.engine.pretrained import HUB_FILES, require_weights
 
         model = f"timm/{architecture}.{wanted}" if wanted else f"timm/{architecture}"
-        require_weights(hub, [file] if file else HUB_FILES, model=model)
+        file = weights.get("hf_hub_filename")
+        require_weights(weights["hf_hub_id"], [file] if file else HUB_FILES, model=model)
 
 
-def _window(factory: Callable[..., Any], name: str) -> Window:
+def _window(kind: Kind, factory: Callable[..., Any], name: str) -> Window:
     return Window.of(
         factory,
         bind={"name": name},
-        details=lambda: _details(name),
+        details=lambda: facts(kind, name),
         preflight=lambda arguments: _look_for_weights(name, arguments),
     )
 
 
 def _backbone(name: str) -> Window:
-    return _window(backbone, name)
+    return _window("backbones", backbone, name)
 
 
 def _model(name: str) -> Window:
-    return _window(model, name)
+    return _window("models", model, name)
 
 
 backbones = Zoo(names=names, holds=holds, window=_backbone, summary="Every timm model as a backbone.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import timm
+from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
 from registry.engine.backbones import per_channel
@@ -18,7 +19,8 @@ from .building import create
 class TimmBackbone(nn.Module):
     """A timm model's feature maps, channels first, finest first, one for each stride.
 
-    timm's vision transformers give many maps of one stride: the last is kept, so that `strides` ascends.
+    timm's vision transformers give many maps of one stride: the last is kept, so that `strides` ascends. `mean`, `std`
+    and `input_size`, (C, H, W), tell of the images that the weights were trained on.
 
     Args:
         name: architecture, or ``architecture.tag``.
@@ -72,6 +74,7 @@ class TimmBackbone(nn.Module):
         self.strides = tuple(int(info.reduction()[index]) for index in self._kept)
         self.in_channels = in_channels
         self.mean, self.std = _statistics(self.net, in_channels)
+        self.input_size = _input_size(self.net, in_channels, image_size)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         maps = self.net(images)
@@ -81,6 +84,8 @@ class TimmBackbone(nn.Module):
 
 class TimmClassifier(nn.Module):
     """A timm classifier: images (B, C, H, W) -> logits (B, classes).
+
+    `mean`, `std` and `input_size`, (C, H, W), tell of the images that the weights were trained on.
 
     Args:
         name: architecture, or ``architecture.tag``.
@@ -113,6 +118,7 @@ class TimmClassifier(nn.Module):
         arguments |= {key: rate for key, rate in (("drop_rate", drop_rate), ("drop_path_rate", drop_path_rate)) if rate}
         self.net = create(name, pretrained, weights, image_size, arguments, path="model")
         self.mean, self.std = _statistics(self.net, in_channels)
+        self.input_size = _input_size(self.net, in_channels, image_size)
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.net(images)
@@ -133,6 +139,13 @@ def _statistics(net: nn.Module, in_channels: int) -> tuple[tuple[float, ...], tu
     mean = config.get("mean", timm.data.IMAGENET_DEFAULT_MEAN)
     std = config.get("std", timm.data.IMAGENET_DEFAULT_STD)
     return per_channel(mean, in_channels), per_channel(std, in_channels)
+
+
+def _input_size(net: nn.Module, in_channels: int, image_size: int | None) -> tuple[int, int, int]:
+    """(C, H, W) of the images that the weights were trained on; channels and side as they were asked for, if so."""
+    config: dict[str, Any] = dict(getattr(net, "pretrained_cfg", {}))
+    _, height, width = config.get("input_size", PretrainedCfg.input_size)
+    return in_channels, image_size or int(height), image_size or int(width)
 
 
 def _last_of_each(strides: Sequence[int]) -> list[int]:
