@@ -91,6 +91,7 @@ class LandCover:
             "class_colors": CLASS_COLORS,
             "ignore_index": UNKNOWN,
             "in_channels": 3,
+            "image_suffix": "_sat",
         }
         self._splits: dict[str, PairedPictures] = {}
         problems: list[Problem] = []

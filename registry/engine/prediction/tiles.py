@@ -1,0 +1,134 @@
+"""A large image in overlapping windows, and their probabilities blended a strip at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+#: (height, width).
+Size: TypeAlias = tuple[int, int]
+#: Numbers, at most, that a strip of stretched probabilities holds: 64 MB.
+_STRIP: Final = 16_000_000
+
+
+@dataclass(frozen=True)
+class Row:
+    """Windows side by side along one axis.
+
+    Attributes:
+        size: of the image.
+        window: of every window; larger than the image where it is padded.
+        starts: of the windows, ascending.
+        weights: for each window, (window,) float32; over every pixel of the image they sum to 1.
+    """
+
+    size: int
+    window: int
+    starts: tuple[int, ...]
+    weights: tuple[Tensor, ...]
+
+    @classmethod
+    def over(cls, size: int, window: int, overlap: float) -> Row:
+        """As few windows as overlap by at least the share ``overlap``, evenly spread.
+
+        A window's weight is a raised cosine over it, highest in the middle, where a network sees most around a pixel.
+        """
+        count = 1 if size <= window else 1 + math.ceil((size - window) / max(1, int(window * (1 - overlap))))
+        starts = tuple(round(number * (size - window) / max(1, count - 1)) for number in range(count))
+        if count == 1:
+            return cls(size, window, (0,), (torch.ones(window),))
+        bell = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(window) + 0.5) / window)
+        total = np.zeros(size)
+        for start in starts:
+            total[start : start + window] += bell
+        parts = (torch.from_numpy(bell / total[start : start + window]).float() for start in starts)
+        return cls(size, window, starts, tuple(parts))
+
+
+class Canvas:
+    """Blends the windows of an image. It holds a strip as high as a window; finished rows leave at once.
+
+    Args:
+        image: uint8 (H, W, 3).
+        window: the windows' size.
+        overlap: least share of a window that the next one covers too.
+        emit: called with the first row's number and probabilities (classes, rows, W), from top to bottom; what it is
+            given is overwritten afterwards.
+    """
+
+    def __init__(self, image: np.ndarray, window: Size, overlap: float, emit: Callable[[int, Tensor], None]) -> None:
+        self.rows, self.columns = (Row.over(*pair, overlap) for pair in zip(image.shape[:2], window, strict=True))
+        self.emit = emit
+        self._strip: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows.starts) * len(self.columns.starts)
+
+    def cut(self, image: np.ndarray) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+        """((row, column), pixels) of each window in order; beyond the image is its mirror image."""
+        for row, top in enumerate(self.rows.starts):
+            for column, left in enumerate(self.columns.starts):
+                pixels = image[top : top + self.rows.window, left : left + self.columns.window]
+                missing = (self.rows.window - pixels.shape[0], self.columns.window - pixels.shape[1])
+                if any(missing):
+                    pixels = np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="reflect")
+                yield (row, column), pixels
+
+    def take(self, place: tuple[int, int], probabilities: Tensor) -> None:
+        """Take the probabilities (classes, height, width) of the window at a place, in the order of ``cut``."""
+        row, column = place
+        height, width = self.rows.size, self.columns.size
+        probabilities = probabilities[:, :height, :width]
+        if len(self) == 1:
+            self.emit(0, probabilities)
+            return
+        if self._strip is None:
+            self._strip = probabilities.new_zeros(probabilities.shape[0], min(self.rows.window, height), width)
+        down, across = (
+            axis.weights[number][:side].to(probabilities.device)
+            for axis, number, side in zip(
+                (self.rows, self.columns), (row, column), probabilities.shape[1:], strict=True
+            )
+        )
+        left = self.columns.starts[column]
+        part = self._strip[:, : probabilities.shape[1], left : left + probabilities.shape[2]]
+        part.addcmul_(probabilities, down[:, None] * across)
+        if column == len(self.columns.starts) - 1:
+            self._finish(row)
+
+    def _finish(self, row: int) -> None:
+        """Let go of the rows that no later window covers, and move the others up."""
+        assert self._strip is not None
+        top = self.rows.starts[row]
+        last = row == len(self.rows.starts) - 1
+        done = (self.rows.size if last else self.rows.starts[row + 1]) - top
+        self.emit(top, self._strip[:, :done])
+        if last:
+            self._strip = None
+            return
+        rest = self._strip[:, done:].clone()
+        self._strip[:, : rest.shape[1]] = rest
+        self._strip[:, rest.shape[1] :] = 0
+
+
+def stretch(probabilities: Tensor, size: Size) -> Iterator[tuple[int, Tensor]]:
+    """Probabilities (classes, h, w) at another size, bilinearly: (first row, (classes, rows, W)) a strip at a time.
+
+    Together the strips are what ``interpolate(..., size, mode="bilinear")`` gives.
+    """
+    classes, height, _ = probabilities.shape
+    rows = max(1, _STRIP // (classes * size[1]))
+    for top in range(0, size[0], rows):
+        wanted = torch.arange(top, min(top + rows, size[0]), device=probabilities.device)
+        source = ((wanted + 0.5) * (height / size[0]) - 0.5).clamp(0, height - 1)
+        above = source.floor().long()
+        share = (source - above)[:, None].to(probabilities.dtype)
+        strip = torch.lerp(probabilities[:, above], probabilities[:, (above + 1).clamp(max=height - 1)], share)
+        yield top, F.interpolate(strip[None], size=(len(wanted), size[1]), mode="bilinear")[0]
