@@ -24,5 +24,7 @@ class Focal(nn.Module):
         ignored = -100 if self.ignore_index is None else self.ignore_index
         # cross_entropy is -log p_t, and 0 where ignored
         entropy = F.cross_entropy(logits, target, ignore_index=ignored, reduction="none")
-        focal = self.alpha * (1 - torch.exp(-entropy)).pow(self.gamma) * entropy
+        # the slope of a power below 1 is infinite at 0, which is where ignored pixels lie
+        missing = (-torch.expm1(-entropy)).clamp(min=torch.finfo(entropy.dtype).tiny)
+        focal = self.alpha * missing.pow(self.gamma) * entropy
         return focal.sum() / (target != ignored).sum().clamp(min=1)

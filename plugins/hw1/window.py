@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from registry.kinds import Count, FromData, Positive, Range
-from registry.windows import guessed_by
+from registry.kinds import Count, FromData, Positive, Probability, Range
+from registry.windows import guessed_by, preflighted_by
 
 if TYPE_CHECKING:
+    from .fcn32s import FCN32s
     from .focal import Focal
     from .landcover import LandCover
     from .landcover_scenes import LandCoverScenes
@@ -105,3 +106,48 @@ def resnet18_backbone(
     from .resnet18 import ResNet18Backbone
 
     return ResNet18Backbone(in_channels, stem)
+
+
+def _look_for_weights(arguments: Mapping[str, Any]) -> None:
+    from .vgg_weights import look_for_weights
+
+    look_for_weights(arguments)
+
+
+@preflighted_by(_look_for_weights)
+def fcn32s(
+    *,
+    num_classes: FromData[int],
+    pretrained: bool = False,
+    weights: Path | None = None,
+    in_channels: FromData[int] = 3,
+    width: Positive = 1.0,
+    fc_channels: Count = 4096,
+    batch_norm: bool = False,
+    dropout: Probability = 0.5,
+) -> FCN32s:
+    """FCN-32s (Long et al., 2015) over VGG-16, written out: any image size, and logits of that size.
+
+    Args:
+        num_classes: classes told apart.
+        pretrained: true for torchvision's ImageNet weights of VGG-16; fc6 and fc7 take those of its classifier.
+        weights: a local file of weights of VGG-16, named as in torchvision or timm (.safetensors, .pth), instead.
+        in_channels: channels of an image; pretrained first layers are adapted.
+        width: factor of the channels of VGG's convolutions; below 1 for a smaller network.
+        fc_channels: channels of fc6 and fc7.
+        batch_norm: batch normalisation after every convolution but the last, which lets it learn from random weights;
+            weights are VGG-16-BN's then, which has none after its linear layers, so that those two start anew.
+        dropout: after fc6 and fc7.
+    """
+    from .fcn32s import build
+
+    return build(
+        num_classes,
+        in_channels,
+        pretrained=pretrained,
+        weights=weights,
+        width=width,
+        fc_channels=fc_channels,
+        batch_norm=batch_norm,
+        dropout=dropout,
+    )

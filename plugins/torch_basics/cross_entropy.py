@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from registry import InputError
+
 #: What torch ignores when nothing is said; no class has it.
 _NOTHING = -100
 
@@ -44,3 +46,26 @@ class CrossEntropy(nn.Module):
         share = counted.sum() if self.weights is None else (self.weights[target.where(counted, 0)] * counted).sum()
         # torch's own mean divides by zero where every label is ignored
         return total / share.clamp(min=torch.finfo(total.dtype).tiny)
+
+
+def balanced(counts: Sequence[int] | None, ignore_index: int | None) -> list[float]:
+    """A factor for each class with which all classes weigh the same: total / (classes * count).
+
+    As scikit-learn's ``class_weight="balanced"``: the mean factor of a pixel is 1. Total and classes are those that
+    occur and are not ignored; the others' factor is 0.
+
+    Args:
+        counts: pixels, or images, of each class; None where the data do not tell.
+        ignore_index: the label that is not to be learned.
+
+    Raises:
+        InputError: there is nothing to count.
+    """
+    if counts is None:
+        hint = "give a list of factors, one for each class"
+        raise InputError.of("weights", "cannot be balanced: the data do not tell how often each class occurs", hint)
+    learned = [0 if index == ignore_index else count for index, count in enumerate(counts)]
+    classes = sum(count > 0 for count in learned)
+    if not classes:
+        raise InputError.of("weights", "cannot be balanced: the training split holds no class to be learned")
+    return [sum(learned) / (classes * count) if count else 0.0 for count in learned]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from registry import Backbone, FromData, InputError, Positive, Probability, Range
+from registry import Backbone, FromData, InputError, Loss, Positive, Probability, Range
 
 if TYPE_CHECKING:
     from torch import nn
@@ -135,19 +135,28 @@ def cross_entropy(
     *,
     ignore_index: FromData[int | None] = None,
     label_smoothing: Probability = 0.0,
-    weights: list[NotNegative] | None = None,
+    weights: list[NotNegative] | Literal["balanced"] | None = None,
     num_classes: FromData[int | None] = None,
+    class_counts: FromData[Any] = None,
 ) -> nn.Module:
     """Softmax cross-entropy, for (B, classes) and (B, classes, H, W) logits; a mean over what is not ignored.
+
+    Balanced weights are those of scikit-learn: a class's factor is total / (classes * count), so that all classes weigh
+    the same. Total and classes are those that occur in the training split and are not ignored; the others weigh 0.
 
     Args:
         ignore_index: the label that is not to be learned.
         label_smoothing: share of the target spread over all classes (Szegedy et al., 2016).
-        weights: a factor for each class.
+        weights: a factor for each class, or balanced.
         num_classes: how many weights there must be.
+        class_counts: pixels, or images, of each class, for balanced weights.
     """
-    from .cross_entropy import CrossEntropy
+    from .cross_entropy import CrossEntropy, balanced
 
+    if weights == "balanced":
+        # Counting may mean to read every mask, so that the run supplies a function.
+        counts = class_counts() if callable(class_counts) else class_counts
+        return CrossEntropy(ignore_index, label_smoothing, balanced(counts, ignore_index))
     if weights is not None and num_classes is not None and len(weights) != num_classes:
         raise InputError.of(
             "weights", f"has {len(weights)} factors for {num_classes} classes", "give one for each class"
@@ -155,14 +164,38 @@ def cross_entropy(
     return CrossEntropy(ignore_index, label_smoothing, weights)
 
 
-def classifier(*, backbone: Backbone, num_classes: FromData[int], dropout: Probability = 0.0) -> nn.Module:
+def weighted_sum(*, losses: list[Loss], weights: list[NotNegative] | None = None) -> nn.Module:
+    """The sum of several losses, each times its weight.
+
+    Args:
+        losses: of the same logits and targets, such as [cross_entropy, smp/dice].
+        weights: a factor for each loss; default 1.
+    """
+    from .weighted_sum import WeightedSum
+
+    if not losses:
+        raise InputError.of("losses", "is empty", "name at least one loss")
+    if weights is not None and len(weights) != len(losses):
+        message = f"has {len(weights)} factors for {len(losses)} losses"
+        raise InputError.of("weights", message, "give one for each loss, in their order")
+    return WeightedSum(losses, weights or [1.0] * len(losses))
+
+
+def classifier(
+    *,
+    backbone: Backbone,
+    num_classes: FromData[int],
+    dropout: Probability = 0.0,
+    freeze: Literal["none", "backbone"] = "none",
+) -> nn.Module:
     """A linear head on the globally averaged last map of any backbone.
 
     Args:
         backbone: what sees the image.
         num_classes: outputs of the head.
         dropout: share of the pooled features that is dropped in training.
+        freeze: backbone: only the head learns; the backbone, its batch norm statistics included, stays as it started.
     """
     from .classifier import Classifier
 
-    return Classifier(backbone, num_classes, dropout)
+    return Classifier(backbone, num_classes, dropout, freeze)

@@ -19,9 +19,9 @@ _MOST_NAMED: Final = 10
 class MeanIoU:
     """Intersection over union and Dice of each class, their means, and the pixel accuracy, over all pixels pooled.
 
-    IoU of class c is |P=c and G=c| / (|P=c| + |G=c| - |P=c and G=c|), Dice 2 |P=c and G=c| / (|P=c| + |G=c|), with P the
-    prediction and G the truth. A class that neither of them holds has neither figure and is left out of the means; one
-    that is predicted but nowhere true has 0.
+    With P the prediction and G the truth, the IoU of class c is |P=c and G=c| / (|P=c| + |G=c| - |P=c and G=c|) and its
+    Dice 2 |P=c and G=c| / (|P=c| + |G=c|). A class that neither P nor G holds has neither figure and is left out of the
+    means; one that is predicted but nowhere true has 0.
 
     Args:
         num_classes: classes of the model.
@@ -76,9 +76,7 @@ class MeanIoU:
         """
         known, counted = self._without_ignored(), self._counted()
         truth = counted[: self.classes].sum(1)
-        ious, dices = overlaps(
-            counted.diag(), truth, counted.sum(0), [self.names[index] for index in self.kept], self.kept
-        )
+        ious, dices = overlaps(counted.diag(), truth, counted.sum(0), self.names, self.kept)
         figures = {
             "miou": mean(ious),
             "dice": mean(dices),
