@@ -65,7 +65,7 @@ def main() -> None:
             loss.backward()
             optimizer.step()
             scheduler.step()
-            loss_sum += float(loss) * len(labels)
+            loss_sum += float(loss.detach()) * len(labels)
             right += int((logits.argmax(1) == labels).sum())
         seconds = time.perf_counter() - start
         val_loss, accuracy = evaluate(net, test_loader, layout, not arguments.fp32)

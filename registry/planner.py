@@ -131,7 +131,7 @@ class _Planner:
             message = f"is missing: trainer {trainer.name!r} needs {describe_type(parameter.type)}"
             self.problems.append(problem_at(self.recipe.root, parameter.name, message, parameter.doc or None))
             return {parameter.name: INVALID}
-        if node is None and parameter.default is None:
+        if parameter.default is None and (node is None or node.value is None):
             return {}
         if node is None:
             node = as_node(parameter.default)

@@ -7,6 +7,7 @@ has none. scikit-learn carries them: ``sklearn.datasets.load_digits``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,10 +33,11 @@ class Digits:
     Args:
         size: width and height in pixels; the scans are enlarged bicubically.
         seed: of the split, which has a fifth of each class for evaluation; 0 or more.
+        digits: those to write; all ten when None.
     """
 
-    def __init__(self, size: int = 32, seed: int = 0) -> None:
-        self.size, self.seed = size, seed
+    def __init__(self, size: int = 32, seed: int = 0, digits: Sequence[int] | None = None) -> None:
+        self.size, self.seed, self.digits = size, seed, sorted(set(digits)) if digits else list(range(10))
 
     def make(self, folder: Path) -> dict[str, Any]:
         """Write both splits into ``folder``; returns counts, size, seed and origin.
@@ -47,17 +49,19 @@ class Digits:
         grey = np.round(scans.images * (255 / _BRIGHTEST)).astype(np.uint8)
         numbers = np.arange(len(grey))
         train, val = train_test_split(numbers, test_size=_HELD_OUT, stratify=scans.target, random_state=self.seed)
-        for split, chosen in (("train_50", train), ("val_50", val)):
-            place = Path(folder) / split
+        splits = {"train": train, "val": val}
+        for split, chosen in splits.items():
+            place = Path(folder) / f"{split}_50"
             if place.is_dir() and any(place.iterdir()):
                 raise InputError.of(str(place), "holds something already", "use a new folder")
             place.mkdir(parents=True, exist_ok=True)
-            for number in sorted(chosen):
+            for number in sorted(number for number in chosen if scans.target[number] in self.digits):
                 image = Image.fromarray(grey[number]).resize((self.size, self.size), Image.Resampling.BICUBIC)
                 image.convert("RGB").save(place / f"{scans.target[number]}_{number:04d}.png")
         return {
-            "train": len(train),
-            "val": len(val),
+            **{
+                split: sum(scans.target[number] in self.digits for number in chosen) for split, chosen in splits.items()
+            },
             "size": self.size,
             "seed": self.seed,
             "origin": "handwritten digits of Alpaydin and Kaynak (1998), from scikit-learn",

@@ -141,7 +141,12 @@ def images(*, root: Path) -> Images:
     return Images(root)
 
 
-def digits(*, size: Annotated[int, Range(8, 1024)] = 32, seed: Annotated[int, Range(0)] = 0) -> Digits:
+def digits(
+    *,
+    size: Annotated[int, Range(8, 1024)] = 32,
+    seed: Annotated[int, Range(0)] = 0,
+    digits: list[Annotated[int, Range(0, 9)]] | None = None,
+) -> Digits:
     """Writes 1,797 real handwritten digits, ten classes, in the layout of ``labelled_names``; no download.
 
     Scans of 8 x 8 pixels that come with scikit-learn (Alpaydin and Kaynak, 1998), enlarged. A fifth of each class is
@@ -150,7 +155,8 @@ def digits(*, size: Annotated[int, Range(8, 1024)] = 32, seed: Annotated[int, Ra
     Args:
         size: width and height of the images in pixels.
         seed: another seed splits otherwise.
+        digits: those wanted, such as [0, 1, 2]; null for all ten.
     """
     from .digits import Digits
 
-    return Digits(size, seed)
+    return Digits(size, seed, digits)

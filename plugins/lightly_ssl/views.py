@@ -21,6 +21,7 @@ def view(
     blur: float,
     sigma: tuple[float, float],
     solarize: float,
+    flip: float,
 ) -> Any:
     """A random crop, flip, jitter of colours, greyness, blur and solarisation.
 
@@ -29,14 +30,14 @@ def view(
         min_scale: least share of the image's area in the crop.
         jitter: probability of the jitter.
         strengths: of brightness, contrast, saturation (factors 1 - s .. 1 + s) and hue (shift -s .. s of its circle).
-        gray, blur, solarize: their probabilities.
+        gray, blur, solarize, flip: their probabilities.
         sigma: range of the blur's standard deviation in pixels.
     """
     brightness, contrast, saturation = ((max(0.0, 1 - s), 1 + s) for s in strengths[:3])
     hue = strengths[3]
     steps = [
         A.RandomResizedCrop(size=(size, size), scale=(min_scale, 1.0)),
-        A.HorizontalFlip(p=0.5),
+        A.HorizontalFlip(p=flip),
         A.ColorJitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=(-hue, hue), p=jitter),
         A.ToGray(p=gray),
         A.GaussianBlur(blur_limit=0, sigma_limit=sigma, p=blur),

@@ -269,6 +269,7 @@ def byol_view_1(
     gray: Probability = 0.2,
     blur: Probability = 1.0,
     solarize: Probability = 0.0,
+    flip: Probability = 0.5,
 ) -> Any:
     """BYOL's first view: crop, flip, jitter of colours, greyness, blur (Grill et al., 2020, table 6).
 
@@ -281,8 +282,9 @@ def byol_view_1(
         gray: probability of no colour.
         blur: probability of a blur of .1 to 2 pixels; 0 is usual for images of 32 pixels.
         solarize: probability that bright pixels are inverted.
+        flip: probability of the mirror image.
     """
-    return _byol_view(size, min_scale, jitter, strength, gray, blur, solarize)
+    return _byol_view(size, min_scale, jitter, strength, gray, blur, solarize, flip)
 
 
 def byol_view_2(
@@ -294,6 +296,7 @@ def byol_view_2(
     gray: Probability = 0.2,
     blur: Probability = 0.1,
     solarize: Probability = 0.2,
+    flip: Probability = 0.5,
 ) -> Any:
     """BYOL's second view: as the first, with less blur, and some images solarised.
 
@@ -305,12 +308,20 @@ def byol_view_2(
         gray: probability of no colour.
         blur: probability of a blur of .1 to 2 pixels.
         solarize: probability that bright pixels are inverted.
+        flip: probability of the mirror image.
     """
-    return _byol_view(size, min_scale, jitter, strength, gray, blur, solarize)
+    return _byol_view(size, min_scale, jitter, strength, gray, blur, solarize, flip)
 
 
 def _byol_view(
-    size: int, min_scale: float, jitter: float, strength: float, gray: float, blur: float, solarize: float
+    size: int,
+    min_scale: float,
+    jitter: float,
+    strength: float,
+    gray: float,
+    blur: float,
+    solarize: float,
+    flip: float,
 ) -> Any:
     from .views import view
 
@@ -324,6 +335,7 @@ def _byol_view(
         blur=blur,
         sigma=(0.1, 2.0),
         solarize=solarize,
+        flip=flip,
     )
 
 
@@ -334,6 +346,7 @@ def mild_view(
     jitter: Probability = 0.3,
     gray: Probability = 0.2,
     blur: Probability = 0.2,
+    flip: Probability = 0.5,
 ) -> Any:
     """A view with rare but strong jitter of colours (.8, hue .2), greyness, rare blur, flip and crop.
 
@@ -343,6 +356,7 @@ def mild_view(
         jitter: probability of the jitter of colours.
         gray: probability of no colour.
         blur: probability of a blur of 1 to 2 pixels.
+        flip: probability of the mirror image.
     """
     from .views import view
 
@@ -355,6 +369,7 @@ def mild_view(
         blur=blur,
         sigma=(1.0, 2.0),
         solarize=0.0,
+        flip=flip,
     )
 
 
