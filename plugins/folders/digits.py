@@ -22,6 +22,8 @@ from registry.problems import InputError
 _BRIGHTEST: Final = 16
 #: The evaluation split's share of each class.
 _HELD_OUT: Final = 0.2
+#: Between the colours of a coloured digit and its ground, at least, in RGB values.
+_CONTRAST: Final = 120
 
 
 class Digits:
@@ -34,10 +36,15 @@ class Digits:
         size: width and height in pixels; the scans are enlarged bicubically.
         seed: of the split, which has a fifth of each class for evaluation; 0 or more.
         digits: those to write; all ten when None.
+        colored: each digit in a random colour on another one. What pixels have in common then tells little of the
+            class, so that features have something to be learned for, even without labels.
     """
 
-    def __init__(self, size: int = 32, seed: int = 0, digits: Sequence[int] | None = None) -> None:
-        self.size, self.seed, self.digits = size, seed, sorted(set(digits)) if digits else list(range(10))
+    def __init__(
+        self, size: int = 32, seed: int = 0, digits: Sequence[int] | None = None, *, colored: bool = False
+    ) -> None:
+        self.size, self.seed, self.colored = size, seed, colored
+        self.digits = sorted(set(digits)) if digits else list(range(10))
 
     def make(self, folder: Path) -> dict[str, Any]:
         """Write both splits into ``folder``; returns counts, size, seed and origin.
@@ -57,7 +64,8 @@ class Digits:
             place.mkdir(parents=True, exist_ok=True)
             for number in sorted(number for number in chosen if scans.target[number] in self.digits):
                 image = Image.fromarray(grey[number]).resize((self.size, self.size), Image.Resampling.BICUBIC)
-                image.convert("RGB").save(place / f"{scans.target[number]}_{number:04d}.png")
+                image = _colored(image, number) if self.colored else image.convert("RGB")
+                image.save(place / f"{scans.target[number]}_{number:04d}.png")
         return {
             **{
                 split: sum(scans.target[number] in self.digits for number in chosen) for split, chosen in splits.items()
@@ -66,3 +74,13 @@ class Digits:
             "seed": self.seed,
             "origin": "handwritten digits of Alpaydin and Kaynak (1998), from scikit-learn",
         }
+
+
+def _colored(image: Image.Image, number: int) -> Image.Image:
+    """A grey picture from one random colour to another; the same for a number always."""
+    random = np.random.default_rng(number)
+    ground = digit = random.uniform(0, 255, 3)
+    while np.linalg.norm(digit - ground) < _CONTRAST:
+        digit = random.uniform(0, 255, 3)
+    share = np.asarray(image, np.float64)[..., None] / 255
+    return Image.fromarray(np.round(ground + (digit - ground) * share).astype(np.uint8))

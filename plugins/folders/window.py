@@ -146,6 +146,7 @@ def digits(
     size: Annotated[int, Range(8, 1024)] = 32,
     seed: Annotated[int, Range(0)] = 0,
     digits: list[Annotated[int, Range(0, 9)]] | None = None,
+    colored: bool = False,
 ) -> Digits:
     """Writes 1,797 real handwritten digits, ten classes, in the layout of ``labelled_names``; no download.
 
@@ -156,7 +157,8 @@ def digits(
         size: width and height of the images in pixels.
         seed: another seed splits otherwise.
         digits: those wanted, such as [0, 1, 2]; null for all ten.
+        colored: each digit in a random colour on another one, which makes them harder to tell apart.
     """
     from .digits import Digits
 
-    return Digits(size, seed, digits)
+    return Digits(size, seed, digits, colored=colored)
