@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,27 @@ def test_arguments_that_disagree(tmp_path: Path, arguments: dict[str, Any], mess
 def test_jpeg_masks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.jpeg: .*invents labels"):
         data(build(tmp_path, name="a.jpeg")).split("train")[0]
+
+
+def test_inspect_warns_of_strange_labels_and_of_sizes_that_differ_and_refuses_jpeg_masks(hw1cli, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for kind in ("images", "masks"):
+            (tmp_path / split / kind).mkdir(parents=True)
+        for number in range(3):
+            Image.fromarray(rng.integers(0, 255, (8, 12, 3), np.uint8)).save(tmp_path / split / f"images/{number}.jpg")
+            mask = rng.integers(0, 3, (8, 12)).astype(np.uint8)
+            mask[0, 0] = 77 if number == 1 else mask[0, 0]
+            Image.fromarray(mask[: 6 if number == 2 else 8]).save(tmp_path / split / f"masks/{number}.png")
+    told = json.loads(hw1cli("data", "inspect", tmp_path, "--no-sheet", "--json").stdout)
+    assert told["data"]["classes"] == ["class_0", "class_1", "class_2"]
+    faults = told["splits"]["train"]["faults"]
+    assert len(faults) == 2 and "1.png: has labels of no class: 77" in faults[0] and "2.png: is 12 x 6" in faults[1]
+    assert "warning: " in hw1cli("data", "inspect", tmp_path, "--no-sheet").stdout
+
+    for mask in list(tmp_path.glob("*/masks/*.png")):
+        Image.open(mask).save(mask.with_suffix(".jpg"))
+        mask.unlink()
+    refused = hw1cli("data", "inspect", tmp_path)
+    assert refused.returncode == 2
+    assert "JPEG invents labels" in refused.stderr

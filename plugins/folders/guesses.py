@@ -13,6 +13,10 @@ _IMAGES = ("images", "image", "imgs", "img")
 _MASKS = ("masks", "mask", "labels", "annotations")
 #: Parts of names of folders that hold masks.
 _OF_MASKS = ("mask", "label", "annot")
+#: Labels that may be missing in a row, in the few masks looked at.
+_GAP = 10
+#: Suffixes of masks whose labels are spoilt.
+_LOSSY = (".jpg", ".jpeg")
 #: Masks that are looked at for labels.
 _LOOKED_AT = 20
 
@@ -76,7 +80,7 @@ def image_masks(root: Path) -> Mapping[str, Any] | None:
     if not labels:
         return None
     ignored = 255 if max(labels) == 255 else None
-    highest = max(label for label in labels if label != ignored) if labels != {255} else 0
+    highest = _end_of_run(labels - {255} if ignored is not None else labels)
     classes = [f"class_{label}" for label in range(highest + 1)]
     return {
         "root": root,
@@ -132,8 +136,22 @@ def _table(root: Path, word: str) -> tuple[str, str] | None:
     return None
 
 
+def _end_of_run(labels: set[int]) -> int:
+    """The last label before a wide gap: what lies beyond is a stray value, which the reading of its mask names."""
+    last = 0
+    for label in sorted(labels):
+        if label - last > _GAP:
+            break
+        last = label
+    return last
+
+
 def _labels(folder: Path) -> set[int]:
-    """The labels of a few masks; none where they are no index masks."""
+    """The labels of a few masks; none where they are no index masks.
+
+    Raises:
+        UnreadableImage: they are JPEG files, in which labels do not survive.
+    """
     import numpy as np
 
     from registry.engine.images import UnreadableImage, read_index_mask
@@ -144,5 +162,7 @@ def _labels(folder: Path) -> set[int]:
         try:
             found.update(int(label) for label in np.unique(read_index_mask(path)))
         except UnreadableImage:
+            if path.suffix.lower() in _LOSSY:
+                raise
             return set()
     return found

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from ..plans import ComponentPlan
+from ..problems import InputError, Problem
 from .building import build
 
 #: Samples of a split that are read for sizes and shares of pixels.
 _LOOKED_AT = 200
+#: Faults that are told where nothing can be used.
+_TOLD = 10
 
 
 def inspect(plan: ComponentPlan, sheet: Path | None = None) -> dict[str, Any]:
@@ -28,10 +31,11 @@ def inspect(plan: ComponentPlan, sheet: Path | None = None) -> dict[str, Any]:
         ``facts``; ``sheet``; and ``splits``: name -> ``images``, ``looked_at``, ``sizes`` (text -> count), ``shares``
         (class -> share of the labelled pixels looked at, or of the labelled images). Of images with masks also
         ``ignored`` (share of ignored pixels); of images with labels ``counts`` (class -> images) and ``unlabelled``,
-        both among ``counted`` images: all of the split, where it has ``labels``, else those looked at.
+        both among ``counted`` images: all of the split, where it has ``labels``, else those looked at. ``faults`` are
+        the samples looked at that cannot be used, such as a mask of another size than its image, in words.
 
     Raises:
-        InputError: a file is faulty.
+        InputError: the data set refuses the folder, or no sample of a split can be used.
     """
     data = build(plan, {"seed": 0})
     looks = {name: look_at(split) for name in ("train", "val") if (split := data.split(name)) is not None}
@@ -55,6 +59,7 @@ class Look:
         sizes: how often each size occurs among them, as text.
         labels: index -> label or None; of the whole split where it tells ``labels``, else of the samples read.
         masks: index -> pixels of each value 0..255 in its mask.
+        faults: of the samples that cannot be used.
     """
 
     split: Sequence[Mapping[str, Any]]
@@ -62,23 +67,31 @@ class Look:
     sizes: Counter[str] = field(default_factory=Counter)
     labels: dict[int, int | None] = field(default_factory=dict)
     masks: dict[int, np.ndarray] = field(default_factory=dict)
+    faults: list[Problem] = field(default_factory=list)
 
 
 def look_at(split: Sequence[Mapping[str, Any]]) -> Look:
     """Read some samples of a split, at most 200.
 
     Raises:
-        InputError: a file is faulty.
+        InputError: none of them can be used.
     """
-    look = Look(split, spread(len(split), _LOOKED_AT))
-    for index in look.read:
-        sample = split[index]
+    look = Look(split, [])
+    for index in spread(len(split), _LOOKED_AT):
+        try:
+            sample = split[index]
+        except InputError as error:
+            look.faults += error.problems
+            continue
+        look.read.append(index)
         height, width = sample["image"].shape[:2]
         look.sizes[f"{width}x{height}"] += 1
         if "mask" in sample:
             look.masks[index] = np.bincount(np.asarray(sample["mask"], np.uint8).ravel(), minlength=256)
         else:
             look.labels[index] = sample.get("label")
+    if look.faults and not look.read:
+        raise InputError(look.faults[:_TOLD])
     whole = getattr(split, "labels", None)
     if whole is not None and not look.masks:
         look.labels = dict(enumerate(whole))
@@ -112,8 +125,9 @@ def _figures(look: Look, facts: Mapping[str, Any]) -> dict[str, Any]:
     names, ignored = class_names(facts), facts.get("ignore_index")
     told: dict[str, Any] = {
         "images": len(look.split),
-        "looked_at": len(look.read),
+        "looked_at": len(look.read) + len(look.faults),
         "sizes": dict(look.sizes.most_common()),
+        "faults": [f"{fault.path}: {fault.message}" for fault in look.faults],
     }
     if look.masks:
         pixels = np.sum(list(look.masks.values()), axis=0)

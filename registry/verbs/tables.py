@@ -131,6 +131,8 @@ def _shares(title: str, shares: Mapping[str, Any]) -> Table:
 
 #: Classes in one table of ``data inspect``; more stand side by side, without bars.
 _CLASSES_BELOW = 20
+#: Faulty samples that are named, of each split.
+_FAULTS = 5
 
 
 def inspection(told: Mapping[str, Any]) -> None:
@@ -145,6 +147,8 @@ def inspection(told: Mapping[str, Any]) -> None:
         console.print(f"[bold]{name}[/]: {split['images']} images; of {split['looked_at']} looked at: {sizes}")
         if "ignored" in split:
             console.print(f"  ignored: {split['ignored']:.1%} of the pixels")
+        for text in _amiss(split):
+            console.print(f"  [yellow]warning:[/] {escape(text)}", soft_wrap=True)
         if split.get("unlabelled"):
             console.print(f"  without a label: {split['unlabelled']} of {split['counted']}")
     if "val" not in splits:
@@ -163,6 +167,19 @@ def inspection(told: Mapping[str, Any]) -> None:
         for key, value in told["data"].items()
     }
     console.print(escape(dump({"data": data})), soft_wrap=True)
+
+
+def _amiss(split: Mapping[str, Any]) -> list[str]:
+    """What would stop a run, or shows that labels are no labels, in sentences."""
+    faults, shares = split["faults"], split["shares"]
+    told = list(faults[:_FAULTS])
+    if len(faults) > _FAULTS:
+        told.append(f"and {len(faults) - _FAULTS} more of {split['looked_at']} samples cannot be used")
+    absent = [name for name, share in shares.items() if share == 0]
+    if absent and "counts" not in split:
+        some = ", ".join(absent[:_FAULTS]) + ", ..." * (len(absent) > _FAULTS)
+        told.append(f"{len(absent)} of {len(shares)} classes are in none of the masks looked at: {some}")
+    return told
 
 
 def _classes(names: Sequence[str], splits: Mapping[str, Any], *, bars: bool) -> Table:
