@@ -1,6 +1,6 @@
 """BYOL in a plain PyTorch loop with Lightly's own parts, settings as in ``recipes/ssl_byol_cifar10.yaml``.
 
-    python benchmarks/byol_plain.py data/cifar10-subset --epochs 12
+    python benchmarks/byol_plain.py data/cifar10-subset --epochs 24
     hw1cli run recipes/ssl_byol_cifar10.yaml
 
 Lightly's transforms (PIL), heads, loss and momentum update; torchvision reads images and builds the network. Nothing
@@ -33,9 +33,10 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="folder with train/CLASS and test/CLASS")
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--lr", type=float, default=0.06)
+    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--size", type=int, default=20, help="side of the views in pixels")
+    parser.add_argument("--lr", type=float, default=0.03)
     parser.add_argument("--momentum", type=float, default=0.99, help="of the target at the start")
     parser.add_argument("--every", type=int, default=2, help="epochs between two kNN scores")
     parser.add_argument("--seed", type=int, default=0)
@@ -45,7 +46,13 @@ def main() -> None:
 
     torch.manual_seed(arguments.seed)
     layout = torch.contiguous_format if arguments.fp32 else torch.channels_last
-    common = {"input_size": 32, "cj_strength": 0.5, "min_scale": 0.2, "gaussian_blur": 0.0, "solarization_prob": 0.0}
+    common = {
+        "input_size": arguments.size,
+        "cj_strength": 0.5,
+        "min_scale": 0.2,
+        "gaussian_blur": 0.0,
+        "solarization_prob": 0.0,
+    }
     views = BYOLTransform(BYOLView1Transform(**common), BYOLView2Transform(**common))
     plain = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
     options = {"num_workers": arguments.workers, "persistent_workers": arguments.workers > 0}

@@ -37,3 +37,10 @@ def test_classifier_and_backbone_share_their_weights() -> None:
     classifier, backbone = ResNet18(5), ResNet18Backbone()
     missing, left = backbone.load_state_dict(classifier.state_dict(), strict=False)
     assert not missing and left == ["fc.weight", "fc.bias"]
+
+
+def test_a_narrow_one_has_an_eighth_of_the_channels_everywhere() -> None:
+    narrow, wide = ResNet18Backbone(width=8).state_dict(), ResNet18Backbone().state_dict()
+    assert narrow.keys() == wide.keys()
+    assert all(8 * len(narrow[name]) == len(wide[name]) for name in wide if wide[name].dim())
+    assert [each.shape[1] for each in ResNet18Backbone(width=8)(torch.zeros(1, 3, 32, 32))] == [8, 16, 32, 64]

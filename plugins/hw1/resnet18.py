@@ -7,7 +7,6 @@ from typing import Literal
 from torch import Tensor, nn
 
 Stem = Literal["imagenet", "cifar"]
-_WIDTHS = (64, 128, 256, 512)
 
 
 class BasicBlock(nn.Module):
@@ -45,21 +44,22 @@ class ResNet18Backbone(nn.Module):
         in_channels: channels of an image.
         stem: ``imagenet``: 7x7 convolution of stride 2 and a 3x3 pooling, for images of about 224 pixels, strides 4 to
             32; ``cifar``: one 3x3 convolution, for images of about 32 pixels, strides 1 to 8.
+        width: channels of the first stage; each further stage has twice as many as the one before. The paper's is 64.
     """
 
-    def __init__(self, in_channels: int = 3, stem: Stem = "imagenet") -> None:
+    def __init__(self, in_channels: int = 3, stem: Stem = "imagenet", width: int = 64) -> None:
         super().__init__()
         small = stem == "cifar"
-        self.channels = _WIDTHS
+        self.channels = (width, 2 * width, 4 * width, 8 * width)
         self.strides = (1, 2, 4, 8) if small else (4, 8, 16, 32)
-        self.conv1 = nn.Conv2d(in_channels, 64, *((3, 1, 1) if small else (7, 2, 3)), bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.conv1 = nn.Conv2d(in_channels, width, *((3, 1, 1) if small else (7, 2, 3)), bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.Identity() if small else nn.MaxPool2d(3, 2, 1)
-        self.layer1 = _stage(64, 64, 1)
-        self.layer2 = _stage(64, 128, 2)
-        self.layer3 = _stage(128, 256, 2)
-        self.layer4 = _stage(256, 512, 2)
+        self.layer1 = _stage(width, width, 1)
+        self.layer2 = _stage(width, 2 * width, 2)
+        self.layer3 = _stage(2 * width, 4 * width, 2)
+        self.layer4 = _stage(4 * width, 8 * width, 2)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):  # He et al., 2015, as in the paper's section 3.4
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -83,15 +83,15 @@ class ResNet18(ResNet18Backbone):
 
     Args:
         num_classes: outputs.
-        in_channels, stem: see ``ResNet18Backbone``.
+        in_channels, stem, width: see ``ResNet18Backbone``.
     """
 
-    def __init__(self, num_classes: int, in_channels: int = 3, stem: Stem = "imagenet") -> None:
-        super().__init__(in_channels, stem)
-        self.fc = nn.Linear(_WIDTHS[-1], num_classes)
+    def __init__(self, num_classes: int, in_channels: int = 3, stem: Stem = "imagenet", width: int = 64) -> None:
+        super().__init__(in_channels, stem, width)
+        self.fc = nn.Linear(self.channels[-1], num_classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) images -> (B, 512), the second-last layer."""
+        """(B, C, H, W) images -> (B, 8 * width), the second-last layer."""
         return self.maps(x)[-1].mean(dim=(2, 3))
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]

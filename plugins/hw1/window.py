@@ -80,7 +80,11 @@ def focal(
 
 
 def resnet18(
-    *, num_classes: FromData[int], in_channels: FromData[int] = 3, stem: Literal["imagenet", "cifar"] = "imagenet"
+    *,
+    num_classes: FromData[int],
+    in_channels: FromData[int] = 3,
+    stem: Literal["imagenet", "cifar"] = "imagenet",
+    width: Count = 64,
 ) -> ResNet18:
     """ResNet-18 (He et al., 2016), written out, trained from scratch.
 
@@ -88,24 +92,29 @@ def resnet18(
         num_classes: classes told apart.
         in_channels: channels of an image.
         stem: imagenet for images of about 224 pixels, cifar for about 32.
+        width: channels of the first stage; below 64 for a smaller network.
     """
     from .resnet18 import ResNet18
 
-    return ResNet18(num_classes, in_channels, stem)
+    return ResNet18(num_classes, in_channels, stem, width)
 
 
 def resnet18_backbone(
-    *, in_channels: FromData[int] = 3, stem: Literal["imagenet", "cifar"] = "imagenet"
+    *,
+    in_channels: FromData[int] = 3,
+    stem: Literal["imagenet", "cifar"] = "imagenet",
+    width: Count = 64,
 ) -> ResNet18Backbone:
     """ResNet-18 (He et al., 2016) as a backbone: the maps of its four stages.
 
     Args:
         in_channels: channels of an image.
         stem: imagenet for images of about 224 pixels (strides 4 to 32), cifar for about 32 (strides 1 to 8).
+        width: channels of the first stage; below 64 for a smaller network.
     """
     from .resnet18 import ResNet18Backbone
 
-    return ResNet18Backbone(in_channels, stem)
+    return ResNet18Backbone(in_channels, stem, width)
 
 
 def _look_for_weights(arguments: Mapping[str, Any]) -> None:
