@@ -43,4 +43,4 @@ def test_a_narrow_one_has_an_eighth_of_the_channels_everywhere() -> None:
     narrow, wide = ResNet18Backbone(width=8).state_dict(), ResNet18Backbone().state_dict()
     assert narrow.keys() == wide.keys()
     assert all(8 * len(narrow[name]) == len(wide[name]) for name in wide if wide[name].dim())
-    assert [each.shape[1] for each in ResNet18Backbone(width=8)(torch.zeros(1, 3, 32, 32))] == [8, 16, 32, 64]
+    assert [each.shape[1] for each in ResNet18Backbone(width=8).eval()(torch.zeros(1, 3, 32, 32))] == [8, 16, 32, 64]
