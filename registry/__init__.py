@@ -1,6 +1,9 @@
 """hw1cli's framework: what plugins import. Nothing heavy is loaded here."""
 
+from typing import Any
+
 from . import cache, sources
+from .admission import API_VERSION
 from .kinds import (
     KINDS,
     Augmentation,
@@ -23,6 +26,7 @@ from .windows import Parameter, Window, Zoo, guessed_by
 __version__ = "0.1.0"
 
 __all__ = [
+    "API_VERSION",
     "KINDS",
     "Augmentation",
     "Backbone",
@@ -48,3 +52,9 @@ __all__ = [
     "guessed_by",
     "sources",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    from .deprecations import moved
+
+    return moved(__name__, name)

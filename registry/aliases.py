@@ -44,7 +44,7 @@ def resolve(kind: str, name: str) -> str:
                 _warned.add(alias)
                 warnings.warn(
                     f"{kind}: {name!r} is deprecated since {alias.deprecated}: write {alias.means!r}",
-                    DeprecationWarning,
+                    FutureWarning,  # Python shows it to users; a DeprecationWarning it keeps to itself
                     stacklevel=3,
                 )
             return alias.means

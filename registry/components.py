@@ -14,7 +14,8 @@ from functools import cached_property
 from importlib.metadata import Distribution, EntryPoint
 from typing import Any
 
-from . import aliases
+from . import admission, aliases
+from .admission import Refusal
 from .kinds import KINDS, NETWORKS
 from .problems import PluginError, did_you_mean
 from .windows import START, Window, Zoo
@@ -198,10 +199,11 @@ class Registry:
         self._given = entry_points
 
     @cached_property
-    def _by_kind(self) -> dict[str, list[Component]]:
+    def _every(self) -> dict[str, list[Component]]:
+        """What all distributions name, by kind; those that may not offer it included."""
         found: dict[str, list[Component]] = {kind: [] for kind in KINDS}
         seen = set[tuple[str, str, str, str]]()
-        for entry in self._entry_points():
+        for entry in self._entry_points:
             kind = entry.group.removeprefix("hw1cli.")
             name, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "0")
             key = (kind, entry.name, entry.value, name)
@@ -212,18 +214,51 @@ class Registry:
             components.sort(key=lambda component: (component.name, component.distribution))
         return found
 
-    def _entry_points(self) -> Iterator[EntryPoint]:
+    @cached_property
+    def declared(self) -> dict[str, list[str]]:
+        """The versions of the plugin API that distributions declare, by distribution."""
+        found: dict[str, list[str]] = {}
+        for entry in self._entry_points:
+            if entry.group == admission.API_GROUP and entry.dist:
+                versions = found.setdefault(entry.dist.name, [])
+                versions += [entry.name] if entry.name not in versions else []
+        return found
+
+    @cached_property
+    def refusals(self) -> dict[str, Refusal]:
+        """The distributions whose components are not offered, each with the reason."""
+        names = {component.distribution for components in self._every.values() for component in components}
+        refused = {name: admission.refusal(name, self.declared.get(name, [])) for name in sorted(names)}
+        return {name: refusal for name, refusal in refused.items() if refusal is not None}
+
+    @cached_property
+    def _by_kind(self) -> dict[str, list[Component]]:
+        return {
+            kind: [component for component in components if component.distribution not in self.refusals]
+            for kind, components in self._every.items()
+        }
+
+    def refused(self, kind: str | None = None) -> list[tuple[Component, Refusal]]:
+        """What is installed and not offered, each with the reason; of one kind or of all."""
+        return [
+            (component, self.refusals[component.distribution])
+            for each in ([kind] if kind else KINDS)
+            for component in self._every[each]
+            if component.distribution in self.refusals
+        ]
+
+    @cached_property
+    def _entry_points(self) -> list[EntryPoint]:
         if self._given is not None:
-            yield from self._given
-            return
+            return list(self._given)
         from importlib import metadata
 
         try:
             every = metadata.entry_points()
         except Exception:  # one distribution's metadata cannot be read: the others still count
             every = metadata.EntryPoints(_readable(metadata.distributions()))  # type: ignore[assignment]
-        for kind in KINDS.values():
-            yield from every.select(group=kind.group)
+        groups = [*(kind.group for kind in KINDS.values()), admission.API_GROUP]
+        return [entry for group in groups for entry in every.select(group=group)]
 
     def components(self, kind: str | None = None) -> list[Component]:
         """What the entry points name, zoos as ``PREFIX/*``; of one kind or of all."""
@@ -247,7 +282,7 @@ class Registry:
             if component.is_zoo and (pattern.startswith(prefix) or not any(s in pattern for s in "/:")):
                 with contextlib.suppress(PluginError):
                     names = fnmatch.filter(component.names(), wild)
-                    found += [self._member(component, name) for name in names]
+                    found += [self.member(component, name) for name in names]
         return found
 
     def find(self, kind: str, name: str) -> Component:
@@ -267,7 +302,7 @@ class Registry:
             raise broken[0]
         targets = {component.target for component in found}
         if not found:
-            raise self._unknown(kind, name)
+            raise self._withheld(kind, name, wanted, qualifier) or self._unknown(kind, name)
         if len(targets) > 1:
             owners = sorted({component.distribution for component in found})
             raise UnknownName(
@@ -306,15 +341,26 @@ class Registry:
             elif component.is_zoo and name.startswith(component.name.removesuffix("*")):
                 try:
                     if component.holds(name):
-                        yield self._member(component, name)
+                        yield self.member(component, name)
                 except PluginError as error:
                     if broken is not None:
                         broken.append(error)
 
     @staticmethod
-    def _member(zoo: Component, name: str) -> Component:
+    def member(zoo: Component, name: str) -> Component:
+        """The component of a full name that a zoo offers."""
         member = name.removeprefix(zoo.name.removesuffix("*"))
         return Component(zoo.kind, name, zoo.distribution, zoo.version, zoo.target, zoo.entry_point, member)
+
+    def _withheld(self, kind: str, name: str, wanted: str, qualifier: str | None) -> UnknownName | None:
+        """The error of a name that only a refused distribution has; a zoo's names are not looked into."""
+        for component, refusal in self.refused(kind):
+            prefix = component.name.removesuffix("*")
+            fits = wanted.startswith(prefix) if component.is_zoo else wanted == component.name
+            if fits and qualifier in (None, component.distribution):
+                owner = f"{component.distribution} {component.version}"
+                return UnknownName(f"{name!r} is offered by {owner}, which {refusal.reason}", refusal.hint)
+        return None
 
     def _unknown(self, kind: str, name: str) -> UnknownName:
         singular = KINDS[kind].singular

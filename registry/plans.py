@@ -13,6 +13,7 @@ from .documents import NOWHERE, Place
 from .kinds import KINDS, NETWORKS, WITHOUT_START
 from .parameters import completed
 from .problems import InputError
+from .provenance import of as provenance_of
 from .recipes import Recipe
 from .settings import LoopSettings, RuntimeSettings, SplitSettings
 from .windows import Window
@@ -85,25 +86,26 @@ class ComponentPlan:
             return None
         return given
 
-    def as_json(self) -> dict[str, Any]:
-        """Name, provenance and completed arguments, for the run folder."""
+    def as_json(self, *, provenance: bool = False) -> dict[str, Any]:
+        """Name, version and completed arguments; ``provenance`` adds where the code comes from, for the run folder."""
         return {
             "use": self.component.name,
             "kind": self.component.kind,
             "distribution": self.component.distribution,
             "version": self.component.version,
             "target": self.component.target,
-            "arguments": _as_json(self.given_or_default()),
+            **({"provenance": provenance_of(self.component)} if provenance else {}),
+            "arguments": _as_json(self.given_or_default(), provenance),
         }
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: Any, provenance: bool) -> Any:
     if isinstance(value, ComponentPlan):
-        return value.as_json()
+        return value.as_json(provenance=provenance)
     if isinstance(value, Mapping):
-        return {key: _as_json(item) for key, item in value.items()}
+        return {key: _as_json(item, provenance) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_as_json(item) for item in value]
+        return [_as_json(item, provenance) for item in value]
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)
 
 
@@ -148,7 +150,7 @@ class Plan:
         shown = {key: getattr(self, key) for key in ("seed", "trainer", "data", "optimizer", "schedule", "augment")}
         shown |= {"loop": vars(self.loop), "runtime": vars(self.runtime), "reports": self.reports, "make": self.make}
         shown |= {"split": vars(self.split)} if self.split is not None else {}
-        return {key: _as_json(value) for key, value in shown.items()}
+        return {key: _as_json(value, True) for key, value in shown.items()}
 
     def components(self) -> list[ComponentPlan]:
         """Every component of the plan, nested ones included."""

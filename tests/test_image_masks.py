@@ -109,7 +109,7 @@ def test_jpeg_masks_are_refused(tmp_path: Path) -> None:
         data(build(tmp_path, name="a.jpeg")).split("train")[0]
 
 
-def test_inspect_warns_of_strange_labels_and_of_sizes_that_differ_and_refuses_jpeg_masks(hw1cli, tmp_path: Path) -> None:
+def test_inspect_warns_of_strange_labels_and_sizes_and_refuses_jpeg_masks(hw1cli, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
         for kind in ("images", "masks"):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .pretrained import require_weights
     from .run import Run
     from .task import Batch, Task
+    from .wrapping import as_backbone
 
 _HOME = {
     "Batch": "task",
@@ -21,6 +22,7 @@ _HOME = {
     "Run": "run",
     "Task": "task",
     "UnreadableImage": "images",
+    "as_backbone": "wrapping",
     "check_backbone": "backbones",
     "colorize": "pictures",
     "distinct_colors": "pictures",
@@ -37,7 +39,9 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ..deprecations import moved
+
+        return moved(__name__, name)
     return getattr(import_module(f".{_HOME[name]}", __name__), name)
 
 
@@ -47,6 +51,7 @@ __all__ = [
     "Run",
     "Task",
     "UnreadableImage",
+    "as_backbone",
     "check_backbone",
     "colorize",
     "distinct_colors",

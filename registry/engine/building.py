@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,9 @@ from ..kinds import WITHOUT_START
 from ..plans import ComponentPlan
 from ..problems import Hw1Error, InputError, PluginError
 from ..sources import Unread
+
+# albumentations, whoever imports it, asks the package index for a newer version, unless told not to.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 
 def build(plan: ComponentPlan, facts: Mapping[str, Any]) -> Any:
@@ -68,10 +72,6 @@ def build_transform(plans: list[ComponentPlan], facts: Mapping[str, Any]) -> Any
 
 def compose(transforms: list[Any]) -> Any:
     """An albumentations ``Compose`` of transforms that are built already."""
-    import os
-
-    # albumentations asks the package index for a newer version when it is imported, unless told not to.
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     import albumentations
 
     return albumentations.Compose(transforms, strict=True)

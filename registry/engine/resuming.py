@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .. import provenance
 from ..plans import Plan
 from ..problems import InputError, Problem
 from .runs import RunFolder
@@ -12,7 +14,7 @@ from .runs import RunFolder
 #: What may differ without making it another run: where it is computed, how long it goes on, what is drawn.
 _FREE = ("runtime.", "reports", "loop.epochs", "loop.patience", "loop.log_every", "loop.eval_batch_size")
 #: Provenance: told, but no reason to refuse.
-_PROVENANCE = ("version", "target", "distribution")
+_PROVENANCE = re.compile(r"(^|\.)(version|target|distribution|provenance\..*)$")
 
 
 def differences(plan: Plan, folder: RunFolder) -> list[str]:
@@ -21,8 +23,9 @@ def differences(plan: Plan, folder: RunFolder) -> list[str]:
     Raises:
         InputError: it is another run; names what differs.
     """
-    before, now = dict(_flat(folder.read_json("plan.json"))), dict(_flat(plan.as_json()))
-    told, problems = [], []
+    recorded, present = folder.read_json("plan.json"), plan.as_json()
+    before, now = dict(_flat(recorded)), dict(_flat(present))
+    told, problems = provenance.differences(recorded, present), []
     paths = before.keys() | now.keys()
     # Of a component that is another one, its name tells everything.
     others = tuple(p.removesuffix("use") for p in paths if p.endswith(".use") and before.get(p) != now.get(p))
@@ -30,9 +33,9 @@ def differences(plan: Plan, folder: RunFolder) -> list[str]:
         if path.startswith(others) and path.removesuffix("use") not in others:
             continue
         old, new = before.get(path, "nothing"), now.get(path, "nothing")
-        if old == new:
+        if old == new or _PROVENANCE.search(path):
             continue
-        if path.startswith(_FREE) or path.endswith(_PROVENANCE):
+        if path.startswith(_FREE):
             told.append(f"{path} was {old}, is {new}")
         else:
             problems.append(Problem(_readable(path), f"was {old} when the run was started, and is {new} now"))

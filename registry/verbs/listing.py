@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,8 +40,19 @@ def list_components(kind: str | None, pattern: str | None, *, verify: bool) -> l
     """
     if kind is not None and pattern is None and kind_named(kind) is None and not did_you_mean(kind, KINDS):
         kind, pattern = None, kind
-    found = Registry().matching(kind_called(kind), pattern)
-    return [_row(component, component.fault() if verify else None) for component in found]
+    registry, wanted = Registry(), kind_called(kind)
+    rows = [_row(component, component.fault() if verify else None) for component in registry.matching(wanted, pattern)]
+    return rows + (_incompatible(registry, wanted, pattern) if verify else [])
+
+
+def _incompatible(registry: Registry, kind: str | None, pattern: str | None) -> list[dict[str, Any]]:
+    """Rows of what is installed and written for another version of the plugin API; nothing of it is loaded."""
+    wild = "*" if not pattern else pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
+    return [
+        _row(component, f"not offered: it {refusal.reason}; {refusal.hint}")
+        for component, refusal in registry.refused(kind)
+        if not refusal.blocked and fnmatch.fnmatchcase(component.name, wild)
+    ]
 
 
 def _row(component: Component, fault: str | None) -> dict[str, Any]:
