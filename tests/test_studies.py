@@ -173,3 +173,18 @@ def test_standard_errors_and_what_is_more_than_noise() -> None:
         [Setting("x", "miou", (Result("x", 0.5, 4, 0),)), Setting("y", "miou", (Result("y", 0.9, 4, 0),))]
     )
     assert unknown["differences"][0]["more_than_noise"] is None
+
+
+def test_a_finished_demo_of_a_study_is_not_done_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "votes.yaml"
+    recipe.write_text(
+        "trainer: {use: knn, eval_batch_size: 128}\nbackbone: {use: resnet18, width: 8}\n"
+        "data: {use: labelled_names, root: nowhere}\nruns: {a: {}, b: {seed: 1}}\n"
+        "demo: {make: {use: digits, digits: [0, 1]}}\n"
+    )
+    request = Request(recipe, demo=True, out=tmp_path / "out")
+    run(request, resume=False)
+    capsys.readouterr()
+    run(request, resume=False)
+    told = capsys.readouterr().out
+    assert told.count("done before") == 2 and "row minus column" in told

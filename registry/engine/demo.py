@@ -39,12 +39,24 @@ def make(maker: ComponentPlan, folder: Path) -> dict[str, object]:
     return told
 
 
+def pointed_at_made_data(plan: Plan) -> Plan:
+    """The plan with its data set reading what its ``make`` section writes; unchanged without one. Nothing is written."""
+    if plan.make is None:
+        return plan
+    data = replace(plan.data, arguments={**plan.data.arguments, "root": _place(plan.make)})
+    return replace(plan, data=data)
+
+
+def _place(maker: ComponentPlan) -> Path:
+    identity = json.dumps(maker.as_json(), sort_keys=True)
+    return cache.folder() / "made" / f"{maker.name}-{hashlib.blake2b(identity.encode(), digest_size=6).hexdigest()}"
+
+
 def with_made_data(plan: Plan, display: Display) -> Plan:
-    """The plan with its data set reading data that its ``make`` section wrote; says so under a banner."""
+    """As ``pointed_at_made_data``, the data written where they are not there yet; says so under a banner."""
     maker = plan.make
     assert maker is not None
-    identity = json.dumps(maker.as_json(), sort_keys=True)
-    folder = cache.folder() / "made" / f"{maker.name}-{hashlib.blake2b(identity.encode(), digest_size=6).hexdigest()}"
+    folder = _place(maker)
     fresh = not folder.exists()
     if fresh:
         make(maker, folder)
@@ -54,5 +66,4 @@ def with_made_data(plan: Plan, display: Display) -> Plan:
         "section. Its scores say nothing about real data."
     )
     display.banner("DEMO", text)
-    data = replace(plan.data, arguments={**plan.data.arguments, "root": folder})
-    return replace(plan, data=data)
+    return pointed_at_made_data(plan)

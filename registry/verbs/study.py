@@ -81,6 +81,7 @@ def _refuse_others(runs: Sequence[PlannedRun], folder: Path) -> None:
     started = [run for run in runs if run.member and (folder / run.member.name / "plan.json").is_file()]
     if not started:
         return
+    from ..engine.demo import pointed_at_made_data
     from ..engine.resuming import differences
     from ..engine.runs import RunFolder
 
@@ -88,7 +89,7 @@ def _refuse_others(runs: Sequence[PlannedRun], folder: Path) -> None:
     for run in started:
         assert run.member is not None
         try:
-            differences(run.plan, RunFolder(folder / run.member.name))
+            differences(pointed_at_made_data(run.plan), RunFolder(folder / run.member.name))
         except InputError as error:
             first = error.problems[0]
             hint = f"name another folder with --out, or delete {folder / run.member.name} to do it again"

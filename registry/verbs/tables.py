@@ -208,27 +208,40 @@ def _classes(names: Sequence[str], splits: Mapping[str, Any], *, bars: bool) -> 
     return table
 
 
+#: Settings whose differences fit on a terminal, each from each.
+_COMPARED = 8
+
+
 def settings_table(console: Console, monitor: str, told: Mapping[str, Any]) -> None:
-    """A study's settings with their standard errors, and their differences from one another."""
+    """A study's settings with their standard errors, and below them their differences from one another."""
     table = Table(title=f"{monitor}, best epoch of each run", title_justify="left", title_style="bold")
     table.add_column("setting")
-    table.add_column("mean", justify="right")
-    table.add_column("standard error", justify="right")
-    table.add_column("seeds", justify="right")
-    for other in (names := [row["name"] for row in told["settings"]])[:-1] if len(told["settings"]) <= 8 else []:
-        table.add_column(f"minus {other}", justify="right")
-    differences = {(pair["one"], pair["other"]): pair for pair in told["differences"]}
+    for heading in ("mean", "standard error", "seeds"):
+        table.add_column(heading, justify="right")
     for row in told["settings"]:
         error = "?" if row["standard_error"] is None else f"{row['standard_error']:.4f}"
-        cells = [_difference(differences.get((other, row["name"]))) for other in names[:-1]] if len(names) <= 8 else []
-        table.add_row(row["name"], f"{row['mean']:.4f}", error, str(len(row["runs"])), *cells)
+        table.add_row(row["name"], f"{row['mean']:.4f}", error, str(len(row["runs"])))
     console.print(table)
-    if len(names) > 1:
+    names = [row["name"] for row in told["settings"]]
+    if 1 < len(names) <= _COMPARED:
+        console.print(_differences(names, told["differences"]))
         said = "* more than noise: beyond 1.96 standard errors; the standard error is over seeds, of one seed binomial"
         console.print(said, style="dim")
+
+
+def _differences(names: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title="row minus column", title_justify="left", title_style="bold")
+    table.add_column("")
+    for name in names[:-1]:
+        table.add_column(name, justify="right")
+    known = {(pair["one"], pair["other"]): pair for pair in pairs}
+    for at, name in enumerate(names[1:], 1):
+        found = (known.get((other, name)) for other in names[:at])
+        table.add_row(name, *(_difference(pair) for pair in found))
+    return table
 
 
 def _difference(pair: Mapping[str, Any] | None) -> str:
     if pair is None:
         return ""
-    return f"{pair['difference']:+.4f}{' *' if pair['more_than_noise'] else '  '}"
+    return f"{pair['difference']:+.3f}{'*' if pair['more_than_noise'] else ' '}"
