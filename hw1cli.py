@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from registry.face import data, looking, scoring, training
+from registry.face import data, editors, looking, plugin, scoring, training
 from registry.face.errors import Face
 
 
@@ -31,6 +31,9 @@ for command in (
     looking.list_,
     looking.describe,
     data.data,
+    plugin.plugin,
+    editors.schema,
+    editors.completion,
 ):
     main.add_command(command)
 

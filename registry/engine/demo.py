@@ -40,7 +40,7 @@ def make(maker: ComponentPlan, folder: Path) -> dict[str, object]:
 
 
 def pointed_at_made_data(plan: Plan) -> Plan:
-    """The plan with its data set reading what its ``make`` section writes; unchanged without one. Nothing is written."""
+    """The plan with its data set reading what its ``make`` section writes, where it has one. Nothing is written."""
     if plan.make is None:
         return plan
     data = replace(plan.data, arguments={**plan.data.arguments, "root": _place(plan.make)})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from . import completing
 from .options import DEBUG, JSON
 
 
@@ -16,11 +17,18 @@ def data() -> None:
 
 
 @data.command("make")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.maker_names)
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The folder to write; must be new or empty."
 )
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change an argument of the maker.")
+@click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change an argument of the maker.",
+    shell_complete=completing.maker_assignments,
+)
 @DEBUG
 def data_make(name: str, out: Path, sets: tuple[str, ...]) -> None:
     """Write the data set NAME, made on the spot, into a folder.

@@ -6,12 +6,13 @@ import json
 
 import click
 
+from . import completing
 from .options import DEBUG, JSON
 
 
 @click.command("list")
-@click.argument("kind", required=False)
-@click.argument("pattern", required=False)
+@click.argument("kind", required=False, shell_complete=completing.kinds_or_names)
+@click.argument("pattern", required=False, shell_complete=completing.component_names)
 @click.option("--verify", is_flag=True, help="Load every window too, and show what is broken.")
 @JSON
 @DEBUG
@@ -37,8 +38,8 @@ def list_(kind: str | None, pattern: str | None, verify: bool, as_json: bool) ->
 
 
 @click.command()
-@click.argument("name")
-@click.option("--kind", help="Only the component of this kind.")
+@click.argument("name", shell_complete=completing.component_names)
+@click.option("--kind", help="Only the component of this kind.", shell_complete=completing.kinds)
 @JSON
 @DEBUG
 def describe(name: str, kind: str | None, as_json: bool) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-RECIPE = click.argument("recipe", type=click.Path(path_type=Path))
+from . import completing
+
+RECIPE = click.argument("recipe", type=click.Path(path_type=Path), shell_complete=completing.recipe_files)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -28,9 +30,21 @@ DEBUG = click.option(
 
 def request_options(command: Any) -> Any:
     options = [
-        click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change a value: a.b=c, a+=x, a-=x."),
         click.option(
-            "--unset", "unsets", multiple=True, metavar="KEY", help="Delete a key, or a list's item by number."
+            "--set",
+            "sets",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Change a value: a.b=c, a+=x, a-=x.",
+            shell_complete=completing.assignments,
+        ),
+        click.option(
+            "--unset",
+            "unsets",
+            multiple=True,
+            metavar="KEY",
+            help="Delete a key, or a list's item by number.",
+            shell_complete=completing.present_keys,
         ),
         click.option("--demo", is_flag=True, help="Use the recipe's demo: data made on the spot, small settings."),
     ]

@@ -10,11 +10,12 @@ from typing import Any
 import click
 
 from ..problems import DONE, FAILED
+from . import completing
 from .options import DEBUG, JSON
 
 
 @click.command()
-@click.argument("run", required=False, type=click.Path(path_type=Path))
+@click.argument("run", required=False, type=click.Path(path_type=Path), shell_complete=completing.run_folders)
 @click.option("--data", type=click.Path(path_type=Path), help="Another folder of data, in the layout of the run's.")
 @click.option("--split", type=click.Choice(["val", "train"]), default="val", show_default=True, help="Of the data.")
 @click.option(
@@ -24,7 +25,13 @@ from .options import DEBUG, JSON
 @click.option("--predictions", type=click.Path(path_type=Path), help="Predicted masks (a folder), or labels (a .csv).")
 @click.option("--truth", type=click.Path(path_type=Path), help="True masks, or labels, paired by name.")
 @click.option("--images", type=click.Path(path_type=Path), help="Their images, for the sheet of the worst.")
-@click.option("--like", type=click.Path(path_type=Path), metavar="RUN", help="Classes and colours as in this run.")
+@click.option(
+    "--like",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Classes and colours as in this run.",
+    shell_complete=completing.run_folders,
+)
 @click.option("--classes", metavar="NAMES", help="The classes: urban,water or urban=#00ffff,water=#0000ff.")
 @click.option("--ignore", metavar="LABEL", help="What does not count: a class, a mask's value, or a colour as #rrggbb.")
 @click.option("--allow-missing", is_flag=True, help="Leave out what has no prediction, instead of refusing.")
@@ -82,7 +89,7 @@ def evaluate(ctx: click.Context, /, run: Path | None, out: Path | None, as_json:
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path), shell_complete=completing.run_folders)
 @click.argument("inputs", nargs=-1, required=True)
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The folder to write; for labels also a csv."

@@ -224,13 +224,14 @@ def settings_table(console: Console, monitor: str, told: Mapping[str, Any]) -> N
     console.print(table)
     names = [row["name"] for row in told["settings"]]
     if 1 < len(names) <= _COMPARED:
+        console.print("row minus column", style="bold")
         console.print(_differences(names, told["differences"]))
         said = "* more than noise: beyond 1.96 standard errors; the standard error is over seeds, of one seed binomial"
         console.print(said, style="dim")
 
 
 def _differences(names: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(title="row minus column", title_justify="left", title_style="bold")
+    table = Table()
     table.add_column("")
     for name in names[:-1]:
         table.add_column(name, justify="right")

@@ -1,0 +1,141 @@
+"""The scripts that ask hw1cli for completions, for bash, zsh and fish, and the form of the answers.
+
+Beside click's own: a completion that goes on (``model.``, ``timm/``, ``--set trainer.epochs=``) gets no space after it,
+and in bash a word may hold ``=`` and ``:``, at which readline cuts it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar
+
+from click.shell_completion import (
+    CompletionItem,
+    FishComplete,
+    ShellComplete,
+    ZshComplete,
+    add_completion_class,
+    split_arg_string,
+)
+
+_BASH = r"""%(complete_func)s() {
+    local type value
+    COMPREPLY=()
+    while IFS=, read -r type value; do
+        case $type in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            open) compopt -o nospace; COMPREPLY+=("$value") ;;
+            plain) COMPREPLY+=("$value") ;;
+        esac
+    done < <(env COMP_LINE="$COMP_LINE" COMP_POINT="$COMP_POINT" COMP_CURRENT="$2" \
+%(complete_var)s=bash_complete "$1" 2>/dev/null)
+}
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+
+_ZSH = r"""#compdef %(prog_name)s
+
+%(complete_func)s() {
+    local -a response shown values going_shown going
+    local type value help
+    (( ! $+commands[%(prog_name)s] )) && return 1
+    response=("${(@f)$(env COMP_WORDS="${words[*]}" COMP_CWORD=$((CURRENT-1)) \
+%(complete_var)s=zsh_complete %(prog_name)s 2>/dev/null)}")
+    for type value help in ${response}; do
+        [[ $help != _ ]] && help="$value  -- $help" || help=$value
+        case $type in
+            plain) values+=("$value"); shown+=("$help") ;;
+            open) going+=("$value"); going_shown+=("$help") ;;
+            dir) _path_files -/ ;;
+            file) _path_files -f ;;
+        esac
+    done
+    (( $#going )) && compadd -U -S '' -l -V going -d going_shown -a going
+    (( $#values )) && compadd -U -l -V values -d shown -a values
+}
+
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+    %(complete_func)s "$@"
+else
+    compdef %(complete_func)s %(prog_name)s
+fi
+"""
+
+_FISH = r"""function %(complete_func)s
+    for line in (env %(complete_var)s=fish_complete COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -t) \
+%(prog_name)s 2>/dev/null)
+        set -l parts (string split -m 1 , -- $line)
+        switch $parts[1]
+            case dir
+                __fish_complete_directories $parts[2]
+            case file
+                __fish_complete_path $parts[2]
+            case plain open
+                echo $parts[2]
+        end
+    end
+end
+
+complete --no-files --keep-order --command %(prog_name)s --arguments "(%(complete_func)s)"
+"""
+
+
+class _Shell(ShellComplete):
+    """Hands the words of the line on to the completions: what they say depends on each other."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
+        self.ctx_args = {**self.ctx_args, "obj": args}
+        return super().get_completions(args, incomplete)
+
+
+class Bash(_Shell):
+    """Reads the line itself: readline's words end at ``=`` and ``:``."""
+
+    name = "bash"
+    source_template = _BASH
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        line = os.environ["COMP_LINE"].encode()[: int(os.environ["COMP_POINT"])].decode(errors="ignore")
+        words = split_arg_string(line)
+        incomplete = words.pop() if words and not line[-1:].isspace() else ""
+        # What readline will replace is the end of the word only.
+        current = os.environ.get("COMP_CURRENT", incomplete)
+        self._kept = incomplete.removesuffix(current) if incomplete.endswith(current) else ""
+        return words[1:], incomplete
+
+    def format_completion(self, item: CompletionItem[str]) -> str:
+        return f"{item.type},{str(item.value).removeprefix(self._kept)}"
+
+
+class Zsh(_Shell, ZshComplete):
+    """Three lines an answer: type, value, help."""
+
+    source_template: ClassVar[str] = _ZSH
+
+    def format_completion(self, item: CompletionItem[str]) -> str:
+        return f"{item.type}\n{item.value}\n{_one_line(item.help) or '_'}"
+
+
+class Fish(_Shell, FishComplete):
+    """One line an answer: type, value, and after a tab its help."""
+
+    source_template: ClassVar[str] = _FISH
+
+    def format_completion(self, item: CompletionItem[str]) -> str:
+        help_text = _one_line(item.help)
+        return f"{item.type},{item.value}\t{help_text}" if help_text else f"{item.type},{item.value}"
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())[:100]
+
+
+#: Shell -> what completes there.
+SHELLS: dict[str, type[ShellComplete]] = {"bash": Bash, "zsh": Zsh, "fish": Fish}
+
+
+def register() -> None:
+    """Let these answer in place of click's own."""
+    for name, shell in SHELLS.items():
+        add_completion_class(shell, name)
