@@ -1,0 +1,1 @@
+"""Ordered classes as a plugin of hw1cli."""

@@ -1,0 +1,1 @@
+"""StarNet as a plugin of hw1cli."""

@@ -1,0 +1,54 @@
+"""The example plugins, as they would be installed: found, sound from outside, and their recipes without a fault.
+
+Their own tests run on the built wheels; see ``.ci/run``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from unittest import SkipTest
+
+import pytest
+from conftest import ROOT
+
+from registry.components import Registry
+from registry.testing import checks
+from registry.verbs.planning import Request, every_problem
+
+EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) == 2
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_is_sound(example: Path, install: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tomllib.loads((example / "pyproject.toml").read_text())["project"]
+    offered = {
+        f"{group.removeprefix('hw1cli.')}/{name}": target
+        for group, entries in project["entry-points"].items()
+        for name, target in entries.items()
+    }
+    source = example / "src"
+    install(
+        project["name"], offered, {str(path.relative_to(source)): path.read_text() for path in source.rglob("*.py")}
+    )
+    asked = 0
+    for check in checks(project["name"], run=False):
+        try:
+            check()
+            asked += 1
+        except SkipTest:
+            continue
+    assert asked > len(offered)
+    monkeypatch.chdir(example)
+    registry = Registry()
+    own = {component.name for component in registry.components() if component.distribution == project["name"]}
+    assert own == {key.partition("/")[2] for key in offered if not key.startswith("api/")}
+    recipes = sorted((example / "recipes").glob("*.yaml"))
+    assert recipes and {recipe.name: every_problem(Request(recipe), registry) for recipe in recipes} == {
+        recipe.name: [] for recipe in recipes
+    }
