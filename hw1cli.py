@@ -28,6 +28,7 @@ for command in (
     training.check,
     scoring.evaluate,
     scoring.predict,
+    scoring.compare,
     looking.list_,
     looking.describe,
     data.data,

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
-from .components import Registry, UnknownName
 from .documents import Node
 from .kinds import Uses
+from .lookup import Registry, UnknownName
 from .parameters import describe_type, uses
 from .planner import SECTIONS
 from .problems import PluginError

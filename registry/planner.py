@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import moments
-from .components import Component, Registry, UnknownName, article
+from .components import Component
 from .documents import BROKEN, NOWHERE, Node
 from .kinds import KINDS
+from .lookup import Registry, UnknownName, article
 from .parameters import INVALID, check_arguments, convert, describe_type, problem_at, uses
 from .plans import ComponentPlan, Plan
 from .problems import InputError, PluginError, Problem, did_you_mean

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from . import aliases
-from .components import Component, Registry
+from .components import Component
 from .kinds import KINDS
+from .lookup import Registry
 from .parameters import uses
 from .planner import SECTIONS
 from .problems import PluginError

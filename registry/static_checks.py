@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from . import admission, aliases
 from .admission import API_GROUP, API_VERSION, shown, version_of
-from .components import Component, Registry
+from .components import Component
 from .import_probe import probe
 from .kinds import KINDS
+from .lookup import Registry
 from .problems import PluginError, did_you_mean
 from .settings import LoopSettings
 from .sources import locate

@@ -158,7 +158,7 @@ def _run(component: Component, only: str, arguments: Mapping[str, Mapping[str, A
         names = fnmatch.filter(component.names(), only) if only != "*" else component.names()[:1]
         if not names:
             raise Unjudged(f"the zoo has no name {only!r}")
-        from .components import Registry
+        from .lookup import Registry
 
         for each in names[:3]:
             ask(Registry.member(component, each), arguments.get(f"{component.kind}/{each}", {}), asked)

@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from registry.components import Registry
+from registry.lookup import Registry
 from registry.planner import make_plan
 from registry.problems import InputError, Problem
 from registry.recipes import load

@@ -15,7 +15,7 @@ import registry.engine
 from registry import aliases, deprecations, provenance
 from registry.admission import API_VERSION, refusal
 from registry.aliases import Alias
-from registry.components import Registry, UnknownName
+from registry.lookup import Registry, UnknownName
 from registry.problems import InputError
 from registry.verbs.listing import list_components
 from registry.verbs.planning import Request, planned

@@ -13,7 +13,7 @@ from unittest import SkipTest
 import pytest
 from conftest import ROOT
 
-from registry.components import Registry
+from registry.lookup import Registry
 from registry.testing import checks
 from registry.verbs.planning import Request, every_problem
 

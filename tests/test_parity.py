@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from test_run import train, weights
 
-from registry.components import Registry
 from registry.engine.backbones import normalization_of
 from registry.engine.building import build, build_transform
 from registry.engine.loading import Augmented, EpochOrder, collate, draw, to_device
 from registry.engine.task import seed_everything
+from registry.lookup import Registry
 from registry.verbs.planning import Request, planned
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from registry.components import Registry
 from registry.face.plugin import plugin
+from registry.lookup import Registry
 from registry.testing import Nonconforming, Unjudged, checks
 
 Install = Callable[..., None]

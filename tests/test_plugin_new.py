@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from registry.components import Registry
 from registry.kinds import KINDS
+from registry.lookup import Registry
 from registry.problems import InputError
 from registry.testing import Unjudged, checks
 from registry.verbs.planning import Request, every_problem

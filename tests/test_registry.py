@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from registry.components import Registry, UnknownName
+from registry.lookup import Registry, UnknownName
 from registry.problems import PluginError
 
 HOSTILE = {

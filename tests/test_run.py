@@ -19,9 +19,9 @@ from conftest import ROOT
 from PIL import Image
 from rich.console import Console
 
-from registry.components import Registry
 from registry.engine import checkpoints
 from registry.engine.session import execute
+from registry.lookup import Registry
 from registry.problems import InputError
 from registry.verbs.planning import Request, planned
 

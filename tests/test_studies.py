@@ -9,7 +9,7 @@ from textwrap import dedent
 
 import pytest
 
-from registry.components import Registry
+from registry.lookup import Registry
 from registry.problems import InputError
 from registry.recipes import load
 from registry.significance import Result, Setting, compare

@@ -13,9 +13,10 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from ..components import Component, Registry
+from ..components import Component
 from ..documents import Node
 from ..kinds import KINDS, NETWORKS, WITHOUT_START
+from ..lookup import Registry
 from ..parameters import INVALID, convert, uses
 from ..planner import as_node, plan_component
 from ..plans import ComponentPlan

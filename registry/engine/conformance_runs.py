@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..components import Registry
 from ..kinds import KINDS
+from ..lookup import Registry
 from ..moments import epochs_at
 from ..parameters import uses
 from ..planner import as_node, make_plan

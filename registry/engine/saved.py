@@ -10,8 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..components import Registry
 from ..kinds import NETWORKS, WITHOUT_START
+from ..lookup import Registry
 from ..planner import make_plan
 from ..plans import ComponentPlan, Plan
 from ..problems import InputError

@@ -110,7 +110,7 @@ def assignments(ctx: click.Context, _parameter: click.Parameter, incomplete: str
 @_quietly
 def maker_assignments(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterable[tuple[str, str]]:
     """``--set`` of a maker."""
-    from ..components import Registry
+    from ..lookup import Registry
     from ..places import ComponentPlace
     from ..planner import as_node
 
@@ -180,8 +180,8 @@ def _given(ctx: click.Context) -> dict[str, Any]:
 
 def _recipe_on_line(ctx: click.Context) -> Place:
     """The recipe named on the line, with the changes that stand there already."""
-    from ..components import Registry
     from ..documents import parse
+    from ..lookup import Registry
     from ..places import RecipePlace
     from ..recipes import load
 
@@ -207,8 +207,8 @@ def _kinds(incomplete: str) -> Iterator[tuple[str, str]]:
 
 
 def _names(kind: str | None, incomplete: str) -> Iterator[tuple[str, str]]:
-    from ..components import Registry
     from ..kinds import KINDS, kind_named
+    from ..lookup import Registry
     from ..places import names
 
     wanted = kind_named(kind) if kind else None

@@ -1,4 +1,4 @@
-"""``evaluate`` and ``predict``: what a finished run is good for."""
+"""``evaluate``, ``predict`` and ``compare``: what finished runs are good for."""
 
 from __future__ import annotations
 
@@ -144,3 +144,41 @@ def predict(run: Path, inputs: tuple[str, ...], as_json: bool, **options: Any) -
     if as_json:
         click.echo(json.dumps(told, indent=2))
     sys.exit(FAILED if told["failed"] else DONE)
+
+
+@click.command()
+@click.argument(
+    "runs",
+    metavar="RUN...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    shell_complete=completing.run_folders,
+)
+@click.option("--figure", type=click.Path(path_type=Path), metavar="PNG", help="Draw the monitored scores by epoch.")
+@JSON
+@DEBUG
+def compare(runs: tuple[Path, ...], figure: Path | None, as_json: bool) -> None:
+    """Hold runs against one another: their scores, and everything in which they differ.
+
+    RUN is a run folder, or a folder that holds some. Shown are the best scores, which differences are more than noise
+    (runs that differ in their seed alone count as one setting), and the settings, machine, libraries and code that
+    differ.
+
+    \b
+    Examples:
+      hw1cli compare runs/cls_resnet18/2026-01-31_12-00-00 runs/mine
+      hw1cli compare runs/ssl_settings/study --figure settings.png
+      hw1cli compare runs --json
+    """
+    from ..verbs.compare import compare as compare_runs
+
+    told = compare_runs(runs, figure)
+    if as_json:
+        click.echo(json.dumps(told, indent=2, default=str))
+        return
+    from rich.console import Console
+
+    from ..verbs.contrast_tables import contrast_tables
+
+    contrast_tables(Console(), told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..components import Registry
+from ..lookup import Registry
 from ..problems import Problem
 from .planning import Request, every_problem
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..components import Registry
 from ..documents import Node, Place
+from ..lookup import Registry
 from ..overrides import apply
 from ..planner import as_node, plan_component
 from ..problems import InputError, PluginError

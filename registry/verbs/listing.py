@@ -6,8 +6,9 @@ import fnmatch
 from collections.abc import Mapping
 from typing import Any
 
-from ..components import Component, Registry, UnknownName
+from ..components import Component
 from ..kinds import KINDS, kind_named
+from ..lookup import Registry, UnknownName
 from ..parameters import describe_type
 from ..problems import InputError, did_you_mean
 from ..sources import Unread

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..components import Registry
+from ..lookup import Registry
 from ..parameters import problem_at
 from ..planner import make_plan
 from ..plans import Plan

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..admission import OWN, normalized
-from ..components import Component, Registry
+from ..components import Component
 from ..kinds import KINDS
+from ..lookup import Registry
 from ..provenance import origin_of
 
 

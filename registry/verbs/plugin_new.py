@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from .. import aliases
 from ..admission import API_VERSION, normalized, shown
-from ..components import Registry, article
 from ..kinds import KINDS, Kind
+from ..lookup import Registry, article
 from ..problems import InputError
 from ..sources import locate
 from .listing import kind_called

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..components import Registry
+from ..lookup import Registry
 from ..plans import Plan
 from .planning import Request, planned_runs
 

@@ -8,8 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ..components import Registry
 from ..kinds import KINDS
+from ..lookup import Registry
 from ..problems import InputError, did_you_mean
 from ..schema import recipe_schema
 

@@ -93,17 +93,17 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
         elif parameter["required"]:
             default = Text("required", style="yellow")
         else:
-            default = Text(_yaml(parameter["default"]))
+            default = Text(as_yaml(parameter["default"]))
         table.add_row(parameter["name"], Text(parameter["type"]), default, Text(parameter["doc"]))
     return table
 
 
-def _yaml(value: Any) -> str:
+def as_yaml(value: Any) -> str:
     """A default as a recipe writes it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_yaml(item) for item in value)}]"
+        return f"[{', '.join(as_yaml(item) for item in value)}]"
     return str(value)
 
 

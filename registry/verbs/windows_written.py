@@ -9,8 +9,8 @@ import types
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
-from ..components import article
 from ..kinds import Kind
+from ..lookup import article
 
 
 @dataclass(frozen=True)

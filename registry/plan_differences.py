@@ -1,0 +1,67 @@
+"""Recorded plans held against one another: the settings in which they differ, whatever code computes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+#: Stands for a setting that a plan does not have.
+ABSENT: Final = "nothing"
+#: What tells where code comes from, not what it is asked to do.
+_PROVENANCE = re.compile(r"(^|\.)(kind|version|target|distribution|provenance\..*)$")
+
+
+def differing(plans: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Where plans differ: dotted path as in a recipe -> the value in each plan, ``ABSENT`` where it has none.
+
+    Where the component itself differs, its name stands for everything below it.
+
+    Args:
+        plans: what ``plan.json`` holds.
+    """
+    flat = [dict(_flat(_with_sections(plan))) for plan in plans]
+    paths = sorted({path for each in flat for path in each if not _PROVENANCE.search(path)})
+    found = {path: [each.get(path, ABSENT) for each in flat] for path in paths}
+    found = {path: values for path, values in found.items() if any(value != values[0] for value in values)}
+    others = tuple(path.removesuffix("use") for path in found if path.endswith(".use"))
+    return {
+        _as_in_a_recipe(path): values
+        for path, values in found.items()
+        if not path.startswith(others) or any(path == f"{other}use" for other in others if not _inside(other, others))
+    }
+
+
+def _with_sections(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan with the components that its trainer takes where a recipe has them: at the top."""
+    trainer = plan.get("trainer", {})
+    arguments = trainer.get("arguments", {})
+    sections = {name: value for name, value in arguments.items() if _holds_components(value)}
+    rest = {name: value for name, value in arguments.items() if name not in sections}
+    return {**plan, **sections, "trainer": {**trainer, "arguments": rest}}
+
+
+def _holds_components(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_holds_components, value))
+    return isinstance(value, Mapping) and "use" in value
+
+
+def _inside(path: str, others: Sequence[str]) -> bool:
+    """Whether a component stands within another one that differs."""
+    return any(path != other and path.startswith(other) for other in others)
+
+
+def _as_in_a_recipe(path: str) -> str:
+    return path.removesuffix(".use").replace(".arguments", "").replace("loop.", "trainer.")
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _flat(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and any(isinstance(item, (list, Mapping)) for item in value):
+        for index, item in enumerate(value):
+            yield from _flat(item, f"{path}.{index}")
+    else:
+        yield path, value
