@@ -84,6 +84,20 @@ class Component:
         except Exception as error:
             raise PluginError(self.culprit, f"it cannot list its names: {_told(error)}") from error
 
+    @property
+    def example(self) -> str:
+        """The full name that stands for all that a zoo offers.
+
+        Raises:
+            PluginError: the zoo is broken, or offers nothing.
+        """
+        named, names = self._zoo().example, self.names()
+        example = self.name.removesuffix("*") + named if named else next(iter(names), None)
+        if example not in names:
+            reason = f"its example {named!r} is none of its names" if named else "it offers no names"
+            raise PluginError(self.culprit, reason)
+        return example
+
     def holds(self, name: str) -> bool:
         """Whether a zoo offers the full name.
 

@@ -206,14 +206,13 @@ def window(component: Component) -> None:
         raise Unjudged(f"{component.target.partition(':')[0]} cannot be imported")
     try:
         if component.is_zoo:
-            names = component.names()
-            if not names:
+            if not component.names():
                 raise Nonconforming(
                     f"the zoo {component.name!r} has no names",
                     "it offers nothing",
                     "let names() give the names without their prefix",
                 )
-            Registry.member(component, names[0]).window()
+            Registry.member(component, component.example).window()
             return
         read = component.window()
     except PluginError as error:

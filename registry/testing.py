@@ -101,7 +101,8 @@ def checks(
     Args:
         name: the distribution's.
         run: whether to build the components and try them, on the CPU; else only what can be seen from outside.
-        only: shell pattern of the names of components. Of a zoo the names that it fits are tried, else its first.
+        only: shell pattern of the names of components. Of a zoo the first three names that it fits are tried, else its
+            example.
         arguments: ``kind/name`` -> arguments, for a component that cannot be built with its defaults.
     """
     try:
@@ -155,7 +156,7 @@ def _run(component: Component, only: str, arguments: Mapping[str, Mapping[str, A
     from .engine.conformance import ask
 
     if component.is_zoo:
-        names = fnmatch.filter(component.names(), only) if only != "*" else component.names()[:1]
+        names = fnmatch.filter(component.names(), only) if only != "*" else [component.example]
         if not names:
             raise Unjudged(f"the zoo has no name {only!r}")
         from .lookup import Registry

@@ -142,12 +142,15 @@ class Zoo:
         window: the window of one name; called only for names that ``names`` gives.
         summary: one line for ``list``.
         holds: whether a name is among ``names``, where that is quicker to say than to list them all.
+        example: a name that stands for the others where one is tried or shown, such as a small network; the first when
+            None.
     """
 
     names: Callable[[], Iterable[str]]
     window: Callable[[str], Window]
     summary: str = ""
     holds: Callable[[str], bool] | None = None
+    example: str | None = None
 
 
 #: Looks at a folder: the arguments with which a dataset would read it, or None when it is not in its layout.

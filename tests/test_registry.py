@@ -135,3 +135,23 @@ def test_what_a_plugin_writes_below_python_does_not_spoil_json(install, hw1cli) 
     install("raw-writer", {"losses/raw": "raw_writer:raw"}, {"raw_writer.py": source})
     rows = json.loads(hw1cli("list", "losses", "--verify", "--json").stdout)
     assert "from below" in next(row["broken"] for row in rows if row["name"] == "raw")
+
+
+def test_every_zoo_of_ours_has_an_example_that_it_offers() -> None:
+    zoos = [
+        component for component in Registry().components() if component.is_zoo and component.distribution == "hw1cli"
+    ]
+    assert {zoo.example for zoo in zoos} >= {"timm/resnet18", "smp/resnet18", "smp/unet", "smp/dice"}
+
+
+def test_an_example_that_a_zoo_does_not_offer_is_its_fault(install) -> None:
+    text = """
+        from registry import Window, Zoo
+
+        def _window(name): return Window.of(lambda: None)
+        zoo = Zoo(lambda: ["a", "b"], _window, "Letters.", example="c")
+        """
+    install("letters", {"losses/letters/*": "letters:zoo"}, {"letters.py": text})
+    (zoo,) = [component for component in Registry().components("losses") if component.name == "letters/*"]
+    with pytest.raises(PluginError, match="its example 'c' is none of its names"):
+        _ = zoo.example

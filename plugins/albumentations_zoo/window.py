@@ -62,7 +62,7 @@ def _make(name: str, **arguments: Any) -> Any:
     return make(name, arguments)
 
 
-transforms = Zoo(_names, _window, summary="Every albumentations transform, by its class name")
+transforms = Zoo(_names, _window, summary="Every albumentations transform, by its class name", example="HorizontalFlip")
 
 
 def one_of(*, transforms: list[Augmentation], p: Probability = 0.5, weights: list[Positive] | None = None) -> Any:

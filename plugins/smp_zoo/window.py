@@ -134,9 +134,12 @@ def _loss_names() -> list[str]:
 
 
 models = Zoo(
-    names=_architecture_names, window=_model, summary="Every SMP segmentation architecture, over any backbone."
+    names=_architecture_names,
+    window=_model,
+    summary="Every SMP segmentation architecture, over any backbone.",
+    example="unet",
 )
-backbones = Zoo(names=names.encoders, window=_backbone, summary="SMP's own encoders as backbones.")
-losses = Zoo(names=_loss_names, window=_loss, summary="Every SMP segmentation loss.")
+backbones = Zoo(names=names.encoders, window=_backbone, summary="SMP's own encoders as backbones.", example="resnet18")
+losses = Zoo(names=_loss_names, window=_loss, summary="Every SMP segmentation loss.", example="dice")
 
 __all__ = ["backbones", "losses", "models"]

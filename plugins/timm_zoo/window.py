@@ -126,7 +126,9 @@ def _model(name: str) -> Window:
     return _window("models", model, name)
 
 
-backbones = Zoo(names=names, holds=holds, window=_backbone, summary="Every timm model as a backbone.")
-models = Zoo(names=names, holds=holds, window=_model, summary="Every timm model as a classifier.")
+backbones = Zoo(
+    names=names, holds=holds, window=_backbone, summary="Every timm model as a backbone.", example="resnet18"
+)
+models = Zoo(names=names, holds=holds, window=_model, summary="Every timm model as a classifier.", example="resnet18")
 
 __all__ = ["backbone", "backbones", "model", "models"]

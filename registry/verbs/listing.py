@@ -89,7 +89,12 @@ def describe(name: str, kind: str | None) -> list[dict[str, Any]]:
 
 def _zoo(component: Component) -> dict[str, Any]:
     names = component.names()
-    return {**_row(component, None), "contract": f"a zoo of {len(names)} names", "names": names}
+    return {
+        **_row(component, None),
+        "contract": f"a zoo of {len(names)} names",
+        "names": names,
+        "example": component.example,
+    }
 
 
 def _full(component: Component) -> dict[str, Any]:

@@ -77,7 +77,10 @@ def _flowed(doc: str) -> str:
 
 
 def _zoo(console: Console, told: Mapping[str, Any]) -> None:
-    console.print(f"{escape(told['summary'])}; {told['contract']}, such as {escape(', '.join(told['names'][:8]))}")
+    console.print(
+        f"{escape(told['summary'].rstrip('.'))}: {told['contract']}, such as {escape(', '.join(told['names'][:8]))}"
+    )
+    console.print(f"[dim]what they take:[/] hw1cli describe {escape(told['example'])}")
     console.print(f"[dim]all of them:[/] hw1cli list {told['kind']} '{escape(told['name'])}'")
 
 
