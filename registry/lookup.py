@@ -232,7 +232,7 @@ class Registry:
         for component in self._by_kind[kind]:
             prefix = component.name.removesuffix("*")
             if not component.is_zoo:
-                names += [component.name, f"{component.distribution}:{component.name}"]
+                names.append(f"{component.distribution}:{component.name}" if ":" in near else component.name)
             elif near.startswith(prefix) or "/" not in near or did_you_mean(near.partition("/")[0] + "/", [prefix]):
                 with contextlib.suppress(PluginError):
                     names += component.names()

@@ -96,11 +96,13 @@ class StoppedBySignal(Hw1Error):
 
 def nearest(word: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
     """The candidates spelt most like ``word``, best first, compared without regard to case."""
-    by_folded: dict[str, str] = {}
-    for candidate in candidates:
-        by_folded.setdefault(candidate.casefold(), candidate)
-    found = difflib.get_close_matches(word.casefold(), by_folded, n=limit, cutoff=0.6)
-    return [by_folded[folded] for folded in found]
+    folded = {candidate.casefold(): candidate for candidate in reversed(list(candidates))}
+    wanted, prefix = word.casefold(), f"{word.casefold().rpartition('/')[0]}/"
+    # The prefix is alike in a whole zoo, and would make all of its names look alike.
+    if members := {key.removeprefix(prefix): name for key, name in folded.items() if key.startswith(prefix)}:
+        folded, wanted = members, wanted.removeprefix(prefix)
+    found = difflib.get_close_matches(wanted, folded, n=limit, cutoff=0.6)
+    return [folded[key] for key in found]
 
 
 def did_you_mean(word: str, candidates: Iterable[str], otherwise: str | None = None) -> str | None:

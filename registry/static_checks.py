@@ -219,7 +219,8 @@ def window(component: Component) -> None:
         raise Nonconforming(
             f"{component.kind}/{component.name}: {error.reason}",
             "a recipe's arguments are checked against this signature before anything is built",
-            "a function def name(*, width: int = 32) -> ...: keyword-only, each parameter with a type, no **kwargs",
+            f"in {component.target.partition(':')[0]}: def {component.target.partition(':')[2]}(*, width: int = 32): "
+            "keyword-only, each parameter with a type, no **kwargs",
         ) from error
     settings = {parameter.name for parameter in Window.of(LoopSettings).parameters}
     for parameter in read.parameters if component.kind == "trainers" else ():

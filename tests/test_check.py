@@ -146,3 +146,11 @@ def test_a_broken_plugin_is_told_beside_the_other_faults(tmp_path: Path, install
 def test_a_missing_root_is_told_with_the_other_faults(tmp_path: Path) -> None:
     problems = problems_of(tmp_path, GOOD.replace("root: .", "root: nowhere").replace("epochs: 2", "epochs: x"))
     assert {problem.path for problem in problems} == {"trainer.epochs", "data.root"}
+
+
+def test_the_nearest_names_of_a_zoo_are_compared_without_its_prefix() -> None:
+    from registry.problems import nearest
+
+    names = ["albumentations/Resize", "albumentations/ISONoise", "albumentations/Emboss", "resnet18", "focal"]
+    assert nearest("albumentations/Resise", names) == ["albumentations/Resize"]
+    assert nearest("Resnet8", names) == ["resnet18"] and nearest("albumentation/Resize", names)[0] == names[0]

@@ -242,6 +242,23 @@ def test_every_label_is_counted_also_beyond_the_images_looked_at_and_beyond_256_
     assert told["sheet"] is None
 
 
+def test_one_folder_of_classes_is_recognised_and_a_split_proposed(tmp_path: Path, hw1cli) -> None:
+    for name in ("rose", "lily"):
+        for number in range(5):
+            paint(tmp_path / "flowers" / name / f"{number}.png")
+    told = inspect_data(tmp_path / "flowers")
+    assert {key: told["data"][key] for key in ("use", "train", "val")} == {
+        "use": "image_folders",
+        "train": ".",
+        "val": None,
+    }
+    assert told["split"] == {"val": 0.2} and told["splits"]["train"]["counts"] == {"lily": 5, "rose": 5}
+    assert "split:" in hw1cli("data", "inspect", tmp_path / "flowers", "--no-sheet").stdout
+    (tmp_path / "flowers" / "train").mkdir()
+    with pytest.raises(InputError, match="in no layout"):
+        inspect_data(tmp_path / "flowers")
+
+
 def near(sheet: Path, color: tuple[int, int, int]) -> int:
     """Pixels of about that colour."""
     pixels = np.asarray(Image.open(sheet).convert("RGB")).astype(int)

@@ -204,6 +204,10 @@ def test_pretraining_resumes_exactly_hands_its_backbone_on_and_the_probes_leave_
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert same(whole.pop("_extra_state"), parts.pop("_extra_state")) and same(whole, parts)  # the queue, the weights
     assert summary["monitor"] == "knn" and {"knn", "spread", "train_spread", "train_loss"} <= set(summary["last"])
+    rows = [[json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()] for name in ("whole", "parts")]
+    assert len({row["start/knn"] for row in rows[0] + rows[1]}) == 1
+    untrained = train(recipe_of(tmp_path, "knn", colours), tmp_path / "untrained", "backbone=stranger_net")
+    assert untrained["last"]["knn"] == pytest.approx(rows[0][0]["start/knn"])
     card = json.loads((tmp_path / "whole" / "backbone.json").read_text())
     assert card["notes"] == {"method": "MoCo", "knn_k": 20, "knn_temperature": 0.07}
     handed = read_state(tmp_path / "whole" / "backbone.safetensors")
@@ -233,5 +237,5 @@ def test_without_labels_there_is_no_knn_but_a_probe_set_gives_one(
     assert with_probe["monitor"] == "knn" and 0 < with_probe["last"]["knn"] <= 1
     recipe.write_text(recipe.read_text().partition("probe:")[0])
     without = train(recipe, tmp_path / "without", data)
-    assert "knn" not in without["last"] and "train_spread" in without["last"]
+    assert not {"knn", "start/knn"} & set(without["last"]) and "train_spread" in without["last"]
     assert checkpoints.load(tmp_path / "without" / "checkpoints" / "last.pt")["position"]["epoch"] == 2

@@ -22,14 +22,27 @@ _LOOKED_AT = 20
 
 
 def image_folders(root: Path) -> Mapping[str, Any] | None:
-    """``ROOT/train/CLASS/*.jpg`` beside a ``val`` or ``test`` folder of the same kind."""
+    """``ROOT/train/CLASS/*.jpg`` beside a ``val`` or ``test`` folder alike, or ``ROOT/CLASS/*.jpg`` alone."""
     train, val = _first(root, _TRAIN), _first(root, _VAL)
+    if train is None and val is None and _are_classes(root):
+        return {"root": root, "train": ".", "val": None}
     if train is None or val is None or _first(root / train, _IMAGES):
         return None
     classes = sorted(path for path in (root / train).iterdir() if path.is_dir() and not path.name.startswith("."))
     if not classes or not any(path.is_file() for path in classes[0].iterdir()):
         return None
     return {"root": root, **_unless(train=(train, "train"), val=(val, "val"))}
+
+
+def _are_classes(root: Path) -> bool:
+    """Whether the folders in it are those of classes: several, with images in them, and none called as a split is."""
+    from .labelled import images_in
+
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    names = [path.name for path in folders]
+    if _variants(names, (*_TRAIN, *_VAL, *_IMAGES, *_MASKS)) or any(root.glob("*.csv")):
+        return False
+    return len(folders) > 1 and all(images_in(folder) for folder in folders)
 
 
 def labelled_names(root: Path) -> Mapping[str, Any] | None:

@@ -77,6 +77,7 @@ class SelfSupervised(Task):
         self.views = list(common.views)
         self.evaluation_data = common.probe
         self.monitor = "knn" if common.labelled else "spread"
+        self.measures_start = common.labelled
         self.vote = NeighbourVote(common.knn_k, common.knn_temperature)
         self._lowest = math.inf
         self._seen: list[Tensor] = []

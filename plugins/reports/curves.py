@@ -107,12 +107,16 @@ def _told(rows: Sequence[Mapping[str, Any]], name: str) -> str:
 
 
 def _baselines(panel: Axes, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
-    """A line for what the best constant prediction reaches, where a metric tells it."""
+    """A line for what the best constant prediction reaches, and one for the start, where the rows tell it."""
     for name in names:
-        constant = _points(rows, f"constant/{name}")[-1][1]
-        if math.isfinite(constant):
-            label = literal(f"{name} of the best constant prediction: {constant:.4g}")
-            panel.axhline(constant, color="0.5", linewidth=1, linestyle="-.", label=label)
+        for kind, said, style in (
+            ("constant", "of the best constant prediction", "-."),
+            ("start", "at the start", ":"),
+        ):
+            value = _points(rows, f"{kind}/{name}")[-1][1]
+            if math.isfinite(value):
+                label = literal(f"{name} {said}: {value:.4g}")
+                panel.axhline(value, color="0.5", linewidth=1, linestyle=style, label=label)
 
 
 def _scale_rates(panel: Axes, rates: Sequence[float]) -> None:

@@ -65,9 +65,10 @@ def fit(run: Run, learning: Learning) -> None:
     started = time.monotonic() - position.wall_seconds
     try:
         with StopRequest() as stop:
+            measure_start(run, stop)
             while position.epoch <= loop.epochs:
                 # --- learn ------------------------------------------------------------------------
-                if learning.optimizer is not None:
+                if learning.optimizer is not None and not stop:
                     train_epoch(run, learning, stop)
                 # --- measure ----------------------------------------------------------------------
                 with learning.average.in_place() if learning.average else nullcontext():
@@ -91,6 +92,16 @@ def fit(run: Run, learning: Learning) -> None:
                     break
     finally:
         run.display.stop()
+
+
+def measure_start(run: Run, stop: StopRequest) -> None:
+    """Evaluate what the training begins with, of a task that asks for it."""
+    position, monitor = run.position, run.monitored
+    if run.task.measures_start and run.loaders and position.step == 0:
+        score = evaluate(run, stop).get(monitor)
+        if score is not None:
+            position.start = {f"start/{monitor}": score}
+            run.display.say(f"before the first step: {monitor} {score:.4f}")
 
 
 def train_epoch(run: Run, learning: Learning, stop: StopRequest) -> None:
@@ -193,6 +204,7 @@ def record(run: Run, learning: Learning, scores: dict[str, float] | None, wall: 
     best = False
     if scores is not None:
         row |= {"val_loss" if name == "loss" else name: value for name, value in scores.items()}
+        row |= position.start
         best = _judge(run, row[run.monitored])
     if learning.optimizer is not None:
         row["lr"] = learning.optimizer.param_groups[0]["lr"]

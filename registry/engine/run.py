@@ -32,6 +32,7 @@ class Position:
             their number, and the time spent in training steps.
         best_score, best_epoch: of the monitored score; None and 0 before the first evaluation.
         stale: evaluations since the best one.
+        start: ``start/<score>``, the monitored score before the first step, of a task that ``measures_start``.
         seconds, images_seen: spent in training steps, and images trained on, in all finished epochs.
         wall_seconds: spent in all, evaluation and figures included.
     """
@@ -45,6 +46,7 @@ class Position:
     best_score: float | None = None
     best_epoch: int = 0
     stale: int = 0
+    start: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     images_seen: int = 0
     wall_seconds: float = 0.0

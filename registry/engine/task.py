@@ -40,6 +40,8 @@ class Task(nn.Module):
     encodes_once: bool = False
     #: Whether the run is there for its backbone: it leaves ``backbone.safetensors`` at its end.
     pretrains: bool = False
+    #: Whether the start is evaluated too: what is gained over it is the point. Rows then hold ``start/<monitor>``.
+    measures_start: bool = False
     #: A data set to evaluate on, where it is another than the run's.
     evaluation_data: Any | None = None
 

@@ -30,6 +30,10 @@ def make_data(name: str, out: Path, sets: Sequence[str]) -> dict[str, Any]:
     return make(plan, out)
 
 
+#: Share of every class that is proposed for evaluation, where nothing is held out.
+_HELD_OUT = 0.2
+
+
 def default_sheet(root: Path) -> Path:
     """Where the sheet of samples of a folder goes: into the current one."""
     return Path(f"{root.resolve().name or 'data'}_samples.png")
@@ -43,7 +47,8 @@ def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
         sheet: a PNG of samples is written there; None for none.
 
     Returns:
-        ``dataset``, ``data`` (the block for a recipe), ``facts``, ``splits`` (name -> figures), ``sheet``.
+        ``dataset``, ``data`` (the block for a recipe), ``split`` (a block, where the data have no evaluation split),
+        ``facts``, ``splits`` (name -> figures), ``sheet``.
 
     Raises:
         InputError: the folder is not there, no dataset recognises it, or its files are faulty.
@@ -61,6 +66,7 @@ def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
             plan = plan_component(as_node(block), "datasets", registry)
             from ..engine.inspection import inspect
 
-            return {"dataset": component.name, "data": block, **inspect(plan, sheet)}
+            told = {"dataset": component.name, "data": block, **inspect(plan, sheet)}
+            return told if "val" in told["splits"] else {**told, "split": {"val": _HELD_OUT}}
     names = ", ".join(component.name for component in registry.components("datasets"))
     raise InputError.of(str(root), "is in no layout that a dataset recognises", f"datasets: {names}")

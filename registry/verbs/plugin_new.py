@@ -89,7 +89,7 @@ def names_from(name: str, kind: Kind) -> Names:
         )
     distribution = normalized(name)
     package = distribution.replace("-", "_")
-    other = f"such as my-{distribution}"
+    other = f"such as {distribution}-2" if distribution.startswith("my-") else f"such as my-{distribution}"
     if not package.isidentifier() or keyword.iskeyword(package):
         raise InputError.of("NAME", f"{package!r} cannot be imported in Python", other)
     if package in sys.stdlib_module_names or locate(package) is not None:

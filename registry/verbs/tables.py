@@ -155,7 +155,7 @@ def inspection(told: Mapping[str, Any]) -> None:
         if split.get("unlabelled"):
             console.print(f"  without a label: {split['unlabelled']} of {split['counted']}")
     if "val" not in splits:
-        console.print("[yellow]no evaluation split[/]: no scores, and no best checkpoint")
+        console.print("[yellow]no evaluation split[/]: no scores, and no best checkpoint; 'split:' makes one")
     classes = list(splits["train"]["shares"])
     if classes:
         parts = -(-len(classes) // _CLASSES_BELOW)
@@ -169,7 +169,8 @@ def inspection(told: Mapping[str, Any]) -> None:
         key: str(value) if not isinstance(value, (list, dict, int, float, bool, type(None))) else value
         for key, value in told["data"].items()
     }
-    console.print(escape(dump({"data": data})), soft_wrap=True)
+    split = {"split": told["split"]} if "split" in told else {}
+    console.print(escape(dump({"data": data, **split})), soft_wrap=True)
 
 
 def _amiss(split: Mapping[str, Any]) -> list[str]:
