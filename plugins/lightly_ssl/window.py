@@ -1,10 +1,10 @@
-"""Windows of the self-supervised methods, their views, and what tells the worth of a backbone."""
+"""Windows of the self-supervised methods, and of the optimizer made for their large batches."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from registry import Augmentation, Backbone, Count, Dataset, FromData, Loss, Metric, Positive, Probability, Range
+from registry import Augmentation, Backbone, Count, Dataset, FromData, Positive, Probability, Range
 
 if TYPE_CHECKING:
     from registry.engine.task import Task
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 _VIEWS = ["byol_view_1", "byol_view_2"]
 _DINO_VIEWS = ["byol_view_1", "byol_view_2", *([{"use": "byol_view_2", "size": 96, "min_scale": 0.05}] * 4)]
-_ACCURACY = ["accuracy"]
 Buffers = Literal["average", "copy", "own"]
 
 
@@ -260,119 +259,6 @@ def dino(
     return DINO(common, hidden_dim, bottleneck_dim, output_dim, *temperatures, momentum, target_buffers)
 
 
-def byol_view_1(
-    *,
-    size: Count = 224,
-    min_scale: Probability = 0.08,
-    jitter: Probability = 0.8,
-    strength: Positive = 1.0,
-    gray: Probability = 0.2,
-    blur: Probability = 1.0,
-    solarize: Probability = 0.0,
-    flip: Probability = 0.5,
-) -> Any:
-    """BYOL's first view: crop, flip, jitter of colours, greyness, blur (Grill et al., 2020, table 6).
-
-    Args:
-        size: side of the view in pixels.
-        min_scale: least share of the image's area in the crop.
-        jitter: probability of the jitter of colours.
-        strength: factor of its strengths, .4 for brightness and contrast, .2 for saturation, .1 for hue; 0.5 is usual
-            for images of 32 pixels.
-        gray: probability of no colour.
-        blur: probability of a blur of .1 to 2 pixels; 0 is usual for images of 32 pixels.
-        solarize: probability that bright pixels are inverted.
-        flip: probability of the mirror image.
-    """
-    return _byol_view(size, min_scale, jitter, strength, gray, blur, solarize, flip)
-
-
-def byol_view_2(
-    *,
-    size: Count = 224,
-    min_scale: Probability = 0.08,
-    jitter: Probability = 0.8,
-    strength: Positive = 1.0,
-    gray: Probability = 0.2,
-    blur: Probability = 0.1,
-    solarize: Probability = 0.2,
-    flip: Probability = 0.5,
-) -> Any:
-    """BYOL's second view: as the first, with less blur, and some images solarised.
-
-    Args:
-        size: side of the view in pixels.
-        min_scale: least share of the image's area in the crop.
-        jitter: probability of the jitter of colours.
-        strength: factor of its strengths; see byol_view_1.
-        gray: probability of no colour.
-        blur: probability of a blur of .1 to 2 pixels.
-        solarize: probability that bright pixels are inverted.
-        flip: probability of the mirror image.
-    """
-    return _byol_view(size, min_scale, jitter, strength, gray, blur, solarize, flip)
-
-
-def _byol_view(
-    size: int,
-    min_scale: float,
-    jitter: float,
-    strength: float,
-    gray: float,
-    blur: float,
-    solarize: float,
-    flip: float,
-) -> Any:
-    from .views import view
-
-    strengths = (0.4 * strength, 0.4 * strength, 0.2 * strength, 0.1 * strength)
-    return view(
-        size,
-        min_scale=min_scale,
-        jitter=jitter,
-        strengths=strengths,
-        gray=gray,
-        blur=blur,
-        sigma=(0.1, 2.0),
-        solarize=solarize,
-        flip=flip,
-    )
-
-
-def mild_view(
-    *,
-    size: Count = 128,
-    min_scale: Probability = 0.08,
-    jitter: Probability = 0.3,
-    gray: Probability = 0.2,
-    blur: Probability = 0.2,
-    flip: Probability = 0.5,
-) -> Any:
-    """A view with rare but strong jitter of colours (.8, hue .2), greyness, rare blur, flip and crop.
-
-    Args:
-        size: side of the view in pixels.
-        min_scale: least share of the image's area in the crop.
-        jitter: probability of the jitter of colours.
-        gray: probability of no colour.
-        blur: probability of a blur of 1 to 2 pixels.
-        flip: probability of the mirror image.
-    """
-    from .views import view
-
-    return view(
-        size,
-        min_scale=min_scale,
-        jitter=jitter,
-        strengths=(0.8, 0.8, 0.8, 0.2),
-        gray=gray,
-        blur=blur,
-        sigma=(1.0, 2.0),
-        solarize=0.0,
-        flip=flip,
-    )
-
-
 def lars(
     *,
     params: FromData[list[Any]],
@@ -394,38 +280,3 @@ def lars(
     from lightly.utils.lars import LARS
 
     return LARS(params, lr=lr, momentum=momentum, weight_decay=weight_decay, trust_coefficient=trust)
-
-
-def linear_probe(
-    *,
-    backbone: Backbone,
-    loss: Loss = "cross_entropy",
-    metrics: list[Metric] = _ACCURACY,
-    num_classes: FromData[int],
-) -> Task:
-    """A linear layer on the features of a backbone that stands still, statistics included.
-
-    Every image passes through the backbone once, with the evaluation augmentations; the layer learns on the features.
-
-    Args:
-        backbone: what is judged; give it `weights`.
-        loss: of logits and labels.
-        metrics: scores over the evaluation images.
-        num_classes: classes told apart.
-    """
-    from .probes import LinearProbe
-
-    return LinearProbe(backbone, num_classes, loss, metrics)
-
-
-def knn(*, backbone: Backbone, k: Count = 20, temperature: Positive = 0.07) -> Task:
-    """The worth of a backbone without any training: a weighted vote of the nearest training images (Wu et al., 2018).
-
-    Args:
-        backbone: what is judged; give it `weights`.
-        k: neighbours that vote.
-        temperature: of the vote; a low one lets the nearest decide.
-    """
-    from .probes import NearestNeighbours
-
-    return NearestNeighbours(backbone, k, temperature)
