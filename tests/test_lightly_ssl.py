@@ -16,7 +16,7 @@ from test_run import same, train, weights
 from torch import nn
 from torch.nn import functional as F
 
-from plugins.lightly_ssl import window
+from plugins.lightly_ssl import view_windows, window
 from plugins.lightly_ssl.momentum import Follower, cosine_momentum
 from plugins.lightly_ssl.neighbours import NeighbourVote
 from plugins.lightly_ssl.ssl import spread
@@ -143,16 +143,16 @@ def test_a_collapse_is_told_and_a_spread_is_not() -> None:
 
 def test_views_are_byols_and_stay_uint8() -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
-    for made in (window.byol_view_1(size=24), window.byol_view_2(size=24), window.mild_view(size=24)):
+    for made in (view_windows.byol_view_1(size=24), view_windows.byol_view_2(size=24), view_windows.mild_view(size=24)):
         made.set_random_seed(3)
         one = made(image=image)["image"]
         made.set_random_seed(3)
         again, other = made(image=image)["image"], made(image=image)["image"]
         assert one.shape == (24, 24, 3) and one.dtype == np.uint8
         assert np.array_equal(one, again) and not np.array_equal(one, other)
-    names = [type(step).__name__ for step in window.byol_view_2(size=24).transforms]
+    names = [type(step).__name__ for step in view_windows.byol_view_2(size=24).transforms]
     assert names == ["RandomResizedCrop", "HorizontalFlip", "ColorJitter", "ToGray", "GaussianBlur", "Solarize"]
-    assert "GaussianBlur" not in [type(s).__name__ for s in window.byol_view_1(size=24, blur=0.0).transforms]
+    assert "GaussianBlur" not in [type(s).__name__ for s in view_windows.byol_view_1(size=24, blur=0.0).transforms]
 
 
 def test_one_view_is_too_few() -> None:
