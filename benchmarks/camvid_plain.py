@@ -3,8 +3,8 @@
     python benchmarks/camvid_plain.py data/camvid --epochs 12
     hw1cli run recipes/seg_camvid.yaml --set trainer.epochs=12
 
-Nothing of hw1cli is used. One line an epoch, as CSV; ``images_per_second`` is that of the training steps, loading
-included.
+Nothing of hw1cli is used, and the weights are not averaged, as the recipe's ``ema`` does. One line an epoch, as CSV;
+``images_per_second`` is that of the training steps, loading included.
 """
 
 from __future__ import annotations

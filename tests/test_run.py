@@ -184,7 +184,7 @@ def test_another_run_is_not_gone_on_with(stranger: None, recipe: Path, tmp_path:
         train(recipe, tmp_path / "run", "optimizer={use: adamw, lr: 1e-5}", resume=True)
     assert caught.value.problems[0].path == "optimizer.lr" and "recipe.yaml" in str(caught.value.problems[0].hint)
     summary = train(tmp_path / "run" / "recipe.yaml", tmp_path / "run", "trainer.epochs=2", resume=True)
-    assert summary["epochs"] == 2 and any("loop.epochs was 1, is 2" in notice for notice in summary["notices"])
+    assert summary["epochs"] == 2 and any("trainer.epochs was 1, is 2" in notice for notice in summary["notices"])
 
 
 def test_a_damaged_checkpoint_is_told(stranger: None, recipe: Path, tmp_path: Path) -> None:
