@@ -156,7 +156,8 @@ def _run(component: Component, only: str, arguments: Mapping[str, Mapping[str, A
     from .engine.conformance import ask
 
     if component.is_zoo:
-        names = fnmatch.filter(component.names(), only) if only != "*" else [component.example]
+        whole = only in ("*", component.name)
+        names = [component.example] if whole else fnmatch.filter(component.names(), only)
         if not names:
             raise Unjudged(f"the zoo has no name {only!r}")
         from .lookup import Registry
