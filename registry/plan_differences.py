@@ -9,7 +9,7 @@ from typing import Any, Final
 #: Stands for a setting that a plan does not have.
 ABSENT: Final = "nothing"
 #: What tells where code comes from, not what it is asked to do.
-_PROVENANCE = re.compile(r"(^|\.)(kind|version|target|distribution|provenance\..*)$")
+_PROVENANCE = re.compile(r"(?<!\.arguments)\.(kind|version|target|distribution|provenance\..*)$")
 
 
 def differing(plans: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -53,7 +53,7 @@ def _inside(path: str, others: Sequence[str]) -> bool:
 
 
 def _as_in_a_recipe(path: str) -> str:
-    return path.removesuffix(".use").replace(".arguments", "").replace("loop.", "trainer.")
+    return re.sub(r"^loop\.", "trainer.", path.removesuffix(".use").replace(".arguments", ""))
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -74,6 +74,15 @@ def test_another_component_stands_for_all_below_it() -> None:
     assert differing([plan("a"), changed]) == {"trainer.epochs": [3, 4], "trainer.mixup": [0.1, 0.2]}
 
 
+def test_where_code_comes_from_is_no_setting_but_an_argument_of_such_a_name_is() -> None:
+    def plan(told: str) -> dict:
+        own = {"kind": told, "version": told, "target": told, "distribution": told, "provenance": {"source": told}}
+        model = {"use": "net", **own, "arguments": {"kind": told, "version": told}}
+        return {"model": model, "trainer": {"use": "t", **own, "arguments": {}}}
+
+    assert list(differing([plan("a"), plan("b")])) == ["model.kind", "model.version"]
+
+
 def test_scores_on_other_data_are_not_held_against_one_another(runs: Path) -> None:
     plan = json.loads((runs / "tiny" / "b" / "plan.json").read_text())
     plan["data"]["arguments"]["root"] = "elsewhere"

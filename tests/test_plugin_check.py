@@ -92,6 +92,27 @@ def test_a_module_that_the_wheel_lacks(install: Install, site: Path) -> None:
     assert "no module 'not_in_the_wheel'" in messages[0] and "which lacking did not install" in messages[1]
 
 
+@pytest.mark.parametrize("only", ["*", "letters/*"])
+def test_of_a_zoo_as_a_whole_its_example_is_built(only: str, install: Install) -> None:
+    text = """
+        from registry import Window, Zoo
+
+        def a():
+            "Too large to build."
+            raise MemoryError
+
+        def b():
+            "A mean."
+            from torch.nn import CrossEntropyLoss
+            return CrossEntropyLoss()
+
+        zoo = Zoo(lambda: ["a", "b"], lambda name: Window.of(globals()[name]), "Letters.", example="b")
+        """
+    install("letters", {"losses/letters/*": "letters:zoo"}, {"letters.py": text})
+    assert "builds" not in failures("letters", run=True, only=only)
+    assert "builds" in failures("letters", run=True, only="letters/a")
+
+
 def _messages(distribution: str) -> list[str]:
     found = []
     for check in checks(distribution, run=False):

@@ -8,10 +8,8 @@ from ..problems import InputError, Problem
 from .runs import RunFolder
 
 #: What may differ without making it another run: where it is computed, how long it goes on, what is drawn.
-_FREE = (
-    *("runtime.", "reports", "trainer.epochs", "trainer.patience"),
-    *("trainer.log_every", "trainer.eval_batch_size"),
-)
+_FREE = frozenset(("trainer.epochs", "trainer.patience", "trainer.log_every", "trainer.eval_batch_size"))
+_FREE_SECTIONS = ("runtime", "reports")
 
 
 def differences(plan: Plan, folder: RunFolder) -> list[str]:
@@ -23,7 +21,7 @@ def differences(plan: Plan, folder: RunFolder) -> list[str]:
     recorded, present = folder.read_json("plan.json"), plan.as_json()
     told, problems = provenance.differences(recorded, present), []
     for path, (old, new) in plan_differences.differing([recorded, present]).items():
-        if path.startswith(_FREE):
+        if path in _FREE or path.split(".")[0] in _FREE_SECTIONS:
             told.append(f"{path} was {old}, is {new}")
         else:
             problems.append(Problem(path, f"was {old} when the run was started, and is {new} now"))
