@@ -121,7 +121,8 @@ def contrast(runs: Sequence[FinishedRun]) -> dict[str, Any]:
 
 
 def _scores(runs: Sequence[FinishedRun]) -> list[dict[str, Any]]:
-    scored = [number for number, run in enumerate(runs) if run.score is not None]
+    # A run that was stopped has learned less than its setting says.
+    scored = [n for n, run in enumerate(runs) if run.score is not None and run.summary["status"] == "done"]
     tables = []
     for comparable in _grouped(scored, lambda one, other: _on_the_same_data(runs[one], runs[other])):
         monitor = runs[comparable[0]].monitor

@@ -89,6 +89,10 @@ def test_scores_on_other_data_are_not_held_against_one_another(runs: Path) -> No
     (runs / "tiny" / "b" / "plan.json").write_text(json.dumps(plan))
     told = contrast([read(runs / "tiny" / name) for name in "abc"])
     assert [[row["name"] for row in table["settings"]] for table in told["scores"]] == [["1", "3"], ["2"]]
+    summary = json.loads((runs / "tiny" / "c" / "summary.json").read_text())
+    (runs / "tiny" / "c" / "summary.json").write_text(json.dumps({**summary, "status": "stopped"}))
+    told = contrast([read(runs / "tiny" / name) for name in "abc"])
+    assert [[row["name"] for row in table["settings"]] for table in told["scores"]] == [["1"], ["2"]]
 
 
 def test_what_is_no_run_is_refused(runs: Path, tmp_path: Path) -> None:
