@@ -1,6 +1,6 @@
 """BYOL in a plain PyTorch loop with Lightly's own parts, settings as in ``recipes/ssl_byol_cifar10.yaml``.
 
-    python benchmarks/byol_plain.py data/cifar10-subset --epochs 24
+    python benchmarks/byol_plain.py data/cifar10-subset
     hw1cli run recipes/ssl_byol_cifar10.yaml
 
 Lightly's transforms (PIL), heads, loss and momentum update; torchvision reads images and builds the network. Nothing
@@ -33,12 +33,13 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="folder with train/CLASS and test/CLASS")
-    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--size", type=int, default=20, help="side of the views in pixels")
     parser.add_argument("--lr", type=float, default=0.03)
-    parser.add_argument("--momentum", type=float, default=0.99, help="of the target at the start")
-    parser.add_argument("--every", type=int, default=2, help="epochs between two kNN scores")
+    parser.add_argument("--weight-decay", type=float, default=5e-3)
+    parser.add_argument("--momentum", type=float, default=0.95, help="of the target at the start")
+    parser.add_argument("--every", type=int, default=4, help="epochs between two kNN scores")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fp32", action="store_true", help="full precision; default bf16 with channels_last")
     parser.add_argument("--workers", type=int, default=1)
@@ -63,7 +64,7 @@ def main() -> None:
         for split in ("train", "test")
     )
 
-    backbone = resnet18()
+    backbone = resnet18(zero_init_residual=True)
     backbone.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)  # the stem for images of 32 pixels
     nn.init.kaiming_normal_(backbone.conv1.weight, mode="fan_out", nonlinearity="relu")
     backbone.maxpool, backbone.fc = nn.Identity(), nn.Identity()
@@ -73,7 +74,7 @@ def main() -> None:
     deactivate_requires_grad(target)
     criterion = NegativeCosineSimilarity()
     learning = [*online.parameters(), *predictor.parameters()]
-    optimizer = torch.optim.SGD(learning, lr=arguments.lr, momentum=0.9, weight_decay=5e-4)
+    optimizer = torch.optim.SGD(learning, lr=arguments.lr, momentum=0.9, weight_decay=arguments.weight_decay)
     steps = len(loader) * arguments.epochs
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps))
     reduced = not arguments.fp32

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from plugins.lightly_ssl import view_windows, window
 from plugins.lightly_ssl.momentum import Follower, cosine_momentum
 from plugins.lightly_ssl.neighbours import NeighbourVote
-from plugins.lightly_ssl.ssl import spread
+from plugins.lightly_ssl.ssl import effective_rank, spread
 from registry.engine import checkpoints
 from registry.engine.handover import read_state
 from registry.problems import InputError
@@ -141,6 +141,18 @@ def test_a_collapse_is_told_and_a_spread_is_not() -> None:
         assert any("collapsed" in note for note in task.notes()) == constant
 
 
+def test_the_rank_counts_the_directions_that_features_use() -> None:
+    torch.manual_seed(0)
+    even = torch.linalg.qr(torch.randn(64, 8, dtype=torch.float64))[0]
+    even = torch.cat([even, -even])  # without a mean, and all eight singular values are one
+    assert effective_rank(even) == pytest.approx(8.0, abs=1e-6)
+    assert effective_rank(even + 3.0) == pytest.approx(8.0, abs=1e-6)
+    assert effective_rank(even[:, :1] * torch.ones(5)) == pytest.approx(1.0, abs=1e-4)
+    assert effective_rank(torch.ones(9, 4)) == 1.0
+    fallen = torch.cat([even, 0.01 * torch.randn(128, 24, dtype=torch.float64)], 1)
+    assert 8 < effective_rank(fallen) < 9 and float(spread(fallen.float())) > 0.2  # spread alone would not tell
+
+
 def test_views_are_byols_and_stay_uint8() -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     for made in (view_windows.byol_view_1(size=24), view_windows.byol_view_2(size=24), view_windows.mild_view(size=24)):
@@ -203,7 +215,7 @@ def test_pretraining_resumes_exactly_hands_its_backbone_on_and_the_probes_leave_
     train(recipe, tmp_path / "parts", resume=True)
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert same(whole.pop("_extra_state"), parts.pop("_extra_state")) and same(whole, parts)  # the queue, the weights
-    assert summary["monitor"] == "knn" and {"knn", "spread", "train_spread", "train_loss"} <= set(summary["last"])
+    assert summary["monitor"] == "knn" and {"knn", "spread", "rank", "train_spread"} <= set(summary["last"])
     rows = [[json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()] for name in ("whole", "parts")]
     assert len({row["start/knn"] for row in rows[0] + rows[1]}) == 1
     untrained = train(recipe_of(tmp_path, "knn", colours), tmp_path / "untrained", "backbone=stranger_net")

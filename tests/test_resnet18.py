@@ -44,3 +44,11 @@ def test_a_narrow_one_has_an_eighth_of_the_channels_everywhere() -> None:
     assert narrow.keys() == wide.keys()
     assert all(8 * len(narrow[name]) == len(wide[name]) for name in wide if wide[name].dim())
     assert [each.shape[1] for each in ResNet18Backbone(width=8).eval()(torch.zeros(1, 3, 32, 32))] == [8, 16, 32, 64]
+
+
+def test_blocks_may_begin_as_their_shortcuts() -> None:
+    torch.manual_seed(0)
+    zero, plain = (ResNet18Backbone(width=8, zero_init_residual=on).eval() for on in (True, False))
+    x = torch.rand(2, 8, 16, 16)
+    for number, fresh in enumerate((zero, plain)):
+        assert torch.equal(fresh.layer1(x), x) == (number == 0)

@@ -45,9 +45,13 @@ class ResNet18Backbone(nn.Module):
         stem: ``imagenet``: 7x7 convolution of stride 2 and a 3x3 pooling, for images of about 224 pixels, strides 4 to
             32; ``cifar``: one 3x3 convolution, for images of about 32 pixels, strides 1 to 8.
         width: channels of the first stage; each further stage has twice as many as the one before. The paper's is 64.
+        zero_init_residual: start the last normalisation of each block with a scale of 0, so that a fresh block passes
+            on its shortcut alone (Goyal et al., 2017, section 5.1).
     """
 
-    def __init__(self, in_channels: int = 3, stem: Stem = "imagenet", width: int = 64) -> None:
+    def __init__(
+        self, in_channels: int = 3, stem: Stem = "imagenet", width: int = 64, zero_init_residual: bool = False
+    ) -> None:
         super().__init__()
         small = stem == "cifar"
         self.channels = (width, 2 * width, 4 * width, 8 * width)
@@ -63,6 +67,8 @@ class ResNet18Backbone(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):  # He et al., 2015, as in the paper's section 3.4
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, BasicBlock) and zero_init_residual:
+                nn.init.zeros_(module.bn2.weight)
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """(B, C, H, W) images -> the maps of the stages, finest first."""
@@ -83,11 +89,18 @@ class ResNet18(ResNet18Backbone):
 
     Args:
         num_classes: outputs.
-        in_channels, stem, width: see ``ResNet18Backbone``.
+        in_channels, stem, width, zero_init_residual: see ``ResNet18Backbone``.
     """
 
-    def __init__(self, num_classes: int, in_channels: int = 3, stem: Stem = "imagenet", width: int = 64) -> None:
-        super().__init__(in_channels, stem, width)
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 3,
+        stem: Stem = "imagenet",
+        width: int = 64,
+        zero_init_residual: bool = False,
+    ) -> None:
+        super().__init__(in_channels, stem, width, zero_init_residual)
         self.fc = nn.Linear(self.channels[-1], num_classes)
 
     def features(self, x: Tensor) -> Tensor:

@@ -85,6 +85,7 @@ def resnet18(
     in_channels: FromData[int] = 3,
     stem: Literal["imagenet", "cifar"] = "imagenet",
     width: Count = 64,
+    zero_init_residual: bool = False,
 ) -> ResNet18:
     """ResNet-18 (He et al., 2016), written out, trained from scratch.
 
@@ -93,10 +94,12 @@ def resnet18(
         in_channels: channels of an image.
         stem: imagenet for images of about 224 pixels, cifar for about 32.
         width: channels of the first stage; below 64 for a smaller network.
+        zero_init_residual: let every block begin as its shortcut alone, which starts self-supervised learning and large
+            batches better.
     """
     from .resnet18 import ResNet18
 
-    return ResNet18(num_classes, in_channels, stem, width)
+    return ResNet18(num_classes, in_channels, stem, width, zero_init_residual)
 
 
 def resnet18_backbone(
@@ -104,6 +107,7 @@ def resnet18_backbone(
     in_channels: FromData[int] = 3,
     stem: Literal["imagenet", "cifar"] = "imagenet",
     width: Count = 64,
+    zero_init_residual: bool = False,
 ) -> ResNet18Backbone:
     """ResNet-18 (He et al., 2016) as a backbone: the maps of its four stages.
 
@@ -111,10 +115,12 @@ def resnet18_backbone(
         in_channels: channels of an image.
         stem: imagenet for images of about 224 pixels (strides 4 to 32), cifar for about 32 (strides 1 to 8).
         width: channels of the first stage; below 64 for a smaller network.
+        zero_init_residual: let every block begin as its shortcut alone, which starts self-supervised learning and large
+            batches better.
     """
     from .resnet18 import ResNet18Backbone
 
-    return ResNet18Backbone(in_channels, stem, width)
+    return ResNet18Backbone(in_channels, stem, width, zero_init_residual)
 
 
 def _look_for_weights(arguments: Mapping[str, Any]) -> None:

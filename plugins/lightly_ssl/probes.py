@@ -12,7 +12,7 @@ from registry import InputError
 from registry.engine import Batch, Task
 
 from .neighbours import NeighbourVote
-from .ssl import Embedding, spread
+from .ssl import Embedding, effective_rank, spread
 
 
 def standing_still(backbone: nn.Module) -> Embedding:
@@ -104,7 +104,9 @@ class NearestNeighbours(Task):
 
     def scores(self) -> dict[str, float]:
         accuracy = self.vote.accuracy()
-        return {"knn": accuracy if accuracy is not None else 0.0, "spread": float(spread(torch.cat(self._seen)))}
+        features = torch.cat(self._seen)
+        shape = {"spread": float(spread(features)), "rank": effective_rank(features)}
+        return {"knn": accuracy if accuracy is not None else 0.0, **shape}
 
     def card(self) -> dict[str, Any]:
         return {"knn_k": self.vote.k, "knn_temperature": self.vote.temperature}

@@ -62,7 +62,8 @@ class SelfSupervised(Task):
     """Learning from views of images without labels.
 
     Each epoch's ``train_spread`` tells how far the normalised features spread over the sphere: 1 as random ones do, 0
-    when all images give the same. A run that collapses says so.
+    when all images give the same. A run that collapses says so. Features may also collapse onto a few directions while
+    they still spread: each evaluation's ``rank`` tells how many directions they use.
     """
 
     evaluation_splits = ("train", "val")
@@ -116,10 +117,12 @@ class SelfSupervised(Task):
             (self.vote.remember if batch["split"] == "train" else self.vote.ask)(features, batch["label"])
 
     def scores(self) -> dict[str, float]:
-        """``knn``, the accuracy of a weighted kNN vote, where there are labels; ``spread`` over the val split."""
-        self._lowest = float(spread(torch.cat(self._seen)))
+        """``spread`` and ``rank`` over the val split, and the accuracy of a weighted kNN vote if there are labels."""
+        features = torch.cat(self._seen)
+        self._lowest = float(spread(features))
         accuracy = self.vote.accuracy()
-        return {"spread": self._lowest} if accuracy is None else {"knn": accuracy, "spread": self._lowest}
+        shape = {"spread": self._lowest, "rank": effective_rank(features)}
+        return shape if accuracy is None else {"knn": accuracy, **shape}
 
     def notes(self) -> list[str]:
         if self._lowest > COLLAPSED:
@@ -137,3 +140,19 @@ def spread(features: Tensor) -> Tensor:
     """
     normalized = F.normalize(features, dim=1)
     return normalized.std(dim=0, unbiased=False).mean() * math.sqrt(features.shape[1])
+
+
+def effective_rank(features: Tensor) -> float:
+    """Over how many directions the variance of features (B, D) is shared out, 1 .. min(B, D).
+
+    The exponential of the entropy of the shares that the principal components have in it (the effective rank of Roy and
+    Vetterli, 2007, of the covariance).
+    """
+    features = features.double().cpu()
+    centred = features - features.mean(0)
+    # Of a matrix and its transpose the smaller product is taken: both have the same eigenvalues above 0.
+    product = centred.T @ centred if len(centred) > centred.shape[1] else centred @ centred.T
+    variances = torch.linalg.eigvalsh(product).clamp_min(0)
+    if variances.sum() <= 1e-12 * features.square().sum():  # one point, up to rounding
+        return 1.0
+    return float(torch.special.entr(variances / variances.sum()).sum().exp())
