@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from test_run import events, same, train, weights
 
 from plugins.reports.class_marks import ClassMarks
-from plugins.reports.curves import _points
+from plugins.reports.curves import Curves, _points
 from plugins.reports.figures import literal
 from plugins.reports.pca import PrincipalComponents
 from plugins.reports.scatter import apart, limits_of
@@ -26,7 +28,7 @@ from plugins.reports.stages import Stage, stages_before, stratified
 from plugins.reports.tsne import NeighbourEmbedding
 from plugins.reports.worth import kept_neighbours, knn_accuracy, silhouette
 from registry import InputError
-from registry.engine import distinct_colors
+from registry.engine import Run, distinct_colors
 from registry.engine.monitors import Monitors
 from registry.engine.pictures import _lab, color_difference
 from registry.engine.projector import fitting
@@ -182,6 +184,22 @@ def test_the_projectors_list_holds_each_stage_once_also_after_a_resumed_run(tmp_
 def test_curves_leave_out_what_was_not_measured() -> None:
     rows = [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": math.nan}, {"epoch": 3}, {"epoch": 4, "loss": 1.0}]
     assert _points(rows, "loss") == [(1, 2.0), (4, 1.0)]
+
+
+def test_counts_do_not_press_scores_flat_in_the_curves() -> None:
+    rows = [{"epoch": epoch, "knn": 0.3 + epoch / 10, "spread": 1.1, "rank": 8.0 + epoch} for epoch in (1, 2)]
+    run = SimpleNamespace(
+        name="byol",
+        epochs=2,
+        monitored="knn",
+        monitors=SimpleNamespace(rows=rows),
+        position=SimpleNamespace(best_epoch=2),
+        plan=SimpleNamespace(demo=False),
+    )
+    panels = Curves([]).figure(cast(Run, run)).axes
+    drawn = [[line.get_label().split(",")[0] for line in panel.lines if "," in line.get_label()] for panel in panels]
+    assert drawn == [["knn", "spread"], ["rank"]]
+    assert panels[0].get_ylim()[1] < 2 < panels[1].get_ylim()[0]
 
 
 @pytest.fixture

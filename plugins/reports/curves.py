@@ -19,6 +19,8 @@ from .figures import blank, heading, literal, publish, write
 _OTHERS = ("epoch", "lr", "seconds", "images_per_second")
 #: Up to so many epochs, each is marked.
 _MARKED = 30
+#: Scores that go beyond this, as counts do, would press those between 0 and 1 flat: they have a panel of their own.
+_SMALL = 2.0
 
 
 class Curves:
@@ -36,18 +38,20 @@ class Curves:
             write(figure, run.folder.figures / "curves.png")
 
     def figure(self, run: Run) -> Figure:
-        """Panels of losses, of scores where there are some, and of the learning rate where it changes."""
+        """Panels of losses, scores and scores far above 1, where there are some; the learning rate where it changes."""
         rows = run.monitors.rows
         columns = list(dict.fromkeys(name for row in rows for name in row if "/" not in name and name not in _OTHERS))
         losses = [name for name in columns if name.endswith("loss")]
         scores = [name for name in columns if name not in losses]
+        counts = [name for name in scores if any(abs(value) > _SMALL for _, value in _points(rows, name))]
+        scores = [name for name in scores if name not in counts]
         rates = len({row["lr"] for row in rows if "lr" in row}) > 1
-        heights = [3.0] * (bool(losses) + bool(scores)) + [1.1] * rates
+        heights = [3.0] * (bool(losses) + bool(scores)) + [1.6] * bool(counts) + [1.1] * rates
         figure = blank(9.5, sum(heights) + 0.8)
         panels = list(figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights).ravel())
         figure.suptitle(heading(run, f"{len(rows)} of {run.epochs} epochs"), fontsize=11)
         best = run.position.best_epoch
-        for names, label in ((losses, "loss"), (scores, "score")):
+        for names, label in ((losses, "loss"), (scores, "score"), (counts, "score")):
             if names:
                 panel = panels.pop(0)
                 for name, line in _lines(rows, names):
