@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -149,6 +150,7 @@ def test_the_rank_counts_the_directions_that_features_use() -> None:
     assert effective_rank(even + 3.0) == pytest.approx(8.0, abs=1e-6)
     assert effective_rank(even[:, :1] * torch.ones(5)) == pytest.approx(1.0, abs=1e-4)
     assert effective_rank(torch.ones(9, 4)) == 1.0
+    assert math.isnan(effective_rank(torch.tensor([[1.0, math.nan], [2.0, 3.0]])))
     fallen = torch.cat([even, 0.01 * torch.randn(128, 24, dtype=torch.float64)], 1)
     assert 8 < effective_rank(fallen) < 9 and float(spread(fallen.float())) > 0.2  # spread alone would not tell
 

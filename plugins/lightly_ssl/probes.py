@@ -12,7 +12,7 @@ from registry import InputError
 from registry.engine import Batch, Task
 
 from .neighbours import NeighbourVote
-from .ssl import Embedding, effective_rank, spread
+from .ssl import Embedding, shape_of
 
 
 def standing_still(backbone: nn.Module) -> Embedding:
@@ -104,9 +104,7 @@ class NearestNeighbours(Task):
 
     def scores(self) -> dict[str, float]:
         accuracy = self.vote.accuracy()
-        features = torch.cat(self._seen)
-        shape = {"spread": float(spread(features)), "rank": effective_rank(features)}
-        return {"knn": accuracy if accuracy is not None else 0.0, **shape}
+        return {"knn": accuracy if accuracy is not None else 0.0, **shape_of(torch.cat(self._seen))}
 
     def card(self) -> dict[str, Any]:
         return {"knn_k": self.vote.k, "knn_temperature": self.vote.temperature}

@@ -118,10 +118,9 @@ class SelfSupervised(Task):
 
     def scores(self) -> dict[str, float]:
         """``spread`` and ``rank`` over the val split, and the accuracy of a weighted kNN vote if there are labels."""
-        features = torch.cat(self._seen)
-        self._lowest = float(spread(features))
+        shape = shape_of(torch.cat(self._seen))
+        self._lowest = shape["spread"]
         accuracy = self.vote.accuracy()
-        shape = {"spread": self._lowest, "rank": effective_rank(features)}
         return shape if accuracy is None else {"knn": accuracy, **shape}
 
     def notes(self) -> list[str]:
@@ -142,12 +141,19 @@ def spread(features: Tensor) -> Tensor:
     return normalized.std(dim=0, unbiased=False).mean() * math.sqrt(features.shape[1])
 
 
+def shape_of(features: Tensor) -> dict[str, float]:
+    """The scores ``spread`` and ``rank`` of features (B, D)."""
+    return {"spread": float(spread(features)), "rank": effective_rank(features)}
+
+
 def effective_rank(features: Tensor) -> float:
     """Over how many directions the variance of features (B, D) is shared out, 1 .. min(B, D).
 
     The exponential of the entropy of the shares that the principal components have in it (the effective rank of Roy and
-    Vetterli, 2007, of the covariance).
+    Vetterli, 2007, of the covariance). NaN where a feature is not finite.
     """
+    if not features.isfinite().all():  # a diverged network: the decomposition would fail
+        return math.nan
     features = features.double().cpu()
     centred = features - features.mean(0)
     # Of a matrix and its transpose the smaller product is taken: both have the same eigenvalues above 0.
