@@ -1,11 +1,11 @@
-"""The command line of hw1cli: every command is a module's in ``registry.face``, which calls one function a verb."""
+"""The command line of hw1cli: every command is a module's in ``registry.cli``, which calls one function a verb."""
 
 from __future__ import annotations
 
 import click
 
-from registry.face import data, editors, looking, plugin, scoring, training
-from registry.face.errors import Face
+from registry.cli import data, list, plugin, schema, scoring, training
+from registry.cli.errors import Face
 
 
 @click.group(cls=Face, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -29,12 +29,12 @@ for command in (
     scoring.evaluate,
     scoring.predict,
     scoring.compare,
-    looking.list_,
-    looking.describe,
+    list.list_,
+    list.describe,
     data.data,
     plugin.plugin,
-    editors.schema,
-    editors.completion,
+    schema.schema,
+    schema.completion,
 ):
     main.add_command(command)
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from registry.components import Component
-from registry.kinds import FACTS, KINDS, Kind
-from registry.lookup import Registry
-from registry.parameters import describe_type
-from registry.planner import SECTIONS
-from registry.settings import LoopSettings, RuntimeSettings, SplitSettings
-from registry.verbs.tables import as_yaml
-from registry.windows import Parameter, Window
+from registry.catalog.components import Component
+from registry.catalog.kinds import FACTS, KINDS, Kind
+from registry.catalog.registry import Registry
+from registry.catalog.spec import ComponentSpec, Parameter
+from registry.cli.tables import as_yaml
+from registry.recipe.grammar import LoopSettings, RuntimeSettings, SplitSettings
+from registry.recipe.planner import SECTIONS
+from registry.recipe.types import describe_type
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -73,13 +73,13 @@ def _of_kind(kind: Kind, components: Iterable[Component]) -> str:
     lines = [f"# {kind.name.capitalize()}", "", f"Contract: {_text(kind.contract)}", ""]
     for component in components:
         lines += [f"## `{component.name}`", ""]
-        lines += _zoo(component) if component.is_zoo else _component(component.window())
+        lines += _zoo(component) if component.is_zoo else _component(component.spec())
     return "\n".join(lines)
 
 
-def _component(window: Window) -> list[str]:
-    doc = re.split(r"^(?:Args|Raises|Returns):\s*$", window.doc, maxsplit=1, flags=re.MULTILINE)[0].strip()
-    return [_text(doc), "", *_parameters(window), ""]
+def _component(spec: ComponentSpec) -> list[str]:
+    doc = re.split(r"^(?:Args|Raises|Returns):\s*$", spec.doc, maxsplit=1, flags=re.MULTILINE)[0].strip()
+    return [_text(doc), "", *_parameters(spec), ""]
 
 
 def _zoo(zoo: Component) -> list[str]:
@@ -87,25 +87,25 @@ def _zoo(zoo: Component) -> list[str]:
     prefix = zoo.name.removesuffix("*")
     lines = [f"{_text(zoo.summary.rstrip('.'))}: {len(names)} names.", ""]
     lines += ["```bash", f"hw1cli list {zoo.kind} '{zoo.name}'", "```", ""]
-    windows = [Registry.member(zoo, name).window() for name in (names[0], names[len(names) // 2], names[-1])]
-    alike = len({repr(window.parameters) for window in windows}) == 1
+    specs = [Registry.member(zoo, name).spec() for name in (names[0], names[len(names) // 2], names[-1])]
+    alike = len({repr(spec.parameters) for spec in specs}) == 1
     if not alike and len(names) <= _DESCRIBED:
         for name in names:
-            lines += [f"### `{name}`", "", *_component(Registry.member(zoo, name).window())]
+            lines += [f"### `{name}`", "", *_component(Registry.member(zoo, name).spec())]
         return lines
     if len(names) <= _SHOWN:
         lines += [", ".join(f"`{name.removeprefix(prefix)}`" for name in names), ""]
     if alike:
-        return [*lines, "All of them take the same:", "", *_parameters(windows[0]), ""]
+        return [*lines, "All of them take the same:", "", *_parameters(specs[0]), ""]
     example = f"hw1cli describe {zoo.example}"
     return [*lines, "Each takes arguments of its own, which `describe` shows:", "", "```bash", example, "```", ""]
 
 
-def _parameters(window: Window) -> list[str]:
-    if not window.parameters:
+def _parameters(spec: ComponentSpec) -> list[str]:
+    if not spec.parameters:
         return ["No arguments."]
     lines = ["| argument | type | default | |", "|---|---|---|---|"]
-    for each in window.parameters:
+    for each in spec.parameters:
         kind = _cell(describe_type(each.type))
         lines.append(f"| `{each.name}` | {kind} | {_default(each)} | {_cell(each.doc)} |")
     return lines
@@ -129,7 +129,7 @@ def _settings() -> str:
         ("`split:`", SplitSettings),
     )
     for title, each in settings:
-        lines += [f"## {title}", "", *_parameters(Window.of(each)), ""]
+        lines += [f"## {title}", "", *_parameters(ComponentSpec.of(each)), ""]
     lines += ["## What a run supplies", "", "To parameters marked `FromData`:", "", "| fact | |", "|---|---|"]
     lines += [f"| `{name}` | {_cell(doc)} |" for name, doc in FACTS.items()]
     return "\n".join([*lines, ""])

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from . import cache, sources
-from .admission import API_VERSION
-from .kinds import (
+from . import files
+from .catalog import introspect
+from .catalog.kinds import (
     KINDS,
     Augmentation,
     Backbone,
@@ -20,8 +20,9 @@ from .kinds import (
     Range,
     Uses,
 )
-from .problems import Hw1Error, InputError, PluginError, Problem
-from .windows import Parameter, Window, Zoo, guessed_by
+from .catalog.policy import API_VERSION
+from .catalog.spec import ComponentSpec, Parameter, Zoo, guessed_by
+from .errors import Hw1Error, InputError, PluginError, Problem
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,7 @@ __all__ = [
     "KINDS",
     "Augmentation",
     "Backbone",
+    "ComponentSpec",
     "Count",
     "Dataset",
     "FromData",
@@ -46,15 +48,14 @@ __all__ = [
     "Problem",
     "Range",
     "Uses",
-    "Window",
     "Zoo",
-    "cache",
+    "files",
     "guessed_by",
-    "sources",
+    "introspect",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    from .deprecations import moved
+    from .catalog.deprecations import moved
 
     return moved(__name__, name)

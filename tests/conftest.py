@@ -60,10 +60,10 @@ def install(site: Path) -> Callable[..., None]:
     return put
 
 
-#: A stranger's plugin: a torch-free window, and a small network with three maps.
+#: A stranger's plugin: a torch-free spec, and a small network with three maps.
 STRANGER = {
     "stranger_net/__init__.py": "",
-    "stranger_net/window.py": '''
+    "stranger_net/specs.py": '''
         from registry import FromData
 
         def stranger_net(*, width: int = 8, in_channels: FromData[int] = 3) -> "object":
@@ -101,7 +101,7 @@ STRANGER = {
 @pytest.fixture
 def stranger(install: Callable[..., None]) -> None:
     """A third party's distribution with the backbone ``stranger_net``."""
-    install("stranger-nets", {"backbones/stranger_net": "stranger_net.window:stranger_net"}, STRANGER)
+    install("stranger-nets", {"backbones/stranger_net": "stranger_net.specs:stranger_net"}, STRANGER)
 
 
 @pytest.fixture

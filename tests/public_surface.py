@@ -20,7 +20,7 @@ def surface() -> list[str]:
     import registry
     import registry.engine
     from registry import testing
-    from registry.kinds import FACTS
+    from registry.catalog.kinds import FACTS
 
     lines = [f"API {'.'.join(map(str, registry.API_VERSION))}"]
     lines += [f"kind {kind.group}" for kind in registry.KINDS.values()]
@@ -65,7 +65,9 @@ if __name__ == "__main__":
     RECORD.write_text("\n".join(now) + "\n", encoding="utf-8")
     print(f"{len(come)} lines added, {len(gone)} gone")
     if gone:
-        print("something that plugins use is gone or changed: raise the major API_VERSION in registry/admission.py, or")
-        print("keep the old name working with an entry in registry/deprecations.py and raise the minor one")
+        print(
+            "something that plugins use is gone or changed: raise the major API_VERSION in registry/catalog/policy.py, or"
+        )
+        print("keep the old name working with an entry in registry/catalog/deprecations.py and raise the minor one")
     elif come:
-        print("something was added: raise the minor API_VERSION in registry/admission.py")
+        print("something was added: raise the minor API_VERSION in registry/catalog/policy.py")

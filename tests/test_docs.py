@@ -21,11 +21,11 @@ import yaml
 from conftest import ROOT
 
 from hw1cli import main
-from registry.documents import parse
-from registry.lookup import Registry
-from registry.planner import make_plan
-from registry.problems import InputError
-from registry.recipes import load
+from registry.catalog.registry import Registry
+from registry.errors import InputError
+from registry.recipe.load import load
+from registry.recipe.planner import make_plan
+from registry.recipe.yaml import parse
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]

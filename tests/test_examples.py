@@ -13,9 +13,9 @@ from unittest import SkipTest
 import pytest
 from conftest import ROOT
 
-from registry.lookup import Registry
+from registry.catalog.registry import Registry
+from registry.cli.planning import Request, every_problem
 from registry.testing import checks
-from registry.verbs.planning import Request, every_problem
 
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from registry.problems import Problem
+from registry.errors import Problem
 
 from .csv_tables import FILE_COLUMNS, LABEL_COLUMNS, Row, read_table
 from .labelled import Found, LabelledFiles, images_in

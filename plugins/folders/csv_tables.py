@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from registry.problems import Problem, did_you_mean
+from registry.errors import Problem, did_you_mean
 
 #: Names of the columns, in lower case, the likeliest first.
 FILE_COLUMNS: Final = ("filename", "image_id", "file", "image", "name")

@@ -167,7 +167,7 @@ def _labels(folder: Path) -> set[int]:
     """
     import numpy as np
 
-    from registry.engine.images import UnreadableImage, read_index_mask
+    from registry.engine.data.images import UnreadableImage, read_index_mask
 
     files = sorted(path for path in folder.iterdir() if path.is_file())
     found: set[int] = set()

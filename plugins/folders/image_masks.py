@@ -8,10 +8,10 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from registry.engine.images import IMAGE_SUFFIXES, Pixels, UnreadableImage, read_color_mask, read_index_mask
-from registry.engine.pairs import PairedPictures, pair_files
-from registry.engine.pictures import Color, distinct_colors
-from registry.problems import InputError, Problem
+from registry.engine.data.colors import Color, distinct_colors
+from registry.engine.data.images import IMAGE_SUFFIXES, Pixels, UnreadableImage, read_color_mask, read_index_mask
+from registry.engine.data.pairs import PairedPictures, pair_files
+from registry.errors import InputError, Problem
 
 _GREY: Final = (128, 128, 128)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from registry.engine.images import IMAGE_SUFFIXES, read_image
-from registry.problems import InputError, Problem, did_you_mean
+from registry.engine.data.images import IMAGE_SUFFIXES, read_image
+from registry.errors import InputError, Problem, did_you_mean
 
 #: Problems of a data set that are shown; of more, their number is told.
 _SHOWN: Final = 10

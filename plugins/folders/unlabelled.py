@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from registry.problems import InputError
+from registry.errors import InputError
 
 from .labelled import Labelled, images_in
 

@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from registry.engine.backbones import IMAGENET_MEAN, IMAGENET_STD, per_channel
+from registry.engine.network.contract import IMAGENET_MEAN, IMAGENET_STD, per_channel
 
 from .vgg_weights import load_vgg, pretrained_file
 
@@ -113,7 +113,7 @@ def build(
     batch_norm: bool,
     dropout: float,
 ) -> FCN32s:
-    """See the window ``fcn32s``.
+    """See the spec ``fcn32s``.
 
     Raises:
         InputError: weights are not to be had, or do not fit.

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 class Focal(nn.Module):
-    """See the window ``focal``."""
+    """See the spec ``focal``."""
 
     def __init__(self, alpha: float, gamma: float, ignore_index: int | None) -> None:
         super().__init__()

@@ -9,9 +9,9 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from registry.engine.images import Pixels, UnreadableImage, read_color_mask
-from registry.engine.pairs import PairedPictures, pair_files
-from registry.problems import InputError, Problem
+from registry.engine.data.images import Pixels, UnreadableImage, read_color_mask
+from registry.engine.data.pairs import PairedPictures, pair_files
+from registry.errors import InputError, Problem
 
 CLASS_NAMES: Final = ("urban", "agriculture", "rangeland", "forest", "water", "barren", "unknown")
 CLASS_COLORS: Final = (

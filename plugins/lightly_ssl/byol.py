@@ -11,7 +11,7 @@ from .ssl import Common, SelfSupervised
 
 
 class BYOL(SelfSupervised):
-    """Each view predicts what a slowly following target makes of the other; see the window ``byol``."""
+    """Each view predicts what a slowly following target makes of the other; see the spec ``byol``."""
 
     def __init__(
         self, common: Common, hidden_dim: int, output_dim: int, momentum: float, target_buffers: Buffers

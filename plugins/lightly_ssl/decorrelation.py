@@ -10,7 +10,7 @@ from .ssl import Common, SelfSupervised
 
 
 class BarlowTwins(SelfSupervised):
-    """The correlations between two views' dimensions become the identity; see the window ``barlow_twins``."""
+    """The correlations between two views' dimensions become the identity; see the spec ``barlow_twins``."""
 
     def __init__(self, common: Common, output_dim: int, off_diagonal: float) -> None:
         super().__init__(common)
@@ -25,7 +25,7 @@ class BarlowTwins(SelfSupervised):
 
 
 class VICReg(SelfSupervised):
-    """Two views agree, their dimensions vary, and do not covary; see the window ``vicreg``."""
+    """Two views agree, their dimensions vary, and do not covary; see the spec ``vicreg``."""
 
     def __init__(self, common: Common, output_dim: int, invariance: float, variance: float, covariance: float) -> None:
         super().__init__(common)

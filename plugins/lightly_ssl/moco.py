@@ -13,7 +13,7 @@ from .ssl import Common, SelfSupervised
 
 
 class MoCo(SelfSupervised):
-    """A view finds its key, made by a slowly following encoder, among a queue of others; see the window ``moco``."""
+    """A view finds its key, made by a slowly following encoder, among a queue of others; see the spec ``moco``."""
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ def standing_still(backbone: nn.Module) -> Embedding:
 
 
 class LinearProbe(Task):
-    """One linear layer on features that are computed once; see the window ``linear_probe``."""
+    """One linear layer on features that are computed once; see the spec ``linear_probe``."""
 
     encodes_once = True
     higher_is_better = True
@@ -76,7 +76,7 @@ class LinearProbe(Task):
 
 
 class NearestNeighbours(Task):
-    """A vote of the nearest training images; nothing is learned. See the window ``knn``."""
+    """A vote of the nearest training images; nothing is learned. See the spec ``knn``."""
 
     evaluation_splits = ("train", "val")
     higher_is_better = True

@@ -10,7 +10,7 @@ from .ssl import Common, SelfSupervised
 
 
 class SimCLR(SelfSupervised):
-    """A view finds its other one among all of the batch; see the window ``simclr``."""
+    """A view finds its other one among all of the batch; see the spec ``simclr``."""
 
     def __init__(self, common: Common, hidden_dim: int, output_dim: int, temperature: float) -> None:
         super().__init__(common)

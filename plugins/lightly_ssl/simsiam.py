@@ -10,7 +10,7 @@ from .ssl import Common, SelfSupervised
 
 
 class SimSiam(SelfSupervised):
-    """Each view predicts the other's projection, through which no gradient flows; see the window ``simsiam``."""
+    """Each view predicts the other's projection, through which no gradient flows; see the spec ``simsiam``."""
 
     def __init__(self, common: Common, hidden_dim: int, output_dim: int) -> None:
         super().__init__(common)

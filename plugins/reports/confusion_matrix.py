@@ -23,7 +23,7 @@ _PAIRS = 30
 
 
 class ConfusionMatrix:
-    """See the window ``confusion_matrix``."""
+    """See the spec ``confusion_matrix``."""
 
     def __init__(self, at: Sequence[int | str], class_names: Sequence[str]) -> None:
         self.at, self.names = list(at), list(class_names)

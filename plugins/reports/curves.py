@@ -24,7 +24,7 @@ _SMALL = 2.0
 
 
 class Curves:
-    """See the window ``curves``."""
+    """See the spec ``curves``."""
 
     def __init__(self, at: Sequence[int | str]) -> None:
         self.at = list(at)
@@ -39,7 +39,7 @@ class Curves:
 
     def figure(self, run: Run) -> Figure:
         """Panels of losses, scores and scores far above 1, where there are some; the learning rate where it changes."""
-        rows = run.monitors.rows
+        rows = run.trackers.rows
         columns = list(dict.fromkeys(name for row in rows for name in row if "/" not in name and name not in _OTHERS))
         losses = [name for name in columns if name.endswith("loss")]
         scores = [name for name in columns if name not in losses]

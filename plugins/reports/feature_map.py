@@ -68,10 +68,12 @@ class FeatureMap:
         stage = replace(stage, figures={**figures, **_worth(features, places, labels)})
         stage.save(run.folder.figures / self.name, self.class_names)
         for figure, value in stage.figures.items():
-            run.monitors.scalar(f"{self.name}/{figure}", value, epoch)
+            run.trackers.scalar(f"{self.name}/{figure}", value, epoch)
         some = f"{len(labels):,} of " if len(labels) < len(everything.names) else ""
         if some:
-            run.notice(f"{self.name}: {some}{len(everything.names):,} evaluation images, every class with its share")
+            run.add_caveat(
+                f"{self.name}: {some}{len(everything.names):,} evaluation images, every class with its share"
+            )
         title = f"{self.title}, {some}{len(everything.names):,} evaluation images"
         draw_stages(run, self.name, title, [*stages, stage], self.marks, self.axes, self.claims)
         self._project(run, outputs, features, epoch)
@@ -99,7 +101,7 @@ class FeatureMap:
             for label, told, name in zip(labels, predicted, outputs.names, strict=True)
         ]
         header = ("class", "predicted", "name")
-        run.monitors.embedding("features", features, table, header, outputs.thumbnails, epoch)
+        run.trackers.embedding("features", features, table, header, outputs.thumbnails, epoch)
 
 
 def needs_labels(name: str, run: Run) -> None:

@@ -26,7 +26,7 @@ def blank(width: float, height: float, layout: Literal["constrained", "compresse
 def publish(figure: Figure, run: Run, name: str, epoch: int) -> None:
     """Write ``figures/<name>.png``, and the same picture to TensorBoard at the epoch."""
     pixels = write(figure, run.folder.figures / f"{name}.png")
-    run.monitors.picture(f"figures/{name}", pixels, epoch)
+    run.trackers.picture(f"figures/{name}", pixels, epoch)
 
 
 def write(figure: Figure, path: Path) -> np.ndarray:

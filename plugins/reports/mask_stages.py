@@ -17,7 +17,7 @@ from .figures import blank, heading, literal, publish
 
 
 class MaskStages:
-    """See the window ``mask_stages``.
+    """See the spec ``mask_stages``.
 
     Each stage's masks are kept as files, so that the figure is whole also after a resumed run.
     """
@@ -53,7 +53,7 @@ class MaskStages:
         if missing:
             found = found or list(range(min(len(self.images), len(names))))
             drawn = ", ".join(names[index] for index in found)
-            run.notice(f"mask_stages: no evaluation image is called {', '.join(missing)}; drawn are {drawn}")
+            run.add_caveat(f"mask_stages: no evaluation image is called {', '.join(missing)}; drawn are {drawn}")
         return found
 
     def _figure(self, run: Run, samples: Sequence[dict[str, Any]], folder: Path) -> Figure:

@@ -13,7 +13,7 @@ from .feature_map import FeatureMap
 
 
 class PrincipalComponents(FeatureMap):
-    """See the window ``pca``.
+    """See the spec ``pca``.
 
     Places are in units of the features' root mean square distance from their mean. A classifier does not care how large
     its features are, and training changes it: without this, one of two stages upon the same axes would be a dot.

@@ -20,7 +20,7 @@ _COMPONENTS = 50
 
 
 class NeighbourEmbedding(FeatureMap):
-    """See the window ``tsne``."""
+    """See the spec ``tsne``."""
 
     name, title = "tsne", "t-SNE of the second-last layer"
 
@@ -40,7 +40,7 @@ class NeighbourEmbedding(FeatureMap):
         perplexity = min(self.perplexity, (len(features) - 1) / 3)
         if perplexity < self.perplexity:
             reason = f"{len(features)} images are too few for {self.perplexity:g}"
-            run.notice(f"tsne: perplexity {perplexity:.1f}; {reason}")
+            run.add_caveat(f"tsne: perplexity {perplexity:.1f}; {reason}")
         reduced = features
         if min(features.shape) > _COMPONENTS:
             reduced = PCA(_COMPONENTS, random_state=self.seed).fit_transform(features)

@@ -12,9 +12,9 @@ from segmentation_models_pytorch.decoders.dpt import model as dpt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from registry.engine.backbones import normalization_of
-from registry.engine.dilation import resized
-from registry.problems import InputError
+from registry.engine.network.contract import normalization_of
+from registry.engine.network.dilate import resized
+from registry.errors import InputError
 
 from .adapter import BackboneEncoder, PyramidAsTokens
 

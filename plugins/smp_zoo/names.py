@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
-from registry import cache, sources
-from registry.sources import ClassText
+from registry import files
+from registry.catalog import introspect
+from registry.catalog.introspect import ClassText
 
 _DISTRIBUTION: Final = "segmentation_models_pytorch"
 
@@ -47,24 +48,24 @@ def summary(doc: str) -> str:
 
 
 def _cached(what: str, read: Any) -> Any:
-    return cache.for_version(f"smp-{what}", _DISTRIBUTION, read)
+    return files.for_version(f"smp-{what}", _DISTRIBUTION, read)
 
 
 def _folder(part: str) -> Path:
-    package = sources.locate(f"{_DISTRIBUTION}.{part}")
+    package = introspect.locate(f"{_DISTRIBUTION}.{part}")
     if package is None:
         raise ModuleNotFoundError(f"{_DISTRIBUTION} is not installed", name=_DISTRIBUTION)
     return package.parent
 
 
 def _architectures(folder: Path) -> Offered:
-    classes = sources.classes_below(folder, f"{_DISTRIBUTION}.decoders")
+    classes = introspect.classes_below(folder, f"{_DISTRIBUTION}.decoders")
     found = {name.lower(): name for name, text in classes.items() if "SegmentationModel" in text["bases"]}
     return {"names": found, "classes": {name: classes[name] for name in found.values()}}
 
 
 def _losses(folder: Path) -> Offered:
-    classes = sources.classes_below(folder, f"{_DISTRIBUTION}.losses")
+    classes = introspect.classes_below(folder, f"{_DISTRIBUTION}.losses")
     found = {text["module"].rpartition(".")[2]: name for name, text in classes.items() if name.endswith("Loss")}
     return {"names": found, "classes": {name: classes[name] for name in found.values()}}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from registry import cache
-from registry.problems import InputError
+from registry import files
+from registry.errors import InputError
 
 from .accuracies import accuracies_of
 from .names import tags_by_architecture, weights_of
@@ -40,7 +40,7 @@ def _size(kind: Kind, name: str, weights: Weights) -> dict[str, str]:
             return {"unsuitable": error.problems[0].message}
 
     try:
-        size: dict[str, Any] = cache.for_version(f"timm-size-{kind}-{name}", "timm", measured)
+        size: dict[str, Any] = files.for_version(f"timm-size-{kind}-{name}", "timm", measured)
     except ImportError as error:  # what the tables tell needs no more than timm's text
         return {"parameters": f"unknown: timm cannot be imported ({error})"}
     if "unsuitable" in size:

@@ -9,7 +9,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from registry import cache, sources
+from registry import files
+from registry.catalog import introspect
 
 from .tables import Weights, has_weights, read
 
@@ -19,10 +20,10 @@ _CACHE: Final = "timm-tables"
 
 @lru_cache(maxsize=1)
 def _tables() -> dict[str, dict[str, Weights]]:
-    folder = sources.locate("timm.models")
+    folder = introspect.locate("timm.models")
     if folder is None:
         raise ModuleNotFoundError("timm is not installed", name="timm")
-    found: dict[str, dict[str, Weights]] = cache.for_version(_CACHE, "timm", lambda: read(folder.parent))
+    found: dict[str, dict[str, Weights]] = files.for_version(_CACHE, "timm", lambda: read(folder.parent))
     return found
 
 
@@ -75,7 +76,7 @@ def holds(name: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _architectures() -> frozenset[str]:
-    folder = sources.locate("timm.models")
+    folder = introspect.locate("timm.models")
     files = folder.parent.glob("*.py") if folder is not None else ()
     marked = re.compile(r"^@register_model\s*\ndef (\w+)\(", re.MULTILINE)
     return frozenset(name for path in files for name in marked.findall(path.read_text(encoding="utf-8")))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from .workshop import TimmBackbone, TimmClassifier
+from .modules import TimmBackbone, TimmClassifier
 
 
 def measure(kind: Literal["backbones", "models"], name: str, num_classes: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _NOTHING = -100
 
 
 class CrossEntropy(nn.Module):
-    """See the window ``cross_entropy``."""
+    """See the spec ``cross_entropy``."""
 
     weights: Tensor | None
 

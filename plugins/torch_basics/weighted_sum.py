@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class WeightedSum(nn.Module):
-    """See the window ``weighted_sum``.
+    """See the spec ``weighted_sum``.
 
     Args:
         losses: (logits, target) -> scalar.

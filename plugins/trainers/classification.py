@@ -14,7 +14,7 @@ from .supervised import Supervised
 
 
 class Classification(Supervised):
-    """A class for every image; see the window ``classification``."""
+    """A class for every image; see the spec ``classification``."""
 
     target = "label"
 

@@ -14,7 +14,7 @@ from .supervised import Supervised
 
 
 class Segmentation(Supervised):
-    """A class for every pixel; see the window ``segmentation``."""
+    """A class for every pixel; see the spec ``segmentation``."""
 
     target = "mask"
 

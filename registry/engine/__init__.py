@@ -6,40 +6,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .backbones import check_backbone, normalization_of
-    from .dilation import with_output_stride
-    from .images import UnreadableImage, image_size, read_color_mask, read_image, read_index_mask
-    from .outputs import Outputs
-    from .pictures import colorize, distinct_colors, overlay
-    from .pretrained import require_weights
-    from .run import Run
-    from .task import Batch, Task
-    from .wrapping import as_backbone
+    from .data.colors import colorize, distinct_colors, overlay
+    from .data.images import UnreadableImage, image_size, read_color_mask, read_image, read_index_mask
+    from .network.contract import check_backbone, normalization_of
+    from .network.dilate import with_output_stride
+    from .network.pretrained import require_weights
+    from .network.wrap import as_backbone
+    from .train.outputs import Outputs
+    from .train.run import Run
+    from .train.task import Batch, Task
 
 _HOME = {
-    "Batch": "task",
-    "Outputs": "outputs",
-    "Run": "run",
-    "Task": "task",
-    "UnreadableImage": "images",
-    "as_backbone": "wrapping",
-    "check_backbone": "backbones",
-    "colorize": "pictures",
-    "distinct_colors": "pictures",
-    "image_size": "images",
-    "normalization_of": "backbones",
-    "overlay": "pictures",
-    "read_color_mask": "images",
-    "read_image": "images",
-    "read_index_mask": "images",
-    "require_weights": "pretrained",
-    "with_output_stride": "dilation",
+    "Batch": "train.task",
+    "Outputs": "train.outputs",
+    "Run": "train.run",
+    "Task": "train.task",
+    "UnreadableImage": "data.images",
+    "as_backbone": "network.wrap",
+    "check_backbone": "network.contract",
+    "colorize": "data.colors",
+    "distinct_colors": "data.colors",
+    "image_size": "data.images",
+    "normalization_of": "network.contract",
+    "overlay": "data.colors",
+    "read_color_mask": "data.images",
+    "read_image": "data.images",
+    "read_index_mask": "data.images",
+    "require_weights": "network.pretrained",
+    "with_output_stride": "network.dilate",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        from ..deprecations import moved
+        from ..catalog.deprecations import moved
 
         return moved(__name__, name)
     return getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -25,7 +25,7 @@ from registry.testing import Check, checks
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "retina.yaml"
 
-#: What the data set is tried with: it reads a file, and the maker that writes such files has another name.
+#: What the data set is tried with: it reads a file, and the generator that writes such files has another name.
 MADE = Path(tempfile.mkdtemp())
 atexit.register(shutil.rmtree, MADE, ignore_errors=True)
 Spots(24, 12, 32, 0).make(MADE)

@@ -15,7 +15,7 @@ from registry.engine import Run
 
 
 class Calibration:
-    """Writes ``figures/calibration.png`` and ``calibration.csv``; see the window ``calibration``."""
+    """Writes ``figures/calibration.png`` and ``calibration.csv``; see the spec ``calibration``."""
 
     def __init__(self, at: Sequence[int | str], bins: int) -> None:
         self.at, self.bins = list(at), bins
@@ -37,7 +37,7 @@ class Calibration:
         written = BytesIO()
         figure.savefig(written, format="png", dpi=120)
         (run.folder.figures / "calibration.png").write_bytes(written.getvalue())
-        run.monitors.picture("figures/calibration", np.asarray(Image.open(written).convert("RGB")), epoch)
+        run.trackers.picture("figures/calibration", np.asarray(Image.open(written).convert("RGB")), epoch)
 
     def _figure(self, rows: np.ndarray, title: str) -> Figure:
         figure = Figure(figsize=(5.2, 5.6), layout="constrained")

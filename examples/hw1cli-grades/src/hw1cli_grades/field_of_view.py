@@ -9,7 +9,7 @@ from albumentations import ImageOnlyTransform
 
 
 class FieldOfView(ImageOnlyTransform):  # type: ignore[misc]
-    """Blackens what lies outside a random circle; see the window ``field_of_view``."""
+    """Blackens what lies outside a random circle; see the spec ``field_of_view``."""
 
     def __init__(self, least: float = 0.7, shift: float = 0.1, p: float = 0.5) -> None:
         super().__init__(p=p)

@@ -35,7 +35,7 @@ class Split:
 
 
 class MedMnist:
-    """See the window ``medmnist``.
+    """See the spec ``medmnist``.
 
     Raises:
         InputError: there is no such file, it lacks a split, or it holds something other than pictures with one label.

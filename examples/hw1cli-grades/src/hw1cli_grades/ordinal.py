@@ -10,7 +10,7 @@ from registry.engine import Batch, Task
 
 
 class Ordinal(Task):
-    """See the window ``ordinal``.
+    """See the spec ``ordinal``.
 
     Args:
         model: images to (B, K) logits.

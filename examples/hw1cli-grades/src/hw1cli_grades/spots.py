@@ -12,7 +12,7 @@ _MOST: Final = (0, 2, 5, 8, 12)
 
 
 class Spots:
-    """Writes ``spots.npz`` in MedMNIST's form; see the window ``spots``."""
+    """Writes ``spots.npz`` in MedMNIST's form; see the spec ``spots``."""
 
     def __init__(self, train: int, val: int, size: int, seed: int) -> None:
         self.numbers, self.size, self.seed = {"train": train, "val": val}, size, seed

@@ -1,0 +1,107 @@
+"""Where a component's code comes from: enough to tell whether the same code would compute a run again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from importlib import metadata
+from typing import Any
+
+from .components import Component
+from .introspect import locate
+from .kinds import KINDS
+
+#: What every component of a recorded plan has, beside ``provenance``.
+_TOLD = ("distribution", "version", "target")
+
+
+def of(component: Component) -> dict[str, Any]:
+    """``entry_point``, ``origin`` (see ``origin_of``), and ``source`` for an installation that can change unnoticed."""
+    origin = origin_of(component.distribution)
+    told: dict[str, Any] = {"entry_point": f"{KINDS[component.kind].group}: {component.entry_point.name}"}
+    told["origin"] = origin
+    # Installed from an index or an archive, a version says which code it is.
+    told["source"] = source_hash(component.target) if origin is not None and origin["editable"] else None
+    return told
+
+
+@lru_cache(maxsize=256)
+def origin_of(distribution: str) -> dict[str, Any] | None:
+    """``url``, ``commit`` and ``editable`` of an installation that is not from a package index (PEP 610), else None."""
+    try:
+        told = json.loads(metadata.distribution(distribution).read_text("direct_url.json") or "null")
+    except (metadata.PackageNotFoundError, OSError, ValueError):
+        return None
+    if not isinstance(told, Mapping):
+        return None
+    editable = bool(told.get("dir_info", {}).get("editable"))
+    return {"url": told.get("url"), "commit": told.get("vcs_info", {}).get("commit_id"), "editable": editable}
+
+
+def source_hash(target: str) -> str | None:
+    """A hash of the Python files of the package that holds ``module:function``; None where there are none.
+
+    Names and contents count, times do not.
+    """
+    path = locate(target.partition(":")[0])
+    if path is None:
+        return None
+    alone = not (path.parent / "__init__.py").exists()
+    files = [path] if alone else sorted(path.parent.rglob("*.py"))
+    hasher = hashlib.blake2b(digest_size=16)
+    for file in files:
+        hasher.update(f"{file.relative_to(path.parent).as_posix()}\0".encode())
+        hasher.update(hashlib.blake2b(file.read_bytes()).digest())
+    return f"blake2b:{hasher.hexdigest()}"
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """How the code differs by which two plans are computed, in sentences, a line a component.
+
+    Args:
+        old, new: what ``plan.json`` holds. Components are compared that stand at the same place under the same name;
+            a plan that was written before provenance was recorded is compared by what it has.
+    """
+    before, told = dict(_components(old)), []
+    for path, now in _components(new):
+        then = before.get(path)
+        if then is not None and then.get("use") == now.get("use"):
+            told += [f"{path} ({now['use']}): {change}" for change in _changes(then, now)]
+    return told
+
+
+def _components(value: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(value, Mapping):
+        if all(key in value for key in ("use", *_TOLD)):
+            yield path, value
+        for key, item in value.items():
+            below = path if key == "arguments" else f"{path}.{key}" if path else key
+            yield from _components(item, below)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _components(item, f"{path}.{index}")
+
+
+def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    changes = []
+    owners = [f"{each['distribution']} {each['version']}" for each in (then, now)]
+    if owners[0] != owners[1]:
+        changes.append(f"was {owners[0]}, is {owners[1]}")
+    if then["target"] != now["target"]:
+        changes.append(f"was {then['target']}, is {now['target']}")
+    if "provenance" not in then or "provenance" not in now:
+        return changes
+    one, other = then["provenance"], now["provenance"]
+    origins = [each["origin"] or {"url": "a package index", "commit": None, "editable": False} for each in (one, other)]
+    places = [f"{each['url']}{' at ' + each['commit'] if each['commit'] else ''}" for each in origins]
+    if places[0] != places[1]:
+        changes.append(f"was installed from {places[0]}, is from {places[1]}")
+    if origins[0]["editable"] != origins[1]["editable"]:
+        changes.append("was installed editable, is not now" if origins[0]["editable"] else "is installed editable now")
+    elif one["source"] != other["source"]:
+        changes.append(
+            f"the Python files beside {now['target'].partition(':')[0]} have changed (editable installation)"
+        )
+    return changes

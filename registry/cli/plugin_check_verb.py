@@ -1,0 +1,55 @@
+"""``plugin check``: the checks of ``registry.testing``, all of them, with what each found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ..contracts.runner import Check, ContractViolation, Inconclusive, checks, require
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found.
+
+    Args:
+        subject: what was asked: the distribution, a module, or ``kind/name``.
+        check: what was asked of it.
+        outcome: passed, failed, or skipped where nothing can be said.
+        what, why, instead: of a failure; ``what`` is the reason of a skip.
+    """
+
+    subject: str
+    check: str
+    outcome: Literal["passed", "failed", "skipped"]
+    what: str = ""
+    why: str = ""
+    instead: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def check_plugin(distribution: str, *, run: bool, only: str = "*") -> Iterator[Finding]:
+    """Ask everything, one finding a check, as they come.
+
+    Raises:
+        InputError: no such distribution is installed.
+    """
+    name = require(distribution).name
+    for check in checks(name, run=run, only=only):
+        yield _asked(check)
+
+
+def _asked(check: Check) -> Finding:
+    try:
+        check()
+    except ContractViolation as error:
+        return Finding(check.subject, check.name, "failed", error.what, error.why, error.instead)
+    except Inconclusive as reason:
+        return Finding(check.subject, check.name, "skipped", str(reason))
+    except Exception as error:  # the checks themselves must survive whatever a plugin does
+        told = f"{type(error).__name__}: {error}"
+        return Finding(check.subject, check.name, "failed", told, "it was not foreseen", "see 'hw1cli --debug'")
+    return Finding(check.subject, check.name, "passed")

@@ -1,0 +1,240 @@
+"""What backbones and models are asked."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from ..engine.network.contract import Maps, at_rest, check_backbone, check_maps, describe_backbone, normalization_of
+from ..errors import PluginError
+from .runner import ContractViolation, Inconclusive
+from .subject import CLASSES, Subject
+
+#: Sides of images that are tried with a model, the first that it takes.
+_SIDES: Final = (64, 96, 224, 32, 256)
+
+
+def maps(subject: Subject) -> None:
+    """A backbone's maps have the channels and strides that it declares, with gradients and without."""
+    backbone = subject.build()
+    promised = _promised(subject, backbone)
+    size = (2 * promised.strides[-1], 3 * promised.strides[-1])
+    found = backbone.train()(torch.rand(2, 3, *size))
+    try:
+        check_maps(found, promised, size, str(subject))
+    except PluginError as error:
+        raise _told(error) from error
+    mean, _ = normalization_of(backbone)
+    if len(mean) not in (1, 3):
+        raise ContractViolation(
+            f"{subject} names a mean of {len(mean)} channels, built for 3",
+            "images are normalised with it",
+            "self.mean and self.std have one value for each channel of the image",
+        )
+
+
+def in_channels(subject: Subject) -> None:
+    """A backbone that asks for the number of channels takes that many."""
+    if not subject.takes("in_channels"):
+        raise Inconclusive(f"{subject} does not ask for in_channels: images have 3")
+    try:
+        check_backbone(subject.build(in_channels=1), str(subject), in_channels=1)
+    except PluginError as error:
+        raise _told(error) from error
+
+
+def _promised(subject: Subject, backbone: nn.Module) -> Maps:
+    try:
+        describe_backbone(backbone, str(subject))
+        return check_backbone(backbone, str(subject))
+    except PluginError as error:
+        raise _told(error) from error
+
+
+def _told(error: PluginError) -> ContractViolation:
+    return ContractViolation(
+        f"{error.source} {error.reason}" if error.reason.startswith(("is ", "names ")) else str(error),
+        "decoders and classifiers are built from `channels` and `strides` before they see an image",
+        error.hint or "forward(x) returns a list of maps (B, channels[i], H/strides[i], W/strides[i]), finest first",
+    )
+
+
+def images_for(subject: Subject, network: nn.Module, batch: int = 2) -> Tensor:
+    """Images that the network takes."""
+    if subject.component.kind == "backbones":
+        side = 2 * max(describe_backbone(network).strides)
+        return _noise(batch, side, side)
+    errors = []
+    for side in _SIDES:
+        try:
+            with at_rest(network):
+                network(_noise(1, side, side))
+            return _noise(batch, side, side)
+        except Exception as error:
+            errors.append(f"{side} x {side}: {type(error).__name__}: {error}")
+    raise ContractViolation(
+        f"{subject} takes images of no size that was tried: {errors[0]}",
+        "a model is called with images (B, 3, H, W)",
+        "pool before the first linear layer (nn.AdaptiveAvgPool2d(1)), so that the size of the image does not matter",
+    )
+
+
+def _noise(batch: int, height: int, width: int) -> Tensor:
+    return torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(7))
+
+
+def outputs_of(subject: Subject, network: nn.Module, images: Tensor) -> list[Tensor]:
+    """The maps, or the logits, as a list."""
+    found = network(images)
+    if isinstance(found, Tensor):
+        return [found]
+    if subject.component.kind == "models" or not isinstance(found, Sequence):
+        raise ContractViolation(
+            f"forward of {subject} returns {type(found).__name__}",
+            "trainers hand it to the loss as it is" if subject.component.kind == "models" else "decoders index it",
+            "return one tensor of logits" if subject.component.kind == "models" else "return a list of maps",
+        )
+    return list(found)
+
+
+def logits(subject: Subject) -> None:
+    """A model gives logits for every image, or for every pixel."""
+    model = subject.build()
+    images = images_for(subject, model)
+    (found,) = outputs_of(subject, model.train(), images)
+    whole, pixels = (2, CLASSES), (2, CLASSES, *images.shape[2:])
+    if tuple(found.shape) not in (whole, pixels):
+        raise ContractViolation(
+            f"{subject} gives logits of shape {tuple(found.shape)} for {CLASSES} classes and images "
+            f"{tuple(images.shape)}",
+            "losses and scores compare them with a label for each image, or with one for each pixel",
+            f"return {whole}, or for segmentation {pixels}: enlarge the last map to the image",
+        )
+
+
+def num_classes(subject: Subject) -> None:
+    """A model has as many outputs as the data have classes."""
+    if not subject.takes("num_classes"):
+        raise ContractViolation(
+            f"{subject} does not ask for the number of classes",
+            "it would fit data of one number of classes only",
+            "add the parameter num_classes: FromData[int]; the run supplies it",
+        )
+    model = subject.build(num_classes=CLASSES + 4)
+    with at_rest(model):
+        (found,) = outputs_of(subject, model, images_for(subject, model))
+    if found.shape[1] != CLASSES + 4:
+        raise ContractViolation(
+            f"{subject} gives {found.shape[1]} logits where the data have {CLASSES + 4} classes",
+            "the loss fails, or learns classes that are not there",
+            "hand num_classes to the last layer",
+        )
+
+
+def features(subject: Subject) -> None:
+    """``features``, where there is one, gives a row for each image."""
+    model = subject.build()
+    if not hasattr(model, "features") or isinstance(model.features, nn.Module):
+        raise Inconclusive(f"{subject} has no method features(x): PCA and t-SNE cannot be drawn of it")
+    images = images_for(subject, model)
+    with at_rest(model):
+        found = model.features(images)
+    if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != len(images):
+        shown = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise ContractViolation(
+            f"features of {subject} gives {shown}",
+            "PCA, t-SNE and kNN want one row for each image",
+            "return (B, D): the second-last layer, pooled",
+        )
+
+
+def learns(subject: Subject) -> None:
+    """A gradient reaches every parameter that is to learn, and is finite."""
+    network = subject.build()
+    network.eval()  # layers that are left out at random in training are in
+    found = outputs_of(subject, network, images_for(subject, network))
+    if not any(each.requires_grad for each in found):
+        if any(parameter.requires_grad for parameter in network.parameters()):
+            raise _unreached(subject, [name for name, _ in network.named_parameters()])
+        raise Inconclusive(f"{subject} has nothing that learns")
+    # Not the plain sum: behind a normalisation its gradient is zero.
+    weights = [torch.randn(each.shape, generator=torch.Generator().manual_seed(1)) for each in found]
+    sum((each.float() * weight).mean() for each, weight in zip(found, weights, strict=True)).backward()  # type: ignore[union-attr]
+    learning = {name: each for name, each in network.named_parameters() if each.requires_grad}
+    unreached = [name for name, each in learning.items() if each.grad is None]
+    if unreached:
+        raise _unreached(subject, unreached)
+    infinite = [name for name, each in learning.items() if not torch.isfinite(each.grad).all()]  # type: ignore[arg-type]
+    if infinite:
+        raise ContractViolation(
+            f"the gradient of {infinite[0]} in {subject} is not finite",
+            "the first step makes every weight NaN",
+            "look for a division by zero, a logarithm or a root of zero in forward",
+        )
+
+
+def _unreached(subject: Subject, names: list[str]) -> ContractViolation:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ContractViolation(
+        f"no gradient reaches {', '.join(names[:3])}{more} in {subject}",
+        "they stay random for ever, and training on several GPUs stops with an error",
+        "use them in forward (no .detach(), no torch.no_grad()), delete them, or requires_grad_(False)",
+    )
+
+
+def one_by_one(subject: Subject) -> None:
+    """In evaluation an image's output does not depend on the images beside it."""
+    network = subject.build()
+    images = images_for(subject, network, batch=3)
+    with at_rest(network):
+        together = outputs_of(subject, network, images)
+        alone = outputs_of(subject, network, images[:1])
+    if not all(torch.allclose(a[:1], b, rtol=1e-3, atol=1e-4) for a, b in zip(together, alone, strict=True)):
+        raise ContractViolation(
+            f"{subject} gives an image another output when other images are in the batch, in evaluation mode",
+            "scores would depend on the size of the batch, and predictions on chance",
+            "no statistics over the batch and nothing random in eval(): nn.BatchNorm2d and nn.Dropout know the mode",
+        )
+
+
+def state(subject: Subject) -> None:
+    """Weights can be written and loaded into a network that started otherwise."""
+    one, other = subject.build(seed=0), subject.build(seed=1)
+    file = io.BytesIO()
+    torch.save(one.state_dict(), file)
+    file.seek(0)
+    try:
+        other.load_state_dict(torch.load(file, weights_only=True))
+    except Exception as error:
+        raise ContractViolation(
+            f"the state of {subject} cannot be loaded: {error}",
+            "checkpoints, resuming and prediction are made of it",
+            "keep tensors in parameters and register_buffer; build the same layers every time",
+        ) from error
+    images = images_for(subject, one)
+    with at_rest(one), at_rest(other):
+        pairs = zip(outputs_of(subject, one, images), outputs_of(subject, other, images), strict=True)
+        same = all(torch.equal(a, b) for a, b in pairs)
+    if not same:
+        raise ContractViolation(
+            f"{subject} with the weights of another one gives another output",
+            "a run that is loaded or resumed would not be the run that was saved",
+            "whatever the output depends on belongs into parameters or register_buffer, not into plain attributes",
+        )
+
+
+def seed(subject: Subject) -> None:
+    """The same seed gives the same weights."""
+    one, other = subject.build(seed=3), subject.build(seed=3)
+    first, second = one.state_dict(), other.state_dict()
+    different = [name for name in first if not torch.equal(first[name], second[name])]
+    if different or first.keys() != second.keys():
+        raise ContractViolation(
+            f"{subject} starts from other weights though the seed is the same ({', '.join(different[:3])})",
+            "a run could not be repeated",
+            "draw from torch's global generator, which the run seeds; no generators and seeds of your own",
+        )

@@ -1,0 +1,228 @@
+"""What losses and metrics are asked, with logits and targets of images and of pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .runner import ContractViolation, Inconclusive
+from .subject import CLASSES, IGNORED, Subject
+
+#: (logits, target)
+Pair = tuple[Tensor, Tensor]
+
+
+def _pairs() -> Iterator[tuple[str, Pair]]:
+    """Logits that are drawn, and targets: a label for each pixel, and one for each image."""
+    generator = torch.Generator().manual_seed(5)
+    for what, size in (("pixels", (8, 8)), ("images", ())):
+        target = torch.randint(0, CLASSES, (6, *size), generator=generator)
+        yield what, (torch.randn(6, CLASSES, *size, generator=generator), target)
+
+
+def _confident(target: Tensor, shift: int = 0, scale: float = 6.0) -> Tensor:
+    """Logits that name the target, or with a shift another class."""
+    one_hot = F.one_hot((target + shift) % CLASSES, CLASSES).float()
+    return scale * one_hot.movedim(-1, 1)
+
+
+def _suited(subject: Subject, use: Callable[[Pair], Any]) -> list[Pair]:
+    """The pairs that the component takes; it may be for images alone, or for pixels alone."""
+    taken, errors = [], []
+    for what, pair in _pairs():
+        try:
+            use(pair)
+            taken.append(pair)
+        except Exception as error:
+            errors.append(f"{what}: {type(error).__name__}: {error}")
+    if not taken:
+        raise ContractViolation(
+            f"{subject} takes neither labels of pixels nor of images; {'; '.join(errors)}",
+            "trainers call it with logits (B, classes, H, W) and target (B, H, W), or (B, classes) and (B,)",
+            "the target holds indices of classes, int64, and ignore_index where the data have one",
+        )
+    return taken
+
+
+def _losses(subject: Subject) -> tuple[Any, list[Pair]]:
+    loss = subject.build()
+    return loss, _suited(subject, lambda pair: loss(*pair))
+
+
+def value(subject: Subject) -> None:
+    """A loss is a finite scalar."""
+    loss, pairs = _losses(subject)
+    for pair in pairs:
+        found = loss(*pair)
+        shown = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        if not isinstance(found, Tensor) or found.dim() != 0:
+            raise ContractViolation(
+                f"{subject} gives {shown} instead of a scalar", "the loop calls backward() of it", "take the mean"
+            )
+        if not torch.isfinite(found):
+            raise ContractViolation(
+                f"{subject} gives {float(found)} for ordinary logits",
+                "the first step makes every weight NaN",
+                "log_softmax or logsumexp instead of the logarithm of a softmax; an epsilon in a denominator",
+            )
+
+
+def gradient(subject: Subject) -> None:
+    """A loss has a finite gradient that is not zero, for certain and wrong logits too."""
+    loss, pairs = _losses(subject)
+    for logits, target in pairs:
+        for drawn, name in ((logits, "ordinary"), (_confident(target, 1, 60.0), "certain and wrong")):
+            given = drawn.clone().requires_grad_(True)
+            found = loss(given, target)
+            if not found.requires_grad:
+                raise ContractViolation(
+                    f"{subject} has no gradient", "nothing would be learned", "no .detach(), .item(), argmax on the way"
+                )
+            found.backward()
+            assert given.grad is not None
+            if not torch.isfinite(given.grad).all():
+                raise ContractViolation(
+                    f"the gradient of {subject} is not finite where the logits are {name}",
+                    "one such image makes every weight NaN",
+                    "log_softmax instead of the logarithm of a softmax; clamp before a root or a logarithm",
+                )
+            if name == "ordinary" and not given.grad.abs().sum():
+                raise ContractViolation(
+                    f"the gradient of {subject} is zero", "nothing would be learned", "no argmax or rounding on the way"
+                )
+
+
+def order(subject: Subject) -> None:
+    """Right logits make a lower loss, and a higher headline, than wrong ones."""
+    if subject.component.kind == "metrics":
+        _metric_order(subject)
+        return
+    loss, pairs = _losses(subject)
+    for _, target in pairs:
+        right, wrong = float(loss(_confident(target), target)), float(loss(_confident(target, 1), target))
+        if not right < wrong:
+            raise ContractViolation(
+                f"{subject} is {right:.4g} where every guess is right and {wrong:.4g} where every guess is wrong",
+                "training makes the loss small",
+                "turn its sign, or subtract it from its largest value",
+            )
+
+
+def ignored(subject: Subject) -> None:
+    """What is ignored changes nothing."""
+    if not subject.takes("ignore_index"):
+        raise Inconclusive(f"{subject} does not ask for ignore_index: it fits data without ignored labels")
+    loss, pairs = _losses(subject)
+    for logits, target in pairs:
+        target = target.clone()
+        target[:2] = IGNORED
+        other = logits.clone()
+        other[:2] = -3 * other[:2]
+        if not torch.allclose(loss(logits, target), loss(other, target), atol=1e-5):
+            raise ContractViolation(
+                f"{subject} changes with the logits at ignored labels",
+                "what nobody labelled would be learned",
+                "keep = target != ignore_index, and a mean over what is kept",
+            )
+        everything = loss(logits, torch.full_like(target, IGNORED))
+        if not torch.isfinite(everything):
+            raise ContractViolation(
+                f"{subject} is {float(everything)} where every label is ignored",
+                "one such batch makes every weight NaN",
+                "divide by max(1, number kept)",
+            )
+
+
+def _metrics(subject: Subject) -> tuple[Any, list[Pair]]:
+    metric = subject.build()
+
+    def use(pair: Pair) -> None:
+        _figures(metric, [pair])
+
+    return metric, _suited(subject, use)
+
+
+def _figures(metric: Any, pairs: list[Pair]) -> dict[str, float]:
+    metric.reset()
+    for pair in pairs:
+        metric.update(*pair)
+    return dict(metric.compute())
+
+
+def figures(subject: Subject) -> None:
+    """``compute`` gives floats by name, the headline among them."""
+    metric, pairs = _metrics(subject)
+    for pair in pairs:
+        found = _figures(metric, [pair])
+        wrong = [name for name, figure in found.items() if isinstance(figure, bool) or not _is_number(figure)]
+        if wrong:
+            raise ContractViolation(
+                f"{subject} gives {wrong[0]} = {found[wrong[0]]!r}",
+                "figures are written to CSV and JSON and compared",
+                "a float for every name; leave out what cannot be told",
+            )
+        if metric.headline not in found:
+            raise ContractViolation(
+                f"the headline {metric.headline!r} of {subject} is not among its figures: {', '.join(found)}",
+                "the best checkpoint is chosen by it",
+                "let headline be a name that compute() always gives",
+            )
+
+
+def _is_number(figure: Any) -> bool:
+    return isinstance(figure, (int, float)) and math.isfinite(figure)
+
+
+def _metric_order(subject: Subject) -> None:
+    metric, pairs = _metrics(subject)
+    for _, target in pairs:
+        right = _figures(metric, [(_confident(target), target)])[metric.headline]
+        wrong = _figures(metric, [(_confident(target, 1), target)])[metric.headline]
+        if not right > wrong:
+            raise ContractViolation(
+                f"{metric.headline} of {subject} is {right:.4g} where all is right and {wrong:.4g} where all is wrong",
+                "the epoch where it is highest is kept as the best",
+                "let the headline grow with quality: 1 - error",
+            )
+
+
+def reset(subject: Subject) -> None:
+    """After ``reset`` nothing is left of what was counted before."""
+    metric, pairs = _metrics(subject)
+    for logits, target in pairs:
+        fresh = _figures(metric, [(logits, target)])
+        metric.update(_confident(target, 1), target)
+        again = _figures(metric, [(logits, target)])
+        if not _alike(fresh, again):
+            raise ContractViolation(
+                f"{subject} remembers earlier batches after reset()",
+                "every epoch's score would hold those before it",
+                "set every count to zero in reset(), and call it in __init__",
+            )
+
+
+def pooled(subject: Subject) -> None:
+    """Scores do not depend on how the images are divided into batches."""
+    metric, pairs = _metrics(subject)
+    for logits, target in pairs:
+        whole = _figures(metric, [(logits, target)])
+        parts = _figures(metric, [(logits[:1], target[:1]), (logits[1:], target[1:])])
+        if not _alike(whole, parts):
+            name = next(
+                name for name in whole if not math.isclose(whole[name], parts.get(name, math.nan), abs_tol=1e-5)
+            )
+            raise ContractViolation(
+                f"{name} of {subject} is {whole[name]:.4f} of six images at once, and {parts.get(name, math.nan):.4f} "
+                "of one and five",
+                "scores of runs with other batch sizes could not be compared",
+                "add up counts in update(), and divide once in compute()",
+            )
+
+
+def _alike(one: dict[str, float], other: dict[str, float]) -> bool:
+    return one.keys() == other.keys() and all(math.isclose(one[k], other[k], abs_tol=1e-5) for k in one)

@@ -1,0 +1,284 @@
+"""A component tried by itself on the CPU: what ``registry.testing`` asks once a plugin is to be run."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from ..catalog.components import Component
+from ..catalog.kinds import KINDS, NETWORKS, WITHOUT_START
+from ..catalog.registry import Registry
+from ..catalog.spec import Parameter, bare
+from ..engine.build import build
+from ..engine.train.task import seed_everything
+from ..errors import InputError, PluginError, Problem
+from ..recipe.plan import ComponentPlan
+from ..recipe.planner import as_node, plan_component
+from ..recipe.types import INVALID, convert, uses
+from ..recipe.yaml import Node
+from . import stubs
+from .runner import ContractViolation, Inconclusive
+
+#: The classes, and the ignored label, of everything that is tried.
+CLASSES: Final = 3
+IGNORED: Final = 255
+
+#: Kind -> the module that holds its checks.
+_HOMES: Final = {
+    **dict.fromkeys(("backbones", "models"), "networks"),
+    **dict.fromkeys(("losses", "metrics"), "scores"),
+    **dict.fromkeys(("optimizers", "schedules"), "steps"),
+    **dict.fromkeys(("augmentations", "datasets", "generators"), "data"),
+    **dict.fromkeys(("trainers", "reports"), "runs"),
+}
+
+
+def facts() -> dict[str, Any]:
+    """What the run supplies to a component that is tried."""
+    return {
+        "num_classes": CLASSES,
+        "class_names": ["a", "b", "c"],
+        "class_colors": [(220, 20, 60), (0, 128, 0), (30, 60, 200)],
+        "ignore_index": IGNORED,
+        "class_counts": lambda: [50, 30, 20],
+        "in_channels": 3,
+        "params": [{"params": [nn.Parameter(torch.ones(2))]}],
+        "epochs": 2,
+        "total_steps": 20,
+        "steps_per_epoch": 10,
+        "batch_size": 4,
+        "seed": 0,
+    }
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A component under examination.
+
+    Args:
+        component: registered or not.
+        given: arguments from the plugin's author, as a recipe would give them.
+    """
+
+    component: Component
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.component.kind}/{self.component.name}"
+
+    def takes(self, name: str) -> bool:
+        """Whether the factory has a parameter of this name that the run supplies."""
+        return any(parameter.name == name and parameter.supplied for parameter in self.component.spec().parameters)
+
+    def build(self, seed: int = 0, **other: Any) -> Any:
+        """Built with its defaults, and with facts of which some may be others.
+
+        Raises:
+            ContractViolation: the factory fails.
+            Inconclusive: it cannot be built without arguments of its author.
+        """
+        spec = self.component.spec()
+        arguments = {}
+        for parameter in spec.parameters:
+            found = self._argument(parameter)
+            if found is not _ABSENT:
+                arguments[parameter.name] = found
+        if self.component.kind in NETWORKS:  # no download: what is tried is the code
+            own = {parameter.name for parameter in spec.parameters}
+            arguments |= {k: v for k, v in WITHOUT_START.items() if k in own and k not in self.given}
+        seed_everything(seed)
+        try:
+            return build(ComponentPlan(self.component, spec, arguments, ""), {**facts(), **other})
+        except (PluginError, InputError) as error:
+            told = error.reason if isinstance(error, PluginError) else str(error)
+            raise ContractViolation(
+                f"{self} cannot be built with its defaults: {told}",
+                f"'{KINDS[self.component.kind].singular}: {self.component.name}' is the first that a user tries",
+                "give every argument a default that works with what FromData supplies; where there can be none, leave "
+                f'it out and let the test give one: checks("{self.component.distribution}", '
+                f'arguments={{"{self}": {{...}}}})',
+            ) from error
+
+    def _argument(self, parameter: Parameter) -> Any:
+        kind = uses(parameter.type)
+        if parameter.name in self.given:
+            return self._converted(parameter, self.given[parameter.name])
+        if kind and parameter.required:
+            made = stubs.make(kind)
+            return [made] if bare(parameter.type) is not Any else made
+        if kind and parameter.default is not None:
+            return self._converted(parameter, parameter.default)
+        if parameter.required:
+            raise Inconclusive(
+                f"{self} needs {parameter.name!r}, which has no default: "
+                f'arguments={{"{self}": {{"{parameter.name}": ...}}}} in the call of checks() gives it'
+            )
+        return _ABSENT
+
+    @staticmethod
+    def _converted(parameter: Parameter, value: Any) -> Any:
+        problems: list[Problem] = []
+        registry = Registry()
+
+        def nested(node: Node, kind: str, path: str) -> ComponentPlan:
+            return plan_component(node, kind, registry)
+
+        found = convert(as_node(value), parameter.type, parameter.name, nested, problems)
+        if problems or found is INVALID:
+            raise InputError(problems)
+        return found
+
+
+_ABSENT: Final = object()
+
+
+def ask(component: Component, given: Mapping[str, Any], asked: str) -> None:
+    """Carry out the check ``asked`` of a component.
+
+    Raises:
+        ContractViolation: it breaks its contract.
+        Inconclusive: it cannot be told.
+    """
+    subject = Subject(component, given)
+    home = importlib.import_module(f".{_HOMES[component.kind]}", __package__)
+    own = getattr(home, f"{component.kind}_{asked}", None)
+    question: Callable[[Subject], None] = own or (getattr(home, asked, None) or globals()[asked])
+    threads = torch.get_num_threads()
+    with _without_sockets(subject):
+        try:
+            question(subject)
+        except (ContractViolation, Inconclusive):
+            raise
+        except Exception as error:
+            frame = _innermost(error)
+            raise ContractViolation(
+                f"{subject} fails: {type(error).__name__}: {error} ({frame})",
+                f"the check {asked.replace('_', ' ')!r} does with it what a run does",
+                f"the contract of {component.kind}: {KINDS[component.kind].contract}",
+            ) from error
+        finally:
+            torch.set_num_threads(threads)
+
+
+def builds(subject: Subject) -> None:
+    """It is built with its defaults and the run's facts, and has what its contract names."""
+    keeps_shape(subject, subject.build())
+
+
+def keeps_shape(subject: Subject, built: Any) -> None:
+    """What was built is of the type of its kind, and has what the contract names."""
+    wanted = _SHAPES[subject.component.kind]
+    fits = isinstance(built, wanted.type()) if wanted.type else True
+    missing = [name for name in wanted.attributes if not hasattr(built, name)]
+    if not fits or missing or (wanted.called and not callable(built)):
+        what = f"has no {' and no '.join(missing)}" if missing else "is of another type"
+        raise ContractViolation(
+            f"{subject} gives {type(built).__name__}, which {what}",
+            "the rest of the framework relies on nothing else",
+            KINDS[subject.component.kind].contract,
+        )
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What a component must be and have."""
+
+    type: Callable[[], type] | None = None
+    attributes: tuple[str, ...] = ()
+    called: bool = False
+
+
+def _transform() -> type:
+    from albumentations.core.serialization import Serializable
+
+    return Serializable  # type: ignore[no-any-return]
+
+
+def _task() -> type:
+    from ..engine.train.task import Task
+
+    return Task
+
+
+_SHAPES: Final = {
+    "backbones": _Shape(lambda: nn.Module, ("channels", "strides")),
+    "models": _Shape(lambda: nn.Module),
+    "losses": _Shape(lambda: nn.Module),
+    "augmentations": _Shape(_transform),
+    "trainers": _Shape(_task),
+    "datasets": _Shape(None, ("facts", "split")),
+    "generators": _Shape(None, ("make",)),
+    "optimizers": _Shape(lambda: torch.optim.Optimizer),
+    "schedules": _Shape(None, (), True),
+    "metrics": _Shape(None, ("reset", "update", "compute", "headline")),
+    "reports": _Shape(None, ("at",), True),
+}
+
+
+def pickles(subject: Subject) -> None:
+    """It can be sent to another process, as loader workers are sent their data."""
+    from .pickling import survives_spawn
+
+    survives_spawn(subject.build(), str(subject))
+
+
+def _innermost(error: BaseException) -> str:
+    """Where it was raised: file and line."""
+    traceback = error.__traceback__
+    place = "?"
+    while traceback is not None:
+        place = f"{Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return place
+
+
+_watched: list[list[str]] = []
+
+
+def _hear(event: str, told: tuple[Any, ...]) -> None:
+    if _watched and event in ("socket.connect", "socket.getaddrinfo"):
+        address = told[1] if event == "socket.connect" else told[0]
+        if event == "socket.connect" and not isinstance(address, tuple):
+            return  # a local socket, between processes
+        _watched[-1].append(str(address))
+        raise ConnectionRefusedError(f"no network while a plugin is checked: {address}")
+
+
+@contextmanager
+def _without_sockets(subject: Subject) -> Iterator[None]:
+    """Refuse connections meanwhile, and tell of them after."""
+    global _hearing
+    if not _hearing:
+        sys.addaudithook(_hear)  # it cannot be taken away again, and does nothing outside a check
+        _hearing = True
+    calls: list[str] = []
+    _watched.append(calls)
+    try:
+        yield
+    except ContractViolation as error:
+        if not calls:
+            raise
+        raise _connected(subject, calls[0]) from error
+    finally:
+        _watched.pop()
+    if calls:
+        raise _connected(subject, calls[0])
+
+
+_hearing = False
+
+
+def _connected(subject: Subject, address: str) -> ContractViolation:
+    return ContractViolation(
+        f"{subject} connects to {address}",
+        "runs on computers without a network fail, and what a run is made of is not recorded",
+        "let an argument decide, such as pretrained: bool = False, and fetch with registry.engine.require_weights",
+    )

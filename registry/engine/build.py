@@ -1,0 +1,77 @@
+"""Plans -> objects: the only place that calls a factory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from ..catalog.introspect import Unread
+from ..catalog.kinds import WITHOUT_START
+from ..errors import Hw1Error, InputError, PluginError
+from ..recipe.plan import ComponentPlan
+
+# albumentations, whoever imports it, asks the package index for a newer version, unless told not to.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+
+def build(plan: ComponentPlan, facts: Mapping[str, Any]) -> Any:
+    """Build a component, its nested components first.
+
+    Args:
+        plan: the component and its checked arguments.
+        facts: what the run supplies to parameters marked ``FromData``.
+
+    Raises:
+        InputError: the factory finds the user's arguments wrong, or needs a fact that the run does not have.
+        PluginError: the factory fails otherwise.
+    """
+    arguments = {
+        name: _value(value, facts) for name, value in plan.given_or_default().items() if not isinstance(value, Unread)
+    }
+    for parameter in plan.spec.parameters:
+        if parameter.supplied and parameter.name not in plan.arguments:
+            if parameter.name in facts:
+                arguments[parameter.name] = facts[parameter.name]
+            elif parameter.name not in arguments:
+                message = f"{plan.component.source} needs {parameter.name!r}, which the data set does not tell"
+                raise InputError.of(plan.path, message, f"give it in the recipe: {parameter.name}: ...")
+    start = plan.start
+    if start is not None:
+        arguments |= {name: value for name, value in WITHOUT_START.items() if name in arguments}
+    arguments = {name: value for name, value in arguments.items() if name not in plan.spec.adopted}
+    try:
+        with plan.attach_location(), contextlib.redirect_stdout(sys.stderr):
+            built = plan.spec(**arguments)
+            if start is not None:
+                from .network.weights import adopt
+
+                adopt(built, start, plan.name, head=plan.component.kind == "models")
+            return built
+    except Hw1Error:
+        raise
+    except Exception as error:
+        reason = f"its factory failed: {type(error).__name__}: {error}"
+        raise PluginError(plan.component.source, reason, "--debug shows where") from error
+
+
+def _value(value: Any, facts: Mapping[str, Any]) -> Any:
+    if isinstance(value, ComponentPlan):
+        return build(value, facts)
+    if isinstance(value, list):
+        return [_value(item, facts) for item in value]
+    return value
+
+
+def build_transform(plans: list[ComponentPlan], facts: Mapping[str, Any]) -> Any | None:
+    """An albumentations ``Compose`` of the augmentations; None when there are none."""
+    return compose([build(plan, facts) for plan in plans]) if plans else None
+
+
+def compose(transforms: list[Any]) -> Any:
+    """An albumentations ``Compose`` of transforms that are built already."""
+    import albumentations
+
+    return albumentations.Compose(transforms, strict=True)

@@ -1,0 +1,54 @@
+"""How often each class occurs in a split, and how to draw samples so that classes occur about as often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import InputError
+from .loader import Samples
+
+
+def class_counts(samples: Samples, classes: int) -> list[int]:
+    """Images, or pixels, of each class; what lies outside the classes is not counted.
+
+    Args:
+        samples: a split of a data set; one with ``labels`` is counted without reading its images.
+        classes: number of classes.
+    """
+    counts = sum(_counts(samples, classes), np.zeros(classes, np.int64))
+    return [int(count) for count in counts]
+
+
+def balancing_weights(samples: Samples, classes: int | None) -> Tensor:
+    """How often each sample is to be drawn, so that the classes are seen about as often: (N,) float64.
+
+    A sample's weight is the mean of its labels' inverse frequencies: of a labelled image 1 / images of its class, of a
+    mask the mean over its pixels of 1 / pixels of their class.
+
+    Raises:
+        InputError: the samples have neither labels nor masks.
+    """
+    if classes is None:
+        raise InputError.of("trainer.sampling", "balanced needs data with classes", "leave it out: shuffled")
+    counts = np.stack(list(_counts(samples, classes)))
+    total = counts.sum(0)
+    weights = (counts / np.maximum(total, 1)).sum(1) / np.maximum(counts.sum(1), 1)
+    if not weights.any():
+        raise InputError.of("trainer.sampling", "balanced needs samples with labels", "leave it out: shuffled")
+    return torch.from_numpy(weights)
+
+
+def _counts(samples: Samples, classes: int) -> Iterator[np.ndarray]:
+    """Of each sample, how often it has each class: (classes,) int64."""
+    labels = getattr(samples, "labels", None)
+    for index in range(len(samples)):
+        if labels is not None:
+            found = [] if labels[index] is None else [labels[index]]
+        else:
+            sample = samples[index]
+            found = sample["mask"] if "mask" in sample else [sample["label"]] if "label" in sample else []
+        yield np.bincount(np.asarray(found, np.int64).ravel(), minlength=classes)[:classes]

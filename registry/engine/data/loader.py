@@ -1,0 +1,265 @@
+"""Samples to batches: order and augmentation are functions of (seed, epoch, index), whoever computes them."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ...errors import Hw1Error, InputError
+
+Sample = Mapping[str, Any]
+
+
+class Samples(Protocol):
+    """A split of a data set; see the kind ``datasets``."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Sample: ...
+
+
+def draw(seed: int, *key: int) -> int:
+    """A 32-bit seed that depends on every part of the key and on nothing else."""
+    text = ",".join(str(part) for part in (seed, *key)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "little")
+
+
+class EpochOrder(Sampler[list[tuple[int, int]]]):
+    """Batches of ``(epoch, index)``: the epoch travels with the index, so that a worker knows it without being told.
+
+    Args:
+        length: samples in the data set.
+        batch_size: samples in a batch.
+        seed: shuffles with it; None keeps the order of the data set.
+        drop_single: leave out a last batch that would hold one sample.
+        weights: (length,) how often each sample is drawn, with replacement; None takes every one once.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        *,
+        seed: int | None,
+        drop_single: bool = False,
+        weights: Tensor | None = None,
+    ) -> None:
+        self.length, self.batch_size, self.seed, self.weights = length, batch_size, seed, weights
+        self.drops_one = drop_single and length > 1 and length % batch_size == 1 and batch_size > 1
+        self.epoch = 0
+        self.first_batch = 0
+
+    def start(self, epoch: int, first_batch: int = 0) -> None:
+        """Which epoch the next iteration gives, and how many of its batches were done already."""
+        self.epoch, self.first_batch = epoch, first_batch
+
+    def order(self, epoch: int) -> list[int]:
+        """The indices of an epoch in their order."""
+        if self.seed is None:
+            return list(range(self.length))
+        generator = torch.Generator().manual_seed(draw(self.seed, epoch))
+        if self.weights is not None:
+            drawn = torch.multinomial(self.weights, self.length, replacement=True, generator=generator)
+            return drawn.tolist()  # type: ignore[no-any-return]
+        return torch.randperm(self.length, generator=generator).tolist()  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        batches = -(-self.length // self.batch_size)
+        return batches - 1 if self.drops_one else batches
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = self.order(self.epoch)
+        for batch in range(self.first_batch, len(self)):
+            indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield [(self.epoch, index) for index in indices]
+
+
+class Augmented(Dataset[dict[str, Any]]):
+    """A split with its augmentations, addressed by ``(epoch, index)``.
+
+    Args:
+        samples: the split; items hold ``image`` uint8 (H, W, C), ``name``, and ``mask`` or ``label``.
+        transform: an albumentations ``Compose``; None leaves the samples as they are.
+        seed: of the augmentations; None for evaluation, where an augmentation must not be random.
+        views: further ``Compose``s, each of which makes an image of its own of the augmented one; the sample then holds
+            ``views``, a list, in place of ``image``.
+    """
+
+    def __init__(
+        self, samples: Samples, transform: Any | None, *, seed: int | None, views: Sequence[Any] | None = None
+    ) -> None:
+        self.samples, self.transform, self.seed, self.views = samples, transform, seed, views
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        """The sample of ``(epoch, index)``; ``{"error": ...}`` for one that cannot be read.
+
+        An exception would lose its type on the way out of a worker; ``checked`` raises it.
+        """
+        try:
+            return self._sample(*key)
+        except Hw1Error as error:
+            return {"error": error}
+
+    def _sample(self, epoch: int, index: int) -> dict[str, Any]:
+        sample = dict(self.samples[index])
+        sample["index"] = index
+        key = (self.seed or 0, epoch if self.seed is not None else 0, index)
+        if self.transform is not None:
+            arrays: dict[str, Any] = {name: sample[name] for name in ("image", "mask") if name in sample}
+            sample |= _changed(self.transform, draw(*key), arrays, sample["name"], "augment")
+        if self.views is not None:
+            image = {"image": sample.pop("image")}
+            sample["views"] = [
+                _changed(view, draw(*key, number), image, sample["name"], f"views.{number}")["image"]
+                for number, view in enumerate(self.views)
+            ]
+        return sample
+
+
+def _changed(transform: Any, seed: int, arrays: Mapping[str, Any], name: str, path: str) -> dict[str, Any]:
+    """Arrays after a transform; ``name`` and ``path`` are for messages."""
+    # albumentations draws from a generator of its own; without this every worker would draw the same stream.
+    transform.set_random_seed(seed)
+    try:
+        changed: dict[str, Any] = transform(**arrays)
+    except Exception as error:
+        height, width = arrays["image"].shape[:2]
+        message = f"fails on {name} ({width}x{height}): {type(error).__name__}: {error}"
+        raise InputError.of(path, message, "look at sizes and arguments of the augmentations") from error
+    if getattr(changed["image"], "dtype", None) != np.uint8:
+        message = "an augmentation makes images that are not uint8 any more"
+        raise InputError.of(path, message, "leave out Normalize, ToFloat, ToTensorV2: the run normalises itself")
+    return changed
+
+
+def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Stack samples: images and views as uint8 (B, C, H, W), masks as uint8 (B, H, W), labels as int64 (B,).
+
+    A sample that could not be read, and samples that differ in size, make a batch ``{"error": ...}``.
+    """
+    for sample in samples:
+        if "error" in sample:
+            return sample
+    names = [sample["name"] for sample in samples]
+    batch: dict[str, Any] = {"name": names, "index": torch.tensor([sample["index"] for sample in samples])}
+    try:
+        if "image" in samples[0]:
+            batch["image"] = _stacked([sample["image"] for sample in samples], names)
+        if "feature" in samples[0]:
+            batch["feature"] = torch.stack([sample["feature"] for sample in samples])
+        if "views" in samples[0]:
+            batch["views"] = [_stacked(list(view), names) for view in zip(*(s["views"] for s in samples), strict=True)]
+    except InputError as error:
+        return {"error": error}
+    if "mask" in samples[0]:
+        batch["mask"] = torch.from_numpy(np.stack([np.asarray(sample["mask"], np.uint8) for sample in samples]))
+    labelled = sum("label" in sample for sample in samples)
+    if 0 < labelled < len(samples):
+        lone = next(sample["name"] for sample in samples if "label" not in sample)
+        message = f"some samples have a label and others, such as {lone}, have none"
+        return {"error": InputError.of("data", message, "take those without a label out of this split")}
+    if labelled:
+        batch["label"] = torch.tensor([int(sample["label"]) for sample in samples])
+    return batch
+
+
+def _stacked(images: Sequence[np.ndarray], names: Sequence[str]) -> Tensor:
+    first = images[0].shape
+    for image, name in zip(images, names, strict=True):
+        if image.shape != first:
+            seen = f"{names[0]} {first[1]}x{first[0]} and {name} {image.shape[1]}x{image.shape[0]}"
+            hint = "add {use: albumentations/Resize, height: H, width: W} or a crop to augment.train and augment.eval"
+            raise InputError.of("augment", f"images of one batch differ in size: {seen}", hint)
+    # Channels stay innermost in memory: (B, C, H, W) is a view, which is the channels_last layout already.
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+
+
+def checked(batch: dict[str, Any]) -> dict[str, Any]:
+    """The batch itself, or the sample's, unless it holds an error.
+
+    Raises:
+        InputError: a file could not be read, or the images of the batch differ in size.
+    """
+    if "error" in batch:
+        raise batch["error"]
+    return batch
+
+
+def to_device(batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor, layout: Any) -> dict[str, Any]:
+    """Move a batch and normalise it there: images and views become (B, C, H, W) float, targets become int64.
+
+    Args:
+        mean, std: (1, C, 1, 1), of images in 0..1, on the device.
+        layout: torch memory format of the images.
+    """
+    moved = {k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in batch.items()}
+
+    def normalized(images: Tensor) -> Tensor:
+        images = images.to(device, non_blocking=True).to(torch.float32)
+        return images.div_(255).sub_(mean).div_(std).contiguous(memory_format=layout)
+
+    if "image" in moved:
+        moved["image"] = normalized(moved["image"])
+    if "views" in moved:
+        moved["views"] = [normalized(view) for view in moved["views"]]
+    for target in ("mask", "label"):
+        if target in moved:
+            moved[target] = moved[target].long()
+    return moved
+
+
+def _ignore_signals(_worker: int) -> None:
+    # A signal to the process group must reach the main process alone: it saves, then ends the workers itself.
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    torch.set_num_threads(1)
+    try:
+        import cv2
+    except ImportError:
+        return
+    cv2.setNumThreads(0)
+
+
+def make_loader(data: Dataset[dict[str, Any]], order: EpochOrder, *, workers: int, pin_memory: bool) -> DataLoader[Any]:
+    """A loader whose batches do not depend on the number of workers."""
+    return DataLoader(
+        data,
+        batch_sampler=order,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=_ignore_signals,
+        persistent_workers=workers > 0,
+        pin_memory=pin_memory,
+        # iter() would otherwise draw from the global generator, and so change the weights with the worker count.
+        generator=torch.Generator().manual_seed(0),
+    )
+
+
+def close(loader: DataLoader[Any]) -> None:
+    """End a loader's workers. They ignore signals, so a process that left them behind would wait for them for ever."""
+    iterator = getattr(loader, "_iterator", None)
+    if iterator is not None and hasattr(iterator, "_shutdown_workers"):
+        iterator._shutdown_workers()
+        loader._iterator = None
+
+
+def workers_for(wanted: int | str, images: int) -> int:
+    """Loader processes: those wanted, or for ``auto`` one less than the processors, 8 at most, none for few images."""
+    if isinstance(wanted, int):
+        return wanted
+    import os
+
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 0 if images < 256 else max(0, min(8, available - 1))

@@ -1,0 +1,104 @@
+"""One folder of samples divided into a training and an evaluation split, by share or by a file of names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+from ...recipe.grammar import SplitSettings
+from .loader import Sample, Samples, draw
+
+
+class Part:
+    """Some samples of a split, in their order.
+
+    Args:
+        samples: the whole.
+        indices: those that belong to the part, ascending.
+    """
+
+    def __init__(self, samples: Samples, indices: Sequence[int]) -> None:
+        self.samples, self.indices = samples, list(indices)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the part's samples."""
+        names = self.samples.names
+        return [names[index] for index in self.indices]
+
+    @property
+    def labels(self) -> list[int | None] | None:
+        """Of the part's samples; None where the whole does not tell them without reading."""
+        labels = getattr(self.samples, "labels", None)
+        return None if labels is None else [labels[index] for index in self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        return self.samples[self.indices[index]]
+
+
+class Divided:
+    """A data set whose training split is divided anew; its own evaluation split is left aside.
+
+    Args:
+        data: keeps the contract of the kind ``datasets``.
+        settings: how.
+
+    Raises:
+        InputError: a part would be empty, or the file names what is not there.
+    """
+
+    def __init__(self, data: Any, settings: SplitSettings) -> None:
+        samples: Samples = data.split("train")
+        held_out = _named(samples, settings.file) if settings.file else _drawn(samples, settings)
+        if not 0 < len(held_out) < len(samples):
+            message = f"would leave {len(samples) - len(held_out)} training and {len(held_out)} evaluation images"
+            raise InputError.of("split", message, f"there are {len(samples)} in all")
+        chosen = set(held_out)
+        self.facts = data.facts
+        self._splits = {
+            "train": Part(samples, [index for index in range(len(samples)) if index not in chosen]),
+            "val": Part(samples, sorted(chosen)),
+        }
+
+    def split(self, name: str) -> Part:
+        """The part called ``train`` or ``val``."""
+        return self._splits[name]
+
+
+def _drawn(samples: Samples, settings: SplitSettings) -> list[int]:
+    """A share of the samples, and of every class where the labels are known; the same ones for the same seed."""
+    generator = np.random.default_rng(draw(settings.seed, len(samples)))
+    labels = getattr(samples, "labels", None)
+    rank = np.empty(len(samples))
+    groups = (
+        np.zeros(len(samples)) if labels is None else np.array([-1 if label is None else label for label in labels])
+    )
+    for group in np.unique(groups):
+        own = np.flatnonzero(groups == group)
+        # Spread over 0..1, so that the lowest ranks of all hold about as much of every class.
+        rank[own] = (generator.permutation(len(own)) + generator.random()) / len(own)
+    return [int(index) for index in np.argsort(rank, kind="stable")[: round(settings.val * len(samples))]]
+
+
+def _named(samples: Samples, file: Path) -> list[int]:
+    """The samples that a text file names, one a line."""
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError.of("split.file", f"{file} cannot be read: {error}") from error
+    place = {name: index for index, name in enumerate(samples.names)}
+    place |= {Path(name).stem: index for name, index in place.items() if Path(name).stem not in place}
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    unknown = [name for name in wanted if name not in place]
+    if unknown:
+        some = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        first = ", ".join(list(samples.names)[:3])
+        raise InputError.of("split.file", f"{file} names what is not there: {some}", f"the samples are {first}, ...")
+    return sorted({place[name] for name in wanted})

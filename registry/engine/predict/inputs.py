@@ -1,0 +1,182 @@
+"""What is to be predicted: folders, files, patterns and csv tables -> pictures with the names of their results."""
+
+from __future__ import annotations
+
+import csv
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from ...errors import InputError, Problem
+from ..data.images import IMAGE_SUFFIXES
+
+#: Columns of a csv that may name the image, the first that is there.
+FILE_COLUMNS: Final = ("filename", "image_id", "file", "image")
+#: What the stem of a file written by a prediction ends in.
+_WRITTEN: Final = ("_mask", "_overlay")
+_ACCEPTED: Final = f"images end in {', '.join(sorted(IMAGE_SUFFIXES))}"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image to predict.
+
+    Attributes:
+        path: the file.
+        name: its path below what the user named, with ``/``; results are named after it.
+    """
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A csv whose rows are images.
+
+    Attributes:
+        path: the file.
+        columns: in their order.
+        rows: one for every picture.
+    """
+
+    path: Path
+    columns: list[str]
+    rows: list[dict[str, str]]
+
+
+@dataclass
+class Found:
+    """Everything to predict.
+
+    Attributes:
+        pictures: in the order of the inputs, those of a folder sorted by path.
+        table: the csv that named them, where a csv did.
+        notes: what was left out, in words.
+    """
+
+    pictures: list[Picture] = field(default_factory=list)
+    table: Table | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def find(
+    inputs: Sequence[str], *, images: Path | None = None, recursive: bool = False, suffix: str = "", out: Path
+) -> Found:
+    """Look up every input.
+
+    Args:
+        inputs: folders, files, patterns such as ``shots/*.png``, or one csv.
+        images: the folder to which a csv's files are relative; the csv's own when None.
+        recursive: look into the folders' folders too.
+        suffix: what the stems of the data set's images end in, such as ``_sat``; in a folder that holds such files,
+            the others (their masks) are left out.
+        out: where results go; what lies in it is no input of a folder around it.
+
+    Raises:
+        InputError: an input is not there or holds no image; every such problem at once.
+    """
+    found, problems = Found(), list[Problem]()
+    if images is not None and not any(_is_csv(text) for text in inputs):
+        problems.append(Problem("--images", "is for a csv, and none is named", "name the folder itself as the input"))
+    for text in inputs:
+        path = Path(text)
+        if path.is_dir():
+            _folder(path, recursive, suffix, out, found, problems)
+        elif _is_csv(text) and path.is_file():
+            if len(inputs) > 1:
+                problems.append(Problem(text, "is a csv beside other inputs", "predict a csv by itself"))
+            else:
+                _csv(path, images, found, problems)
+        elif path.is_file():
+            found.pictures.append(Picture(path, path.name))
+        elif glob.has_magic(text):
+            _pattern(text, found, problems)
+        else:
+            problems.append(Problem(text, "is not there", "name a folder, a file, a quoted pattern or a csv"))
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def _is_csv(text: str) -> bool:
+    return Path(text).suffix.lower() == ".csv"
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _folder(folder: Path, recursive: bool, suffix: str, out: Path, found: Found, problems: list[Problem]) -> None:
+    files = sorted(path for path in (folder.rglob("*") if recursive else folder.iterdir()) if _is_image(path))
+    results = out.resolve()
+    if results != folder.resolve():
+        files = [path for path in files if results not in path.resolve().parents]
+    if not files:
+        deeper = not recursive and any(_is_image(path) for path in folder.glob("*/*"))
+        hint = "--recursive looks into its folders" if deeper else _ACCEPTED
+        problems.append(Problem(str(folder), "holds no images", hint))
+        return
+    stems = {(path.parent, path.stem.removesuffix(suffix)) for path in files}
+    kept = [path for path in files if not _is_written(path, stems)]
+    if suffix and any(path.stem.endswith(suffix) for path in kept):
+        kept = [path for path in kept if path.stem.endswith(suffix)]
+    if len(kept) < len(files):
+        others = sorted(set(files) - set(kept))
+        some = ", ".join(path.name for path in others[:3]) + ", ..." * (len(others) > 3)
+        found.notes.append(f"{len(others)} files in {folder} left out, which are masks or overlays by name: {some}")
+    found.pictures += [Picture(path, path.relative_to(folder).as_posix()) for path in kept]
+
+
+def _is_written(path: Path, stems: set[tuple[Path, str]]) -> bool:
+    """Whether a file is by its name a mask or an overlay of another one beside it."""
+    return any(path.stem.endswith(end) and (path.parent, path.stem.removesuffix(end)) in stems for end in _WRITTEN)
+
+
+def _pattern(text: str, found: Found, problems: list[Problem]) -> None:
+    parts = Path(text).parts
+    fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    root = Path(*parts[:fixed])
+    files = sorted(path for path in root.glob(str(Path(*parts[fixed:]))) if _is_image(path))
+    if not files:
+        problems.append(Problem(text, "matches no images", _ACCEPTED))
+    found.pictures += [Picture(path, path.relative_to(root).as_posix()) for path in files]
+
+
+def _csv(path: Path, images: Path | None, found: Found, problems: list[Problem]) -> None:
+    if images is not None and not images.is_dir():
+        problems.append(Problem(str(images), "is no folder"))
+        return
+    folder = path.parent if images is None else images
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            rows = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        problems.append(Problem(str(path), f"is no csv in UTF-8: {error}"))
+        return
+    columns = list(reader.fieldnames or ())
+    column = next((name for wanted in FILE_COLUMNS for name in columns if name.strip().lower() == wanted), None)
+    if column is None:
+        told = f"its columns are {', '.join(columns)}" if columns else "it is empty"
+        problems.append(
+            Problem(str(path), "has no column that names images", f"one of {', '.join(FILE_COLUMNS)}; {told}")
+        )
+        return
+    for line, row in rows:
+        if None in row or not row[column].strip():
+            message = "has more cells than the header" if None in row else f"has no {column}"
+            problems.append(Problem("row", message, line=line, file=str(path)))
+        else:
+            name = Path(row[column].strip())
+            # A result stays in its folder, wherever the image comes from.
+            inside = name.name if name.is_absolute() or ".." in name.parts else name.as_posix()
+            found.pictures.append(Picture(folder / name, str(PurePosixPath(inside))))
+    if found.pictures and not any(picture.path.is_file() for picture in found.pictures):
+        first, hint = found.pictures[0].path, "--images names the folder of the files"
+        problems.append(Problem(str(path), f"names {len(rows)} files, and none is there; the first is {first}", hint))
+    elif not rows:
+        problems.append(Problem(str(path), "has no rows"))
+    found.table = Table(path, columns, [row for _, row in rows])

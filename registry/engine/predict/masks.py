@@ -1,0 +1,239 @@
+"""Predicted masks as pictures, at the size of the image that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...errors import InputError, Problem
+from ..data.colors import colorize, overlay
+from .inputs import Found
+from .tiles import Canvas, Size, stretch
+from .views import MULTIPLE
+from .work import Window
+from .writers import Writer, whole
+
+#: Rows of an overlay that are mixed at a time: the mixture is in floating point.
+_ROWS = 256
+#: A JPEG's longest side.
+_JPEG_SIDE = 65_500
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """When and how an image is cut.
+
+    Attributes:
+        window: images larger than this are cut into windows of this size.
+        overlap: least share of a window that the next one covers too.
+        seen: sizes that the network has seen, which therefore need no padding.
+    """
+
+    window: Size
+    overlap: float
+    seen: Sequence[Size] = ()
+
+    @classmethod
+    def of(cls, sizes: Mapping[str, Sequence[int]], tile: int | None, overlap: float) -> Tiling:
+        """Windows of ``tile``, or else of the largest size that the run has seen, or else of 512.
+
+        Args:
+            sizes: (height, width) by split; empty for a run that did not record them.
+            tile: what the user wants; rounded up to a multiple of 32.
+            overlap: as above.
+        """
+        seen = [(int(height), int(width)) for height, width in sizes.values()]
+        if tile is not None:
+            return cls((_up(tile), _up(tile)), overlap, seen)
+        if not seen:
+            return cls((512, 512), overlap)
+        window = (max(height for height, _ in seen), max(width for _, width in seen))
+        return cls(window if window in seen else (_up(window[0]), _up(window[1])), overlap, seen)
+
+    def window_for(self, size: Size) -> Size:
+        """The size of the windows over an image of a size: the image's own, padded, where it is small enough."""
+        if size in self.seen and size[0] <= self.window[0] and size[1] <= self.window[1]:
+            return size
+        height, width = (
+            min(_up(side), most) if side <= most else most for side, most in zip(size, self.window, strict=True)
+        )
+        return height, width
+
+
+def _up(side: int) -> int:
+    return -(-side // MULTIPLE) * MULTIPLE
+
+
+class Masks:
+    """``NAME_mask.png`` for every image, below the folder as the images lie below the inputs.
+
+    Args:
+        found: what is predicted.
+        out: the folder.
+        colors: (R, G, B) of each class.
+        suffix: what an image's stem has after NAME.
+        tiling: for images larger than the network knows.
+        mask_format: ``colors`` as RGB, or ``index``, a grey picture of the labels themselves.
+        scores: also write ``NAME_scores.npy``, probabilities as float16 (classes, H, W).
+        overlays: also write ``NAME_overlay.jpg``, the mask over its image.
+
+    Raises:
+        InputError: two images would have one mask, a mask would overwrite an image, or ``out`` is a file.
+    """
+
+    def __init__(
+        self,
+        found: Found,
+        out: Path,
+        colors: Sequence[Any],
+        suffix: str,
+        tiling: Tiling,
+        *,
+        mask_format: Literal["colors", "index"] = "colors",
+        scores: bool = False,
+        overlays: bool = False,
+    ) -> None:
+        if out.exists() and not out.is_dir():
+            raise InputError.of(str(out), "is a file, and masks need a folder", "name a folder with --out")
+        self.path, self.failures = out, out / "failures.csv"
+        self.colors, self.tiling, self.mask_format, self.scores, self.overlays = (
+            colors,
+            tiling,
+            mask_format,
+            scores,
+            overlays,
+        )
+        self._bases = [_base(out, picture.name, suffix) for picture in found.pictures]
+        _refuse_clashes(found, self._bases)
+        self._writer = Writer(threads=2)
+        self._unfinished: set[_Mask] = set()
+        out.mkdir(parents=True, exist_ok=True)
+
+    def windows(self, index: int, sample: dict[str, Any]) -> Iterator[Window]:
+        """The image whole, or its tiles; padded to sizes that networks take."""
+        image, own = sample["image"], sample["own"]
+        mask = _Mask(self, self._bases[index], image.shape[:2], own)
+        self._unfinished.add(mask)
+        canvas = Canvas(image, self.tiling.window_for(image.shape[:2]), self.tiling.overlap, mask.rows)
+        for place, pixels in canvas.cut(image):
+            yield Window(pixels, place, 1 / len(canvas), canvas)
+
+    def failed(self, index: int) -> None:
+        """There is no mask of an image that cannot be read."""
+
+    def finished(self, mask: _Mask) -> None:
+        """All probabilities of an image were taken: its files are written."""
+        self._unfinished.discard(mask)
+        self._writer.submit(mask.labels.size, mask.write)
+
+    def close(self, *, abandon: bool = False) -> None:
+        """Wait for the files that are being written."""
+        self._writer.close(abandon=abandon)
+        for mask in self._unfinished:
+            mask.discard()
+
+
+class _Mask:
+    """The files of one image.
+
+    Args:
+        masks: how they are written.
+        base: their path without its ending.
+        size: (H, W) that the model predicts, which a resizing augmentation may have changed.
+        own: the image as it is in its file.
+    """
+
+    def __init__(self, masks: Masks, base: Path, size: Size, own: np.ndarray) -> None:
+        self.masks, self.base, self.size = masks, base, size
+        self.own: Size = (int(own.shape[0]), int(own.shape[1]))
+        self.labels = np.empty(self.own, np.uint8)
+        self._image = own if masks.overlays else None
+        self._small: Tensor | None = None
+        self._scores = base.with_name(f".{base.name}_scores.npy.partial")
+
+    def rows(self, top: int, probabilities: Tensor) -> None:
+        """Take finished rows (classes, rows, W) of the size that the model predicts, from top to bottom."""
+        below = top + probabilities.shape[1]
+        if self.size == self.own:
+            self._own_rows(top, probabilities)
+        else:
+            if self._small is None:
+                self._small = probabilities.new_empty(probabilities.shape[0], *self.size)
+            self._small[:, top:below] = probabilities
+            if below == self.size[0]:
+                for first, strip in stretch(self._small, self.own):
+                    self._own_rows(first, strip)
+                self._small = None
+        if below == self.size[0]:
+            self.masks.finished(self)
+
+    def _own_rows(self, top: int, probabilities: Tensor) -> None:
+        classes, count, _ = probabilities.shape
+        self.labels[top : top + count] = probabilities.argmax(0).to(torch.uint8).cpu().numpy()
+        if self.masks.scores:
+            if top == 0:
+                self._scores.parent.mkdir(parents=True, exist_ok=True)
+                shape = (classes, *self.own)
+                np.lib.format.open_memmap(self._scores, "w+", np.float16, shape)
+            # Mapped anew for each strip: what stays mapped counts as this process's memory.
+            np.load(self._scores, mmap_mode="r+")[:, top : top + count] = probabilities.half().cpu().numpy()
+
+    def write(self) -> None:
+        """Write the files; called in a thread."""
+        self.base.parent.mkdir(parents=True, exist_ok=True)
+        with whole(_file(self.base, "_mask.png")) as path:
+            told = colorize(self.labels, self.masks.colors) if self.masks.mask_format == "colors" else self.labels
+            Image.fromarray(told).save(path, "PNG", compress_level=4)
+        if self._image is not None:
+            large = max(self.own) > _JPEG_SIDE
+            with whole(_file(self.base, "_overlay.png" if large else "_overlay.jpg")) as path:
+                Image.fromarray(self._overlaid(self._image)).save(
+                    path, "PNG" if large else "JPEG", quality=92, subsampling=0
+                )
+        if self.masks.scores:
+            self._scores.replace(_file(self.base, "_scores.npy"))
+
+    def _overlaid(self, image: np.ndarray) -> np.ndarray:
+        mixed = np.empty_like(image)
+        for top in range(0, len(image), _ROWS):
+            rows = slice(top, top + _ROWS)
+            mixed[rows] = overlay(image[rows], self.labels[rows], self.masks.colors)
+        return mixed
+
+    def discard(self) -> None:
+        """Leave nothing half done behind."""
+        self._scores.unlink(missing_ok=True)
+
+
+def _base(out: Path, name: str, suffix: str) -> Path:
+    path = PurePosixPath(name)
+    return out / path.parent / (path.stem.removesuffix(suffix) or path.stem)
+
+
+def _file(base: Path, end: str) -> Path:
+    return base.with_name(base.name + end)
+
+
+def _refuse_clashes(found: Found, bases: Sequence[Path]) -> None:
+    """No mask over another one, and none over an image."""
+    inputs = {picture.path.resolve() for picture in found.pictures}
+    first: dict[Path, Path] = {}
+    problems = []
+    for picture, base in zip(found.pictures, bases, strict=True):
+        mask = _file(base, "_mask.png")
+        if mask in first:
+            message = f"would be written twice, for {first[mask]} and for {picture.path}"
+            hint = "predict them into folders of their own, or name the folder above them with --recursive"
+            problems.append(Problem(str(mask), message, hint))
+        elif mask.resolve() in inputs:
+            problems.append(Problem(str(mask), "is an input, which would be overwritten", "name another --out"))
+        first.setdefault(mask, picture.path)
+    if problems:
+        raise InputError(problems[:10])

@@ -1,0 +1,204 @@
+"""The way from files through the model to files."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from ...errors import InputError
+from ..train.saved_run import SavedRun
+from .inputs import Found, Picture, find
+from .labels import Labels
+from .masks import Masks, Tiling
+from .progress import Bar
+from .reading import Reader, keeping_geometry, read_ahead
+from .views import Views
+from .work import Results, Window, batches
+from .writers import whole
+
+#: Pixels in a batch on a processor, which gains nothing from more and needs memory for them.
+_CPU_PIXELS: Final = 1_000_000
+#: Failures that are shown one by one; the file lists all.
+_SHOWN: Final = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to predict.
+
+    Attributes:
+        inputs, images, recursive: see ``inputs.find``.
+        out: the folder, or a csv for labels.
+        batch_size: images, or tiles, that the model gets at once; that of the run's evaluation when None.
+        tile: side of a tile in pixels; None for the size that the run has seen.
+        overlap: least share of a tile that the next one covers too, 0..0.9.
+        flips, scales: see ``Views``.
+        mask_format, scores, overlays: see ``Masks`` and ``Labels``.
+    """
+
+    inputs: Sequence[str]
+    out: Path
+    images: Path | None = None
+    recursive: bool = False
+    batch_size: int | None = None
+    tile: int | None = None
+    overlap: float = 0.25
+    flips: Sequence[str] = ()
+    scales: Sequence[float] = (1.0,)
+    mask_format: Literal["colors", "index"] = "colors"
+    scores: bool = False
+    overlays: bool = False
+
+
+def predict(saved: SavedRun, settings: Settings, console: Console) -> dict[str, Any]:
+    """Predict every input that can be read, and list those that cannot.
+
+    Args:
+        saved: the run.
+        settings: what and how.
+        console: where progress is shown.
+
+    Returns:
+        ``kind`` (labels or masks), ``images``, ``predicted``, ``failed`` (``file`` and ``reason`` of each), ``out``,
+        ``seconds`` and ``images_per_second``, besides ``run`` and ``epoch``.
+
+    Raises:
+        InputError: an input is not there, or results would overwrite something; nothing was written.
+        Hw1Error: the model fails.
+    """
+    suffix = saved.facts.get("image_suffix", "_sat")
+    found = find(settings.inputs, images=settings.images, recursive=settings.recursive, suffix=suffix, out=settings.out)
+    views = Views(saved, settings.flips, settings.scales)
+    dense = _gives_masks(saved)
+    transform, left_out = keeping_geometry(saved.transform) if dense else (saved.transform, [])
+    for text in [*found.notes, *_notes(settings, dense, left_out)]:
+        console.print(Text(f"note: {text}", style="yellow"), soft_wrap=True)
+    results: Results
+    if dense:
+        tiling = Tiling.of(saved.facts.get("image_sizes", {}), settings.tile, settings.overlap)
+        found.pictures = list(dict.fromkeys(found.pictures))  # a csv may name an image twice
+        results = Masks(
+            found,
+            settings.out,
+            saved.facts["class_colors"],
+            suffix,
+            tiling,
+            mask_format=settings.mask_format,
+            scores=settings.scores,
+            overlays=settings.overlays,
+        )
+    else:
+        results = Labels(found, settings.out, saved.facts["class_names"], scores=settings.scores)
+    told = {"run": str(saved.folder.path), "epoch": saved.epoch, "kind": "masks" if dense else "labels"}
+    return {**told, **_Passage(saved, settings, found, results, dense).carry_out(views, transform, console)}
+
+
+def _gives_masks(saved: SavedRun) -> bool:
+    """Whether the model gives a class for every pixel, found by asking it.
+
+    Raises:
+        InputError: it gives neither labels nor masks of the run's classes.
+    """
+    sizes = saved.facts.get("image_sizes", {})
+    height, width = sizes.get("val") or sizes.get("train") or (224, 224)
+    shape = tuple(Views(saved)([np.zeros((height, width, saved.facts.get("in_channels", 3)), np.uint8)]).shape)
+    classes = saved.facts.get("num_classes")
+    if classes is None or shape[1] != classes:
+        message = f"gives {shape[1:]} for an image, which are no probabilities of the run's {classes or 'classes'}"
+        raise InputError.of(str(saved.folder.path), message, "predict wants a run that has learned classes")
+    if len(shape) == 4 and classes > 256:
+        raise InputError.of(str(saved.folder.path), f"has {classes} classes, and a mask holds 256 at most")
+    return len(shape) == 4
+
+
+def _notes(settings: Settings, dense: bool, left_out: Sequence[str]) -> list[str]:
+    notes = []
+    if left_out:
+        names = ", ".join(dict.fromkeys(left_out))
+        notes.append(f"left out of augment.eval, since masks keep their image's geometry: {names}")
+    if not dense and (settings.overlays or settings.tile is not None or settings.mask_format != "colors"):
+        notes.append("--overlay, --tile and --mask-format are for masks, and this run predicts labels")
+    return notes
+
+
+class _Passage:
+    """All pictures on their way."""
+
+    def __init__(self, saved: SavedRun, settings: Settings, found: Found, results: Results, dense: bool) -> None:
+        self.saved, self.settings, self.pictures = saved, settings, found.pictures
+        self.results, self.dense = results, dense
+        self.failed: list[tuple[Picture, str]] = []
+
+    def carry_out(self, views: Views, transform: Any | None, console: Console) -> dict[str, Any]:
+        loop = self.saved.plan.loop
+        size = self.settings.batch_size or loop.eval_batch_size or loop.batch_size
+        limited = self.settings.batch_size is None and self.saved.runtime.device.type == "cpu"
+        processors = os.cpu_count() or 1
+        reader = Reader(self.pictures, transform)
+        reading = read_ahead(reader, threads=max(2, min(8, processors)), ahead=2 * size + 2)
+        finished = False
+        try:
+            with Bar(console, len(self.pictures)) as bar:
+                for batch in batches(self._windows(reading, bar), size, _CPU_PIXELS if limited else None):
+                    probabilities = views([window.pixels for window in batch])
+                    if not self.dense:
+                        probabilities = probabilities.cpu()
+                    for window, told in zip(batch, probabilities, strict=True):
+                        window.job.take(window.place, told)
+                        bar.advance(window.share)
+                    del batch, probabilities
+                self.results.close()
+            self._list_failures()
+            finished = True
+        finally:
+            reading.close()  # type: ignore[attr-defined]
+            if not finished:
+                self.results.close(abandon=True)
+        return self._conclude(bar, console)
+
+    def _windows(self, reading: Iterator[tuple[int, dict[str, Any]]], bar: Bar) -> Iterator[Window]:
+        for index, sample in reading:
+            error = sample.get("error")
+            if error is None:
+                yield from self.results.windows(index, sample)
+                continue
+            problem = error.problems[0] if isinstance(error, InputError) else error
+            self.failed.append((self.pictures[index], problem.message))
+            self.results.failed(index)
+            bar.advance(1)
+
+    def _list_failures(self) -> None:
+        self.results.failures.unlink(missing_ok=True)  # of an earlier prediction
+        if not self.failed:
+            return
+        with whole(self.results.failures) as path, path.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(["file", "reason"])
+            rows.writerows((picture.path, reason) for picture, reason in self.failed)
+
+    def _conclude(self, bar: Bar, console: Console) -> dict[str, Any]:
+        predicted = len(self.pictures) - len(self.failed)
+        kind = "mask" if self.dense else "label"
+        told = f"{predicted} {kind}{'s' * (predicted != 1)} in {bar.seconds:.1f} s, {bar.rate}"
+        console.print(Text(f"{told}: {self.results.path}"), soft_wrap=True)
+        if self.failed:
+            console.print(Text(f"{len(self.failed)} of {len(self.pictures)} could not be read:", style="red"))
+            for picture, reason in self.failed[:_SHOWN]:
+                console.print(Text(f"  {picture.path}: {reason}"), soft_wrap=True)
+            console.print(Text(f"all of them: {self.results.failures}"), soft_wrap=True)
+        return {
+            "images": len(self.pictures),
+            "predicted": predicted,
+            "failed": [{"file": str(picture.path), "reason": reason} for picture, reason in self.failed],
+            "out": str(self.results.path),
+            "seconds": round(bar.seconds, 3),
+            "images_per_second": round(bar.speed, 3),
+        }

@@ -1,0 +1,88 @@
+"""Probabilities of images, averaged over flips and scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain, combinations
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...errors import Hw1Error, InputError
+from ..data.loader import collate
+from ..train.saved_run import SavedRun
+
+#: Tensor axes by the letter of a flip: h mirrors left and right, v top and bottom.
+FLIPS: Final = {"h": -1, "v": -2}
+#: Sides that are made up for a network are multiples of this.
+MULTIPLE: Final = 32
+
+
+class Views(NamedTuple):
+    """A model seen from several sides.
+
+    Attributes:
+        saved: the run whose model predicts.
+        flips: of ``h`` and ``v``; with both there are four views.
+        scales: factors of the image's size; 1 is the image itself.
+    """
+
+    saved: SavedRun
+    flips: Sequence[str] = ()
+    scales: Sequence[float] = (1.0,)
+
+    def __call__(self, images: list[np.ndarray]) -> Tensor:
+        """The mean of the views' probabilities, float32 on the device: (B, classes) or (B, classes, H, W).
+
+        Args:
+            images: of one size, uint8 (H, W, 3).
+
+        Raises:
+            Hw1Error: the model fails on such images.
+        """
+        batch: dict[str, Any] = collate([{"index": 0, "name": "", "image": image} for image in images])
+        try:
+            with torch.inference_mode(), self.saved.runtime.autocast():
+                return self._mean(self.saved.prepared(batch)["image"])
+        except torch.OutOfMemoryError as error:
+            hint = "try a smaller --batch-size or --tile"
+            raise Hw1Error(f"the device has too little memory for {_told(images)}", hint) from error
+        except (RuntimeError, AssertionError, ValueError) as error:
+            hint = "a network made for one size needs augment.eval to resize to it, or a --tile of it"
+            raise Hw1Error(f"the model fails on {_told(images)}: {type(error).__name__}: {error}", hint) from error
+
+    def _mean(self, images: Tensor) -> Tensor:
+        total: Tensor | None = None
+        turns = list(chain.from_iterable(combinations(self.flips, n) for n in range(len(self.flips) + 1)))
+        for scale in self.scales:
+            scaled = self._scaled(images, scale)
+            for turn in turns:
+                axes = [FLIPS[letter] for letter in turn]
+                logits = self.saved.task.model(scaled.flip(axes) if axes else scaled).float()
+                if logits.dim() not in (2, 4):
+                    raise InputError.of("model", f"gives {tuple(logits.shape)}, which is neither labels nor masks")
+                seen = logits.softmax(1)
+                if seen.dim() == 4:
+                    seen = seen.flip(axes) if axes else seen
+                    if seen.shape[-2:] != images.shape[-2:]:
+                        seen = F.interpolate(seen, size=images.shape[-2:], mode="bilinear")
+                total = seen if total is None else total.add_(seen)
+        assert total is not None
+        return total.div_(len(turns) * len(self.scales)) if len(turns) * len(self.scales) > 1 else total
+
+    def _scaled(self, images: Tensor, scale: float) -> Tensor:
+        if scale == 1:
+            return images
+        size = [max(MULTIPLE, round(side * scale / MULTIPLE) * MULTIPLE) for side in images.shape[-2:]]
+        if max(images.shape[-2:]) < 4 * MULTIPLE:  # small pictures: the scale matters more than the multiple
+            size = [max(1, round(side * scale)) for side in images.shape[-2:]]
+        scaled = F.interpolate(images, size=size, mode="bilinear", antialias=True)
+        return scaled.contiguous(memory_format=self.saved.runtime.layout)
+
+
+def _told(images: list[np.ndarray]) -> str:
+    height, width = images[0].shape[:2]
+    return f"{len(images)} image{'s' * (len(images) > 1)} of {width}x{height}"

@@ -1,5 +1,0 @@
-"""What a finished run makes of new images: a label each, or a mask each."""
-
-from .predicting import Settings, predict
-
-__all__ = ["Settings", "predict"]

@@ -1,0 +1,190 @@
+"""The run folder: what lies where, the lock that guards it, and what it tells of its origin."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TextIO
+
+from ...errors import InputError
+
+#: Libraries whose versions a run records.
+_LIBRARIES = (
+    *("hw1cli", "torch", "torchvision", "timm", "segmentation_models_pytorch", "lightly", "pytorch-lightning"),
+    *("albumentations", "torchmetrics", "scikit-learn", "numpy", "opencv-python-headless", "pillow"),
+)
+
+
+@dataclass
+class RunFolder:
+    """A run's folder.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+    _lock: TextIO | None = None
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def last(self) -> Path:
+        return self.checkpoints / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        return self.checkpoints / "best.pt"
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write a JSON file, whole or not at all."""
+        write_atomically(self.path / name, json.dumps(value, indent=2, default=str) + "\n")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON file of the run."""
+        return json.loads((self.path / name).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+    def open(self, *, resume: bool) -> None:
+        """Make the folder and take its lock.
+
+        Raises:
+            InputError: it holds a run and ``resume`` is false, holds none and ``resume`` is true, or is in use.
+        """
+        refuse_if_taken(self.path, resume=resume)
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError.of(str(self.path), f"cannot be made: {error}", "name another folder with --out") from error
+        self._lock = open(self.path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 - held until close()
+        if not _try_lock(self._lock):
+            raise InputError.of(str(self.path), "another process is running in this folder")
+        self._lock.seek(0)
+        self._lock.truncate()
+        self._lock.write(f"{os.getpid()} on {platform.node()}\n")
+        self._lock.flush()
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def _try_lock(file: TextIO) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # no advisory locks on this system: the folder check alone guards
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def clear_unfinished_start(path: Path) -> None:
+    """Empty the folder of a run that ended before its first checkpoint, unless it is still running.
+
+    Raises:
+        InputError: another process is running in it.
+    """
+    lock = open(path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 - held until the folder is gone
+    try:
+        if not _try_lock(lock):
+            raise InputError.of(str(path), "another process is running in this folder")
+        shutil.rmtree(path)
+    finally:
+        lock.close()
+
+
+def refuse_if_taken(path: Path, *, resume: bool) -> None:
+    """Raise if a run cannot start, or cannot resume, in this folder; writes nothing.
+
+    Raises:
+        InputError: see ``RunFolder.open``.
+    """
+    if path.exists() and not path.is_dir():
+        raise InputError.of(str(path), "is a file, and a run needs a folder", "name another with --out")
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not os.access(there, os.W_OK):
+        raise InputError.of(str(path), f"cannot be written: {there} is read-only", "name another folder with --out")
+    if resume and not (path / "checkpoints" / "last.pt").is_file():
+        raise InputError.of(str(path), "holds no run that could be resumed", "leave --resume out to start one")
+    if not resume and path.is_dir() and any(path.iterdir()):
+        holds = "a run" if (path / "plan.json").exists() else "files"
+        raise InputError.of(str(path), f"holds {holds} already", "name another folder with --out, or add --resume")
+
+
+def new_run_path(recipe: Path) -> Path:
+    """``runs/<recipe>/<date and time>``, a name that is not taken."""
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    base = Path("runs") / recipe.stem / stamp
+    candidates = [base, *(base.with_name(f"{stamp}_{n}") for n in range(2, 100))]
+    return next(candidate for candidate in candidates if not candidate.exists())
+
+
+def environment() -> dict[str, Any]:
+    """Where and with what a run is computed."""
+    import torch
+
+    return {
+        "command": sys.argv,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "git": _git_revision(),
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    source = Path(__file__).parent
+    try:
+        told = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            cwd=source,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file under a temporary name, then move it into place."""
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

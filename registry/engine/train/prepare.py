@@ -1,0 +1,208 @@
+"""A plan made ready to run: every component built, a step rehearsed, precision chosen; nothing is written."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from ...errors import InputError
+from ...recipe.plan import Plan
+from ..build import build, build_transform, compose
+from ..console import Display
+from ..data.counts import balancing_weights
+from ..data.facts import completed_facts
+from ..data.loader import Augmented, EpochOrder, checked, collate, draw, make_loader, workers_for
+from ..data.split import Divided
+from ..network.contract import normalization_of
+from ..records.run_folder import RunFolder
+from . import loop
+from .ema import WeightAverage
+from .param_groups import refine
+from .rehearse import IMAGES, choose, rehearse
+from .run import Run
+from .runtime import Runtime, device_for, open_runtime
+from .task import Task, has_batch_norm, learns, seed_everything
+
+
+def open_data(plan: Plan) -> Any:
+    """The data set of a plan, divided where the plan says so."""
+    data = build(plan.data, {"seed": plan.seed})
+    return Divided(data, plan.split) if plan.split is not None else data
+
+
+class Preparation:
+    """Builds what a plan says.
+
+    Args:
+        plan: with data that are there.
+        folder: where the run will write; not touched here.
+        display: for the run.
+        caveats: what is second best about the run so far; more is added.
+    """
+
+    def __init__(self, plan: Plan, folder: RunFolder, display: Display, caveats: list[str]) -> None:
+        self.plan, self.folder, self.display, self.caveats = plan, folder, display, caveats
+
+    def prepare(self, earlier: Mapping[str, Any] | None) -> tuple[Run, loop.Learning]:
+        """Build every component and rehearse a step; ``earlier`` is the checkpoint of a run to go on with."""
+        plan = self.plan
+        seed_everything(draw(plan.seed, 0))
+        device = device_for(plan.runtime.device)
+        self._tell_random_starts()
+        with self._capture_warnings():
+            data = open_data(plan)
+            facts = {**completed_facts(data), **self._loop_facts()}
+            self.num_classes = facts.get("num_classes")
+            seed_everything(draw(plan.seed, 1))  # weights depend on the seed, not on what was built before
+            task: Task = build(plan.trainer, facts)
+            splits = self._splits(data, task, facts)
+            reports = [build(report, facts) for report in plan.reports]
+        if not learns(task):
+            self.plan = replace(plan, loop=replace(plan.loop, epochs=1))
+        mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in normalization_of(task))
+        order = self._order(splits["learn"], task)
+        runtime = self._runtime(task, splits, order, device, (mean, std), earlier)
+        run, learning = self._assemble(task, splits, order, runtime, facts, (mean, std), reports)
+        for part, report in zip(plan.reports, reports, strict=True):
+            if hasattr(report, "ready"):
+                with part.attach_location():
+                    report.ready(run)
+        return run, learning
+
+    def _tell_random_starts(self) -> None:
+        """Say which networks start from random weights though they could start from pretrained ones."""
+        for part in self.plan.components():
+            given = part.given_or_default()
+            if given.get("pretrained") is False and given.get("weights") is None:
+                text = f"{part.name} starts from random weights (pretrained: false)"
+                self.caveats.append(f"{text}: the demo needs no download" if self.plan.demo else text)
+
+    def _loop_facts(self) -> dict[str, Any]:
+        return {"epochs": self.plan.loop.epochs, "batch_size": self.plan.loop.batch_size, "seed": self.plan.seed}
+
+    def _splits(self, data: Any, task: Task, facts: Mapping[str, Any]) -> dict[str, Augmented]:
+        """What is learned from (``learn``), and the splits to evaluate on by name, each with its augmentations."""
+        augment = self.plan.augment
+        train_samples = data.split("train")
+        if len(train_samples) == 0:
+            raise InputError.of("data", "the training split is empty")
+        views = None if task.views is None else [compose([view]) for view in task.views]
+        train_transform = build_transform(augment.get("eval" if task.encodes_once else "train", []), facts)
+        seed = None if task.encodes_once else draw(self.plan.seed, 2)
+        splits = {"learn": Augmented(train_samples, train_transform, seed=seed, views=views)}
+        source = task.evaluation_data or data
+        held_out = {name: source.split(name) for name in task.evaluation_splits}
+        if not all(held_out.values()):
+            self.caveats.append("there is no evaluation split: no scores, and no best checkpoint")
+            return splits
+        eval_transform = build_transform(augment.get("eval", []), facts)
+        return splits | {name: Augmented(samples, eval_transform, seed=None) for name, samples in held_out.items()}
+
+    def _order(self, train: Augmented, task: Task) -> EpochOrder:
+        batch_size = self.plan.loop.batch_size
+        weights = None
+        if self.plan.loop.sampling == "balanced":
+            weights = balancing_weights(train.samples, self.num_classes)
+        order = EpochOrder(
+            len(train), batch_size, seed=draw(self.plan.seed, 3), drop_single=has_batch_norm(task), weights=weights
+        )
+        if order.drops_one:
+            self.caveats.append(
+                f"{len(train)} images in batches of {batch_size} leave one over; batch normalisation cannot learn from "
+                "a single image, so each epoch leaves out its last one (another one each time)"
+            )
+        return order
+
+    def _runtime(
+        self,
+        task: Task,
+        splits: Mapping[str, Augmented],
+        order: EpochOrder,
+        device: torch.device,
+        normalization: tuple[torch.Tensor, torch.Tensor],
+        earlier: Mapping[str, Any] | None,
+    ) -> Runtime:
+        """Rehearse a step, then decide precision and layout: as the recipe says, as before, or measured."""
+        settings = self.plan.runtime
+        precision: str = settings.precision
+        layout: str = settings.memory_format
+        batch = checked(collate([splits["learn"][key] for key in next(iter(order))[:IMAGES]]))
+        held_out = {
+            name: checked(collate([split[0, index] for index in range(min(IMAGES, len(split)))]))
+            for name, split in splits.items()
+            if name != "learn"
+        }
+        rehearse(task, batch, held_out, device, *normalization)
+        reason = "as the recipe says"
+        if earlier is not None:
+            precision, layout, reason = earlier["precision"], earlier["memory_format"], "as before it was stopped"
+        elif "auto" in (precision, layout):
+            identity = json.dumps(self.plan.trainer.as_json(), sort_keys=True)
+            with self._capture_warnings():
+                measured = choose(task, batch, device, *normalization, identity)
+            precision = measured[0] if precision == "auto" else precision
+            layout = measured[1] if layout == "auto" else layout
+            reason = measured[2]
+        return open_runtime(settings, precision, layout, reason)
+
+    def _assemble(
+        self,
+        task: Task,
+        splits: Mapping[str, Augmented],
+        order: EpochOrder,
+        runtime: Runtime,
+        facts: Mapping[str, Any],
+        normalization: tuple[torch.Tensor, torch.Tensor],
+        reports: list[Any],
+    ) -> tuple[Run, loop.Learning]:
+        settings, plan = self.plan.loop, self.plan
+        task.to(runtime.device).to(memory_format=runtime.layout)
+        steps = -(-len(order) // settings.accumulate)
+        counts = {"steps_per_epoch": steps, "total_steps": steps * settings.epochs}
+        schedule = build(plan.schedule, {**facts, **counts})
+        if learns(task):
+            groups = refine(task.parameter_groups(), task, layer_decay=settings.layer_decay, decay=settings.decay)
+            optimizer = build(plan.optimizer, {**facts, **counts, "params": groups})
+            wrapped, optimizer = runtime.fabric.setup(task, optimizer)
+        else:
+            wrapped, optimizer = runtime.fabric.setup(task), None
+        if plan.runtime.compile:
+            wrapped = torch.compile(wrapped)
+        held_out = {name: split for name, split in splits.items() if name != "learn"}
+        loaders = {name: self._evaluation_loader(split, runtime) for name, split in held_out.items()}
+        train = splits["learn"]
+        train_loader = self._loader(train, order, runtime)
+        average = WeightAverage(task, settings.ema) if settings.ema is not None else None
+        learning = loop.Learning(wrapped, optimizer, schedule, train_loader, order, reports, average)
+        run = Run(
+            *(plan, self.folder, facts, runtime, task, train, held_out.get("val"), normalization, self.display),
+            loaders=loaders,
+            caveats=self.caveats,
+        )
+        return run, learning
+
+    def _evaluation_loader(self, split: Augmented, runtime: Runtime) -> DataLoader[Any]:
+        settings = self.plan.loop
+        return self._loader(
+            split, EpochOrder(len(split), settings.eval_batch_size or settings.batch_size, seed=None), runtime
+        )
+
+    def _loader(self, split: Augmented, order: EpochOrder, runtime: Runtime) -> DataLoader[Any]:
+        workers = workers_for(self.plan.runtime.workers, len(split))
+        return make_loader(split, order, workers=workers, pin_memory=runtime.device.type == "cuda")
+
+    @contextmanager
+    def _capture_warnings(self) -> Iterator[None]:
+        """Turn the warnings of factories into caveats of the run."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
+            yield
+        self.caveats += dict.fromkeys(str(warning.message) for warning in caught if warning.category is UserWarning)

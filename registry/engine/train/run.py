@@ -1,0 +1,153 @@
+"""A run in progress: what the loop, the trackers and the reports share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ...recipe.plan import Plan
+from ..console import Display
+from ..data.loader import Augmented, checked, collate, to_device
+from ..records.run_folder import RunFolder
+from ..records.trackers import Trackers
+from .outputs import Outputs, collect
+from .runtime import Runtime
+from .task import Task
+
+
+@dataclass
+class Position:
+    """How far a run has come: everything that a resumed run must know besides the weights.
+
+    Attributes:
+        epoch: the epoch in progress, 1-based.
+        batch: batches of it that are done.
+        step: optimizer steps done in all.
+        sums, images, epoch_seconds: the epoch's training figures so far (``loss`` among them), summed over images,
+            their number, and the time spent in training steps.
+        best_score, best_epoch: of the monitored score; None and 0 before the first evaluation.
+        stale: evaluations since the best one.
+        start: ``start/<score>``, the monitored score before the first step, of a task that ``measures_start``.
+        seconds, images_seen: spent in training steps, and images trained on, in all finished epochs.
+        wall_seconds: spent in all, evaluation and figures included.
+    """
+
+    epoch: int = 1
+    batch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    images: int = 0
+    epoch_seconds: float = 0.0
+    best_score: float | None = None
+    best_epoch: int = 0
+    stale: int = 0
+    start: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    images_seen: int = 0
+    wall_seconds: float = 0.0
+
+    def next_epoch(self) -> None:
+        """Step to the start of the next epoch."""
+        self.epoch += 1
+        self.batch, self.sums, self.images, self.epoch_seconds = 0, {}, 0, 0.0
+
+
+@dataclass
+class Run:
+    """A run in progress, also what a report is given.
+
+    Attributes:
+        plan: the checked recipe.
+        folder: where the run writes.
+        facts: what the data set tells: ``num_classes``, ``class_names``, ``class_colors``, ``ignore_index``.
+        runtime: device, precision, layout.
+        task: the computation, unwrapped.
+        train, val: the splits with their augmentations; ``val`` may be None.
+        loaders: what an evaluation walks over, by split.
+        normalization: mean and std, each (1, C, 1, 1) on the device.
+        position: how far it has come.
+        caveats: what is second best about it, in words.
+        failures: reports that failed, in words.
+    """
+
+    plan: Plan
+    folder: RunFolder
+    facts: Mapping[str, Any]
+    runtime: Runtime
+    task: Task
+    train: Augmented
+    val: Augmented | None
+    normalization: tuple[Tensor, Tensor]
+    display: Display
+    loaders: Mapping[str, DataLoader[Any]] = field(default_factory=dict)
+    trackers: Trackers = field(init=False)
+    position: Position = field(default_factory=Position)
+    caveats: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    _outputs: tuple[int, Outputs] | None = None
+
+    @property
+    def name(self) -> str:
+        """What the run is called in figures: the recipe's name."""
+        recipe = self.plan.recipe
+        return self.folder.path.name if recipe.path.parent.resolve() == self.folder.path.resolve() else recipe.name
+
+    @property
+    def epochs(self) -> int:
+        return self.plan.loop.epochs
+
+    @property
+    def monitored(self) -> str:
+        """The column that chooses the best checkpoint."""
+        return "val_loss" if self.task.monitor == "loss" else self.task.monitor
+
+    def add_caveat(self, text: str) -> None:
+        """Say and record something second best, once."""
+        if text not in self.caveats:
+            self.caveats.append(text)
+            self.display.note(text)
+
+    def evaluation_sample(self, index: int) -> dict[str, Any]:
+        """A sample of the evaluation split after the evaluation augmentations, uint8.
+
+        Raises:
+            ValueError: there is no evaluation split.
+        """
+        if self.val is None:
+            raise ValueError("this run has no evaluation split")
+        return checked(self.val[(0, index)])
+
+    def evaluation_names(self) -> list[str]:
+        """The names of the evaluation split's samples, in order."""
+        return [] if self.val is None else list(self.val.samples.names)
+
+    def prepared(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """A loader's batch on the device, normalised."""
+        return to_device(batch, self.runtime.device, *self.normalization, self.runtime.layout)
+
+    def outputs(self) -> Outputs:
+        """What the model makes of the whole evaluation split; computed once for each state of the weights.
+
+        Raises:
+            InputError: there is no evaluation split, or its samples have no labels.
+        """
+        if self._outputs is None or self._outputs[0] != self.position.step:
+            self._outputs = (self.position.step, collect(self))
+        return self._outputs[1]
+
+    def predict(self, samples: Sequence[Mapping[str, Any]]) -> list[Tensor]:
+        """The model's logits for samples, one by one, as float32 on the CPU: (classes,) or (classes, H, W)."""
+        was_training = self.task.training
+        self.task.eval()
+        outputs = []
+        with torch.inference_mode(), self.runtime.autocast():
+            for sample in samples:
+                batch = self.prepared(collate([{"index": 0, "name": "", **sample}]))
+                outputs.append(self.task.model(batch["image"])[0].float().cpu())
+        self.task.train(was_training)
+        return outputs

@@ -1,0 +1,91 @@
+"""Where a run is computed: device, precision, memory layout, through Lightning Fabric."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+
+from ...errors import InputError
+from ...recipe.grammar import RuntimeSettings
+
+_FABRIC: Final = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+#: Memory formats by their names in a recipe.
+LAYOUTS: Final = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The machine as the loop sees it.
+
+    Args:
+        fabric: a launched Fabric.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        memory_format: ``channels_last`` or ``contiguous``.
+        reason: how precision and layout were chosen.
+    """
+
+    fabric: Any
+    precision: str
+    memory_format: str
+    reason: str
+
+    @property
+    def device(self) -> torch.device:
+        return self.fabric.device  # type: ignore[no-any-return]
+
+    @property
+    def layout(self) -> Any:
+        return LAYOUTS[self.memory_format]
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The run's precision, for code outside of the wrapped module."""
+        return self.fabric.autocast()  # type: ignore[no-any-return]
+
+    def synchronize(self) -> None:
+        """Wait for the device, so that a clock read afterwards tells the truth."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def __str__(self) -> str:
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device.type)
+        return f"{name}, {self.precision}, {self.memory_format} ({self.reason})"
+
+
+def device_for(wanted: str) -> torch.device:
+    """The device meant by the recipe.
+
+    Raises:
+        InputError: it is not there.
+    """
+    mps = getattr(torch.backends, "mps", None)
+    present = {"cuda": torch.cuda.is_available(), "mps": bool(mps and mps.is_available()), "cpu": True}
+    if wanted == "auto":
+        return torch.device(next(name for name, there in present.items() if there))
+    if not present[wanted]:
+        there = ", ".join(name for name, is_there in present.items() if is_there)
+        raise InputError.of("runtime.device", f"there is no {wanted} device here", f"devices here: {there}")
+    return torch.device(wanted)
+
+
+def open_runtime(settings: RuntimeSettings, precision: str, memory_format: str, reason: str) -> Runtime:
+    """A launched runtime with everything decided."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from lightning_fabric import Fabric
+
+        logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # the import sets it to INFO
+        device = device_for(settings.device)
+        fabric = Fabric(accelerator=device.type, devices=1, precision=_FABRIC[precision])  # type: ignore[arg-type]
+        fabric.launch()
+    if settings.deterministic:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
+    elif device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.set_float32_matmul_precision("high")
+    return Runtime(fabric, precision, memory_format, reason)

@@ -1,0 +1,218 @@
+"""A recipe file with everything applied: what it extends, its demo, the command line, its references."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..errors import Problem, nearest
+from . import overrides, references, study
+from .study import STUDY_SECTIONS, Member
+from .yaml import BROKEN, LARGEST, Node, Place, parse, too_large
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a recipe says in the end.
+
+    Args:
+        path: its file.
+        root: the tree with everything applied; the keys ``extends`` and ``demo`` are gone. ``BROKEN`` where the file
+            could not be read.
+        problems: everything that was wrong on the way.
+        demo: whether the demo's changes were asked for.
+        has_demo: whether it has a demo.
+        touched: dotted paths that the command line named.
+        title: what the run is called beside the recipe's name: a study's member.
+        is_study: whether it has several runs.
+        members: these; none where the study itself is faulty.
+    """
+
+    path: Path
+    root: Node
+    problems: list[Problem] = field(default_factory=list)
+    demo: bool = False
+    has_demo: bool = False
+    touched: frozenset[str] = frozenset()
+    title: str = ""
+    is_study: bool = False
+    members: tuple[tuple[Member, Recipe], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the run is called."""
+        return f"{self.path.stem}, {self.title}" if self.title else self.path.stem
+
+    @classmethod
+    def of(cls, root: Node) -> Recipe:
+        """A recipe without a file."""
+        return cls(Path("recipe"), root)
+
+
+def load(
+    path: str | Path,
+    *,
+    sets: Sequence[str] = (),
+    unsets: Sequence[str] = (),
+    demo: bool = False,
+    folder: Path | None = None,
+) -> Recipe:
+    """Read a recipe: the file, what it extends, the demo if asked for, the command line, its runs, then references.
+
+    Nothing is raised for a user's mistake: see ``Recipe.problems``.
+
+    Args:
+        path: the recipe file.
+        sets, unsets: ``--set`` and ``--unset`` options.
+        demo: whether the demo was asked for.
+        folder: where a study's runs will be; ``runs/<recipe>/study`` or ``.../demo`` when None.
+    """
+    path = Path(path)
+    reader = _Reader()
+    problems = reader.problems
+    touched = overrides.keys_named(sets, unsets)
+    root = reader.read(path)
+    if root is None:  # nothing more can be said of it
+        return Recipe(path, Node(BROKEN, Place(str(path), None)), problems, demo, touched=touched)
+    overlay = root.value.pop("demo", None)
+    if demo:
+        root = _with_demo(root, overlay, path, problems)
+    problems += overrides.apply(root, sets, unsets)
+    problems += _laid_down(root)
+    folder = folder or Path("runs") / path.stem / ("demo" if demo else "study")
+
+    def read_base(named_at: Node) -> Node | None:
+        return reader.read(path.parent / str(named_at.value), named_at, (path.resolve(),))
+
+    is_study = not STUDY_SECTIONS.keys().isdisjoint(root.value)
+    found, faults = study.expand(root, folder, read_base, merge)
+    problems += faults
+    if not is_study:
+        problems += references.resolve(root)
+    members = []
+    for member in found:
+        own = references.resolve(member.root)
+        problems += [problem for problem in own if problem not in problems]
+        members.append((member, Recipe(path, member.root, own, demo, overlay is not None, touched, member.name)))
+    return Recipe(path, root, problems, demo, overlay is not None, touched, "", is_study, tuple(members))
+
+
+def merge(base: Node, over: Node) -> Node:
+    """``over`` laid upon ``base``, as a new tree.
+
+    Mappings merge key by key. A component that ``over`` names otherwise replaces the base's whole component; arguments
+    without a name go to the component that the base names. Everything else replaces.
+    """
+    below = base
+    if isinstance(base.value, str):
+        below = Node({"use": Node(base.value, base.place, base.text)}, base.place)
+    if not isinstance(over.value, dict) or not isinstance(below.value, dict):
+        return over.copy()
+    name, name_below = over.value.get("use"), below.value.get("use")
+    if name is not None and name_below is not None and name.value != name_below.value:
+        return over.copy()
+    merged = {key: node.copy() for key, node in below.value.items()}
+    for key, node in over.value.items():
+        merged[key] = merge(merged[key], node) if key in merged else node.copy()
+    return Node(merged, over.place)
+
+
+def _with_demo(root: Node, overlay: Node | None, path: Path, problems: list[Problem]) -> Node:
+    if overlay is None:
+        problems.append(Problem("--demo", "this recipe has no demo", "add a 'demo:' section", None, str(path)))
+    elif isinstance(overlay.value, dict):
+        return replace(merge(root, overlay), place=root.place)  # the demo is no line to look for what is missing
+    elif overlay.value is not BROKEN:
+        problems.append(_problem(overlay, "demo", "is no mapping", "demo: {trainer: {epochs: 1}}"))
+    return root
+
+
+def _laid_down(root: Node) -> list[Problem]:
+    """What was set too late to change anything: by the command line, or by the demo itself."""
+    late = [(key, root.value.pop(key)) for key in ("extends", "demo") if key in root.value]
+    said, hint = "comes too late here to change anything", "change the sections themselves, such as trainer.epochs"
+    return [_problem(node, key, said, hint) for key, node in late]
+
+
+class _Reader:
+    """Recipe files with their bases below them, each file read once."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self._trees: dict[Path, Node | None] = {}
+
+    def read(self, path: Path, named_at: Node | None = None, chain: tuple[Path, ...] = ()) -> Node | None:
+        """The tree of a file; None, with a problem told, where there is none.
+
+        Args:
+            path: the file.
+            named_at: the node of an ``extends:`` that names it.
+            chain: the files that extend it, each by way of the one before.
+        """
+        text = _text_of(path)
+        if isinstance(text, Problem):
+            if named_at is not None:
+                text = _problem(named_at, "extends", f"{text.path}: {text.message}", text.hint)
+            self.problems.append(text)
+            return None
+        identity = path.resolve()
+        if named_at is not None and identity in chain:
+            hint = "let one of the two go"
+            self.problems.append(_problem(named_at, "extends", f"{named_at.value!r} extends this file in turn", hint))
+            return None
+        if identity not in self._trees:
+            root, found = parse(text, str(path))
+            self.problems += found
+            self._trees[identity] = root and self._extended(root, path, (*chain, identity))
+        return self._trees[identity]
+
+    def _extended(self, root: Node, path: Path, chain: tuple[Path, ...]) -> Node:
+        """A file's tree upon its bases, of which a later one lies upon an earlier one."""
+        below: Node | None = None
+        for name in self._base_names(root.value.pop("extends", None)):
+            base = self.read(path.parent / str(name.value), name, chain)
+            if base is not None:
+                below = base if below is None else merge(below, base)
+        return root if below is None else merge(below, root)
+
+    def _base_names(self, extends: Node | None) -> list[Node]:
+        if extends is None:
+            return []
+        items = extends.value if isinstance(extends.value, list) else [extends]
+        names = [item for item in items if isinstance(item.value, str) and item.value]
+        if any(item not in names and item.value is not BROKEN for item in items):
+            message = "names the recipe, or the list of recipes, that this one changes"
+            self.problems.append(_problem(extends, "extends", message, "extends: base.yaml"))
+        return names
+
+
+def _text_of(path: Path) -> str | Problem:
+    """A file's text, or why there is none."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        return content.decode("utf-8") if len(content) <= LARGEST else too_large(str(path))
+    except UnicodeDecodeError:
+        return Problem(str(path), "is no text in UTF-8", "save it as UTF-8")
+    except IsADirectoryError:
+        return Problem(str(path), "is a folder, and a recipe is a file", _recipes_near(path, path))
+    except FileNotFoundError:
+        return Problem(str(path), "is not there", _recipes_near(path, path.parent))
+    except OSError as error:
+        return Problem(str(path), f"cannot be read: {error.strerror or error}")
+    except ValueError as error:  # a name that no file can have
+        return Problem(repr(str(path)), f"cannot be read: {error}")
+
+
+def _recipes_near(path: Path, folder: Path) -> str | None:
+    there = {file.stem: str(file) for file in sorted(folder.glob("*.yaml"))}
+    # Compared by stem alone: folder and ending in common would make every recipe look near.
+    near = nearest(path.stem, there)
+    if near:
+        return f"did you mean {' or '.join(repr(there[stem]) for stem in near)}?"
+    return f"recipes there: {', '.join(list(there.values())[:8])}" if there else None
+
+
+def _problem(node: Node, path: str, message: str, hint: str | None) -> Problem:
+    return Problem(path, message, hint, node.place.line, node.place.file)

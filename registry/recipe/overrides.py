@@ -1,0 +1,210 @@
+"""``--set`` and ``--unset``: a recipe changed from the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from ..errors import Problem, did_you_mean
+from .yaml import BROKEN, DEEPEST, Node, Place, parse_value
+
+_OPTION = re.compile(r"(?P<key>[^=]*?)(?P<sign>[+-]?)=(?P<value>.*)", re.DOTALL)
+_USAGE = "write KEY=VALUE, KEY+=VALUE or KEY-=VALUE, such as trainer.epochs=5"
+_KEY_USAGE = "write a dotted key, such as trainer.epochs or augment.train.0"
+
+
+class _RefusedError(Exception):
+    """An option that cannot be carried out, with (message, hint) pairs; none where the cause was reported before."""
+
+    def __init__(self, *reasons: tuple[str, str | None]) -> None:
+        super().__init__(reasons)
+        self.reasons = reasons
+
+
+def apply(root: Node, sets: Sequence[str], unsets: Sequence[str]) -> list[Problem]:
+    """Change a tree in place, options in their order, deletions last.
+
+    Args:
+        root: a mapping; changed, so give a copy where the original is wanted.
+        sets: ``a.b=c`` sets (making mappings on the way), ``a+=c`` appends to a list, ``a-=c`` removes every item that
+            equals ``c`` or is the component ``c``. Items of a list are addressed by number: ``augment.train.0.p=1``.
+        unsets: ``a.b`` deletes a key, ``a.0`` a list's item; negative numbers count from the end.
+
+    Returns:
+        The problems of the options that could not be carried out; these leave the tree as it was.
+    """
+    problems = []
+    for flag, change, options in (("--set", _set, sets), ("--unset", _unset, unsets)):
+        for option in options:
+            try:
+                change(root, option)
+            except _RefusedError as refused:
+                problems += [Problem(f"{flag} {option}", message, hint) for message, hint in refused.reasons]
+    return problems
+
+
+def put(root: Node, key: str, value: Node) -> list[Problem]:
+    """Set the value at a dotted path, in place; problems as of ``apply``."""
+    try:
+        *above, last = _parts(key)
+        holder = _reach(root, above, value.place)
+        if isinstance(holder.value, list):
+            holder.value[_index(holder, last)] = value
+        else:
+            holder.value[last] = value
+    except _RefusedError as refused:
+        place = value.place
+        return [Problem(key, message, hint, place.line, place.file) for message, hint in refused.reasons]
+    return []
+
+
+def keys_named(sets: Sequence[str], unsets: Sequence[str]) -> frozenset[str]:
+    """The dotted paths that the options change; malformed options name none."""
+    matches = (_OPTION.fullmatch(option) for option in sets)
+    named = set()
+    for key in (*(match["key"] for match in matches if match), *unsets):
+        try:
+            named.add(".".join(_parts(key)))
+        except _RefusedError:
+            continue  # ``apply`` reports it
+    return frozenset(named)
+
+
+def _set(root: Node, option: str) -> None:
+    match = _OPTION.fullmatch(option)
+    if match is None or not match["key"].strip():
+        raise _RefusedError(("is no assignment", _USAGE))
+    place = Place(f"--set {option}", None)
+    value, problems = parse_value(match["value"], place)
+    if problems:
+        told = ((f"{said.path}: {said.message}" if said.path else said.message, said.hint) for said in problems)
+        raise _RefusedError(*told)
+    *above, last = _parts(match["key"])
+    if match["sign"] == "-":
+        _remove(_walk(root, [*above, last]), value)
+        return
+    holder = _reach(root, above, place)
+    if match["sign"] == "+":
+        _append(holder, last, value, place)
+    elif isinstance(holder.value, list):
+        holder.value[_index(holder, last)] = value
+    else:
+        holder.value[last] = value
+
+
+def _unset(root: Node, key: str) -> None:
+    *above, last = _parts(key)
+    holder = _walk(root, above)
+    _walk(holder, [last])
+    del holder.value[_index(holder, last) if isinstance(holder.value, list) else last]
+
+
+def _parts(key: str) -> list[str]:
+    """``a[0].b`` and ``a.0.b`` alike."""
+    parts = [part.strip() for part in re.sub(r"\[(-?\d+)\]", r".\1", key).split(".")]
+    if not all(parts):
+        raise _RefusedError(("has an empty part in its key", _KEY_USAGE))
+    if len(parts) > DEEPEST:
+        raise _RefusedError((f"its key is nested deeper than {DEEPEST} levels", None))
+    return parts
+
+
+def _reach(root: Node, parts: Sequence[str], place: Place) -> Node:
+    """The mapping or list at a path, made where nothing is yet."""
+    node = root
+    for at, part in enumerate(parts):
+        if isinstance(node.value, list):
+            node = node.value[_index(node, part)]
+        else:
+            node = node.value.setdefault(part, Node({}, place))
+        if not isinstance(node.value, list):
+            _as_mapping(node, ".".join(parts[: at + 1]))
+    return node
+
+
+def _as_mapping(node: Node, path: str) -> None:
+    """A component written as its bare name becomes ``{use: name}``, an empty value a mapping, where a key is needed."""
+    if node.value is BROKEN:
+        raise _RefusedError
+    if node.value is None:
+        node.value, node.text = {}, None
+    elif isinstance(node.value, str):
+        node.value, node.text = {"use": Node(node.value, node.place, node.text)}, None
+    elif not isinstance(node.value, dict):
+        raise _RefusedError((f"goes through {node.plain()!r}, which holds no keys", f"set {path!r} itself"))
+
+
+def _walk(root: Node, parts: Sequence[str]) -> Node:
+    """The node at a path, which has to be there."""
+    node = root
+    for part in parts:
+        if node.value is BROKEN:
+            raise _RefusedError
+        if isinstance(node.value, list):
+            node = node.value[_index(node, part)]
+            continue
+        known = node.value if isinstance(node.value, dict) else {}
+        if part not in known:
+            raise _RefusedError((f"there is no {part!r} to remove or change", _keys_near(part, known)))
+        node = known[part]
+    return node
+
+
+def _keys_near(word: str, known: dict[str, Node]) -> str:
+    listed = f"the keys there: {', '.join(list(known)[:8])}" if known else "no keys are there"
+    return did_you_mean(word, known) or listed
+
+
+def _index(node: Node, part: str) -> int:
+    length = len(node.value)
+    if not re.fullmatch(r"-?[0-9]{1,9}", part):
+        raise _RefusedError((f"{part!r} is no position in a list of {length}", "number the items from 0"))
+    index = int(part)
+    if not -length <= index < length:
+        hint = f"its items are 0 to {length - 1}; += appends" if length else "the list is empty; += appends"
+        raise _RefusedError((f"there is no item {index} in a list of {length}", hint))
+    return index
+
+
+def _append(holder: Node, last: str, value: Node, place: Place) -> None:
+    if isinstance(holder.value, list):
+        target = holder.value[_index(holder, last)]
+    else:
+        target = holder.value.setdefault(last, Node([], place))
+    if target.value is None:
+        target.value, target.text = [], None
+    _demand_list(target)
+    target.value.append(value)
+
+
+def _remove(target: Node, value: Node) -> None:
+    _demand_list(target)
+    wanted = value.plain()
+    kept = [item for item in target.value if not _is(item, wanted)]
+    if len(kept) == len(target.value):
+        names = [name for item in target.value if (name := _name(item))]
+        listed = f"named there: {', '.join(names[:8])}" if names else None
+        raise _RefusedError((f"the list has no {wanted!r}", did_you_mean(str(wanted), names, listed)))
+    target.value = kept
+
+
+def _demand_list(target: Node) -> None:
+    if target.value is BROKEN:
+        raise _RefusedError
+    if not isinstance(target.value, list):
+        raise _RefusedError(("is no list", "replace it with KEY=VALUE"))
+
+
+def _is(item: Node, wanted: object) -> bool:
+    """Whether an item equals a value, or is the component of that name."""
+    if isinstance(wanted, str) and wanted:
+        return _name(item) == wanted
+    # As JSON, because to Python 1, 1.0 and True are one.
+    return json.dumps(item.plain(), sort_keys=True) == json.dumps(wanted, sort_keys=True)
+
+
+def _name(item: Node) -> str:
+    """The component or text that an item is; empty for anything else."""
+    use = item.value.get("use") if isinstance(item.value, dict) else item
+    return use.value if use is not None and isinstance(use.value, str) else ""

@@ -1,0 +1,168 @@
+"""What a run is going to do, as checked data: components with their arguments, and the settings beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..catalog.components import Component
+from ..catalog.kinds import KINDS, NETWORKS, WITHOUT_START
+from ..catalog.provenance import of as provenance_of
+from ..catalog.spec import ComponentSpec
+from ..errors import InputError
+from .grammar import LoopSettings, RuntimeSettings, SplitSettings
+from .load import Recipe
+from .types import completed
+from .yaml import NOWHERE, Place
+
+
+@dataclass(frozen=True)
+class ComponentPlan:
+    """A component and the checked arguments it will be built with.
+
+    Args:
+        component: the registered component.
+        spec: its loaded component spec.
+        arguments: what the recipe gave, converted; nested components are plans themselves.
+        path: dotted place in the recipe.
+        place: file and line.
+    """
+
+    component: Component
+    spec: ComponentSpec
+    arguments: Mapping[str, Any]
+    path: str
+    place: Place = NOWHERE
+
+    @property
+    def name(self) -> str:
+        return self.component.name
+
+    def given_or_default(self) -> dict[str, Any]:
+        """Every argument, defaults completed; what the run supplies is left out unless given."""
+        return completed(self.spec.parameters, dict(self.arguments))
+
+    @contextmanager
+    def attach_location(self) -> Iterator[None]:
+        """Give the problems that the component tells of its arguments their place in the recipe."""
+        try:
+            yield
+        except InputError as error:
+            own = {parameter.name for parameter in self.spec.parameters}
+            whole = (self.component.name, KINDS[self.component.kind].singular)
+            for index, problem in enumerate(error.problems):
+                if problem.path in whole or (problem.path in own and self.path):
+                    path = self.path if problem.path in whole else f"{self.path}.{problem.path}"
+                    error.problems[index] = replace(problem, path=path, line=self.place.line, file=self.place.file)
+            raise
+
+    def preflight(self) -> None:
+        """Look whether what the arguments ask for can be had.
+
+        Raises:
+            InputError: it cannot.
+        """
+        arguments = self.given_or_default()
+        with self.attach_location():
+            start = self.start
+            if start is not None:
+                if not start.exists():
+                    message = f"there is no file or run folder {str(start)!r}"
+                    raise InputError.of("weights", message, "name a run folder, or a .safetensors or .pth file")
+                arguments |= {name: value for name, value in WITHOUT_START.items() if name in arguments}
+            if self.spec.preflight is not None:
+                self.spec.preflight(arguments)
+
+    @property
+    def start(self) -> Path | None:
+        """The run folder or file of weights that the framework loads; None where there is none, or the factory does."""
+        if self.component.kind not in NETWORKS:
+            return None
+        given = self.given_or_default().get("weights")
+        if not isinstance(given, Path) or not ("weights" in self.spec.adopted or given.is_dir()):
+            return None
+        return given
+
+    def as_json(self, *, provenance: bool = False) -> dict[str, Any]:
+        """Name, version and completed arguments; ``provenance`` adds where the code comes from, for the run folder."""
+        return {
+            "use": self.component.name,
+            "kind": self.component.kind,
+            "distribution": self.component.distribution,
+            "version": self.component.version,
+            "target": self.component.target,
+            **({"provenance": provenance_of(self.component)} if provenance else {}),
+            "arguments": _as_json(self.given_or_default(), provenance),
+        }
+
+
+def _as_json(value: Any, provenance: bool) -> Any:
+    if isinstance(value, ComponentPlan):
+        return value.as_json(provenance=provenance)
+    if isinstance(value, Mapping):
+        return {key: _as_json(item, provenance) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_json(item, provenance) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run needs to know, checked.
+
+    Args:
+        recipe: the recipe it came from.
+        seed: seed of everything random.
+        trainer: the trainer; its arguments hold the components that its signature asks for.
+        data: the data set.
+        loop: the loop's settings.
+        runtime: the machine's settings.
+        optimizer, schedule: built by the loop, once the parameters and the steps are known.
+        augment: ``train`` and ``eval`` -> augmentations in order.
+        reports: in order.
+        make: what writes the data first; None for data that is there.
+        split: how the training split is divided; None where the data set has an evaluation split itself.
+    """
+
+    recipe: Recipe
+    seed: int
+    trainer: ComponentPlan
+    data: ComponentPlan
+    loop: LoopSettings
+    runtime: RuntimeSettings
+    optimizer: ComponentPlan
+    schedule: ComponentPlan
+    augment: Mapping[str, list[ComponentPlan]] = field(default_factory=dict)
+    reports: list[ComponentPlan] = field(default_factory=list)
+    make: ComponentPlan | None = None
+    split: SplitSettings | None = None
+
+    @property
+    def demo(self) -> bool:
+        """Whether it learns from data made on the spot."""
+        return self.make is not None or self.recipe.demo
+
+    def as_json(self) -> dict[str, Any]:
+        """The resolved plan with provenance and completed arguments."""
+        shown = {key: getattr(self, key) for key in ("seed", "trainer", "data", "optimizer", "schedule", "augment")}
+        shown |= {"loop": vars(self.loop), "runtime": vars(self.runtime), "reports": self.reports, "make": self.make}
+        shown |= {"split": vars(self.split)} if self.split is not None else {}
+        return {key: _as_json(value, True) for key, value in shown.items()}
+
+    def components(self) -> list[ComponentPlan]:
+        """Every component of the plan, nested ones included."""
+        found: list[ComponentPlan] = []
+        queue: list[Any] = [vars(self)]
+        while queue:
+            item = queue.pop(0)
+            if isinstance(item, ComponentPlan):
+                found.append(item)
+                queue += item.given_or_default().values()
+            elif isinstance(item, Mapping):
+                queue += item.values()
+            elif isinstance(item, (list, tuple)):
+                queue += item
+        return found

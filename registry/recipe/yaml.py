@@ -1,0 +1,264 @@
+"""Strict YAML -> a tree of nodes that know their place. Everything wrong is collected, nothing is guessed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+from yaml import events
+
+from ..errors import Problem
+from .scalars import resolve_scalar
+
+#: Bytes of a recipe file, and characters of a text put together by references.
+LARGEST: Final = 1_000_000
+#: Levels of mappings and lists.
+DEEPEST: Final = 50
+
+
+class _Broken:
+    def __repr__(self) -> str:
+        return "broken"
+
+
+#: Stands for a value about which a problem was reported: later stages pass it over in silence.
+BROKEN: Final = _Broken()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value was written: a file (or an option of the command line) and its 1-based line."""
+
+    file: str | None
+    line: int | None
+
+
+#: For values that nobody wrote, such as defaults.
+NOWHERE: Final = Place(None, None)
+
+
+@dataclass
+class Node:
+    """A value with its place.
+
+    Args:
+        value: a mapping of nodes, a list of nodes, a scalar, or ``BROKEN``.
+        place: where it was written.
+        text: a plain (unquoted) scalar's source text.
+    """
+
+    value: Any
+    place: Place
+    text: str | None = None
+
+    def plain(self) -> Any:
+        """The value as ordinary Python data; None for what is broken."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return None if self.value is BROKEN else self.value
+
+    def copy(self) -> Node:
+        """A copy that can be changed."""
+        if isinstance(self.value, dict):
+            return Node({key: node.copy() for key, node in self.value.items()}, self.place)
+        if isinstance(self.value, list):
+            return Node([node.copy() for node in self.value], self.place)
+        return Node(self.value, self.place, self.text)
+
+
+def parse(text: str, file: str | None) -> tuple[Node | None, list[Problem]]:
+    """Read a document whose top level is a mapping.
+
+    Args:
+        text: YAML 1.2, core schema, without anchors, aliases, tags and merge keys.
+        file: its name, for places.
+
+    Returns:
+        The tree (None where nothing could be read) and every problem found.
+    """
+    if len(text) > LARGEST:
+        return None, [too_large(file)]
+    composer = _Composer(text, file)
+    root = composer.document()
+    if root is not None and isinstance(root.value, dict):
+        return root, composer.problems
+    if not composer.problems:
+        line = root.place.line if root else 1
+        said = "is empty" if root is None else "is no mapping"
+        composer.report("", said, line, "a recipe is made of 'key: value' lines")
+    return None, composer.problems
+
+
+def too_large(file: str | None) -> Problem:
+    """A file refused unread."""
+    return Problem(file or "recipe", f"is larger than {LARGEST // 1_000_000} MB, which no recipe is", None, None, file)
+
+
+def parse_value(text: str, place: Place) -> tuple[Node, list[Problem]]:
+    """Read the right-hand side of ``--set``: ``[1, 2]``, ``{use: x}``, quoted text, or else one plain scalar.
+
+    Plain text is taken as it stands, so that ``*.png``, ``#fff`` and ``a: b`` need no second quoting. Every node gets
+    ``place``.
+    """
+    text = text.strip()
+    if not text.startswith(("[", "{", '"', "'")):
+        return Node(resolve_scalar(text), place, text), []
+    composer = _Composer(text, place.file, fixed=place)
+    return composer.document() or Node(BROKEN, place), composer.problems
+
+
+class _TooDeepError(Exception):
+    """Nested beyond what is worth reading on: PyYAML's time grows with the square of the depth."""
+
+
+class _Composer:
+    """PyYAML's events -> nodes. Its loaders are not used: they drop duplicates, and read 1e-3 as text."""
+
+    def __init__(self, text: str, file: str | None, fixed: Place | None = None) -> None:
+        self.text, self.file, self.fixed = text, file, fixed
+        self.problems: list[Problem] = []
+        self._shield = _Shield(text)
+        self._events: Iterator[Any] = yaml.parse(self._shield.text, Loader=yaml.SafeLoader)
+
+    def report(self, path: str, message: str, line: int | None, hint: str | None = None) -> None:
+        if self.fixed is None:
+            self.problems.append(Problem(path or "recipe", message, hint, line, self.file))
+        else:
+            self.problems.append(Problem(path, message, hint, None, self.file))
+
+    def document(self) -> Node | None:
+        """The only document of the text."""
+        root = None
+        try:
+            for event in self._events:
+                if isinstance(event, events.DocumentStartEvent):
+                    if root is not None:
+                        self.report("", "holds more than one document", _line(event), "remove the '---'")
+                        break
+                    root = self._node(next(self._events), "", 0)
+        except yaml.YAMLError as error:
+            self._syntax(error)
+        except _TooDeepError:
+            pass  # reported where it began
+        return root
+
+    def _syntax(self, error: yaml.YAMLError) -> None:
+        began, context = getattr(error, "context_mark", None), getattr(error, "context", None)
+        mark = getattr(error, "problem_mark", None) or began
+        said = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        line, hint = mark.line + 1 if mark else None, None
+        if isinstance(error, yaml.reader.ReaderError):
+            line = self.text.count("\n", 0, error.position) + 1
+            said = f"the character U+{error.character:04X} is not allowed"
+        elif "'\\t'" in said:
+            said, hint = "a tab stands where only spaces may", "write spaces instead"
+        elif context in _OPENED and began:
+            # PyYAML gives up at the next line that does not fit, or at the end of the file.
+            line, hint = began.line + 1, "close it, and put ',' between items and quotes around text that holds ':'"
+            said = f"{_OPENED[context]} is not closed: {said}"
+        elif "could not find expected ':'" in said and began:
+            line, said, hint = began.line + 1, "a line without its ':'", "write 'key: value'"
+        elif "mapping values are not allowed" in said:
+            said, hint = "a ':' that follows no key", "put text that holds ': ' in quotes, and align keys"
+        elif re.search(r"expected <block end>, but found '(<scalar>|[\]}])'", said):
+            said, hint = "text after the end of a value", "put the whole value in quotes"
+        elif "expected <block end>" in said:
+            said, hint = "the indent of this line fits nothing above it", "align it with the lines beside it"
+        self.report("", f"is no YAML: {said}", line, hint)
+
+    def _place(self, event: Any) -> Place:
+        return self.fixed or Place(self.file, _line(event))
+
+    def _node(self, event: Any, path: str, depth: int) -> Node:
+        place = self._place(event)
+        if isinstance(event, events.AliasEvent):
+            self.report(path, f"alias '*{event.anchor}' is not allowed", _line(event), "refer with ${path.to.value}")
+            return Node(BROKEN, place)
+        if event.anchor is not None:
+            self.report(path, f"anchor '&{event.anchor}' is not allowed", _line(event), "refer with ${path.to.value}")
+        if event.tag is not None:
+            self.report(path, f"tag {event.tag!r} is not allowed", _line(event), "write the plain value")
+        if isinstance(event, events.ScalarEvent):
+            value = self._shield.lift(event.value)
+            if event.tag is not None:
+                return Node(BROKEN, place)
+            return Node(value, place) if event.style else Node(resolve_scalar(value), place, value)
+        if depth >= DEEPEST:
+            self.report(path, f"is nested deeper than {DEEPEST} levels", _line(event))
+            self._skip()
+            return Node(BROKEN, place)
+        if isinstance(event, events.SequenceStartEvent):
+            items: list[Node] = []
+            while not isinstance(item := next(self._events), events.SequenceEndEvent):
+                items.append(self._node(item, _join(path, str(len(items))), depth + 1))
+            return Node(items, place)
+        return Node(self._mapping(path, depth), place)
+
+    def _mapping(self, path: str, depth: int) -> dict[str, Node]:
+        entries: dict[str, Node] = {}
+        lines: dict[str, int] = {}
+        while not isinstance(event := next(self._events), events.MappingEndEvent):
+            if not isinstance(event, events.ScalarEvent):
+                self.report(path, "a key is a plain word", _line(event))
+                self._node(event, path, depth + 1)
+                self._node(next(self._events), path, depth + 1)
+                continue
+            key, line = self._shield.lift(event.value), _line(event)
+            where = _join(path, key)
+            if event.anchor is not None or event.tag is not None:
+                self.report(where, "an anchor or tag on a key is not allowed", line)
+            node = self._node(next(self._events), where, depth + 1)
+            if key == "<<" and event.style is None:
+                self.report(where, "merge keys are not allowed", line, "use 'extends:' or ${path.to.value}")
+            elif key in entries:
+                self.report(where, f"is given twice, first in line {lines[key]}", line, "keep one of the two")
+            else:
+                # A problem with a value is looked for where its key stands.
+                node.place = self.fixed or Place(self.file, line)
+                entries[key], lines[key] = node, line
+        return entries
+
+    def _skip(self) -> None:
+        depth = 1
+        while depth:
+            event = next(self._events)
+            depth += isinstance(event, events.CollectionStartEvent)
+            depth -= isinstance(event, events.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise _TooDeepError
+
+
+#: What PyYAML was reading -> what began it.
+_OPENED: Final = {
+    "while parsing a flow sequence": "a '['",
+    "while parsing a flow mapping": "a '{'",
+    "while scanning a quoted scalar": "a quote",
+}
+
+
+class _Shield:
+    """Lets references stand bare in flow style: YAML would read ``{root: ${data.root}}`` as a mapping in a mapping.
+
+    Their braces are exchanged for two characters that the text does not hold, which leaves every column as it is.
+    """
+
+    def __init__(self, text: str) -> None:
+        private_use = (mark for code in range(0xE000, 0xF900) if (mark := chr(code)) not in text)
+        self.opening, self.closing = next(private_use, "{"), next(private_use, "}")
+        self.text = re.sub(r"\$\{([^{}\n]*)\}", rf"${self.opening}\1{self.closing}", text)
+
+    def lift(self, text: str) -> str:
+        return text.replace(self.opening, "{").replace(self.closing, "}")
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key

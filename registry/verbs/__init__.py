@@ -1,1 +1,0 @@
-"""Verbs: one module each, one function that the command line calls."""

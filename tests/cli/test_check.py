@@ -1,0 +1,156 @@
+"""Checking a recipe: everything at once, with line and hint, and nothing written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from registry.catalog.registry import Registry
+from registry.cli.planning import Request, every_problem, planned
+from registry.errors import InputError, Problem
+from registry.recipe.load import load
+from registry.recipe.planner import make_plan
+from registry.recipe.scalars import dump
+
+SEVEN = """\
+trainer: {use: segmentation, epochs: many, batchsize: 8}
+data: {use: landcover, root: ${data.rot}}
+model: {use: focal}
+loss: {use: focal, gamma: 2.0, gamma: 3.0}
+optimizer: {use: adamv}
+schedule: {use: step}
+"""
+
+
+def problems_of(tmp_path: Path, text: str) -> list[Problem]:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(dedent(text))
+    return every_problem(Request(path), Registry())
+
+
+def test_seven_faults_in_one_answer(tmp_path: Path, hw1cli) -> None:
+    (tmp_path / "bad.yaml").write_text(SEVEN)
+    before = sorted(tmp_path.rglob("*"))
+    answer = hw1cli("check", tmp_path / "bad.yaml", "--json", cwd=tmp_path)
+    told = json.loads(answer.stdout)
+    assert answer.returncode == 2 and told["ok"] is False
+    found = {(problem["path"], problem["line"]) for problem in told["problems"]}
+    assert found == {
+        ("trainer.epochs", 1),  # wrong type
+        ("trainer.batchsize", 1),  # unknown key
+        ("data.root", 2),  # bad reference
+        ("model", 3),  # a loss where a model belongs
+        ("loss.gamma", 4),  # duplicate key
+        ("optimizer", 5),  # misspelt component
+        ("schedule.at", 6),  # missing value
+    }
+    by_path = {problem["path"]: problem for problem in told["problems"]}
+    assert "batch_size" in by_path["trainer.batchsize"]["hint"]
+    assert "adamw" in by_path["optimizer"]["hint"]
+    assert "data.root" in by_path["data.root"]["hint"]
+    assert "a loss" in by_path["model"]["message"]
+    assert all(problem["hint"] for problem in told["problems"])
+    run = hw1cli("run", tmp_path / "bad.yaml", "--out", tmp_path / "out", cwd=tmp_path)
+    assert run.returncode == 2 and "7 problems" in run.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+GOOD = """\
+trainer: {use: segmentation, epochs: 2}
+data: {use: landcover, root: .}
+model: {use: smp/unet, backbone: {use: timm/resnet18}}
+loss: focal
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "word"),
+    [
+        ("loss: focal", "loss: {gamma: 2}", "loss", "use: NAME"),
+        ("loss: focal", "loss: {use: focal, gamma: -1}", "loss.gamma", "at least 0"),
+        ("loss: focal", 'loss: {use: focal, gamma: "2.0"}', "loss.gamma", "without quotes"),
+        ("loss: focal", "loss: {use: focal, gamma: }", "loss.gamma", "no value"),
+        ("loss: focal", "", "loss", "is missing"),
+        ("loss: focal", "loss: focal\nlos: 3", "los", "'loss'"),
+        ("epochs: 2", "epochs: 2.0", "trainer.epochs", "write 2"),
+        ("epochs: 2", "epochs: true", "trainer.epochs", "int"),
+        ("loss: focal", "loss: focal\nseed: 1.5", "seed", "everything random"),
+        ("epochs: 2", "epochs: 0", "trainer.epochs", "at least 1"),
+        ("smp/unet", "smp/unett", "model", "smp/unet"),
+        ("timm/resnet18", "timm/resnet81", "model.backbone", "timm/resnet"),
+        ("timm/resnet18", "mobilenetv3_small_100", "model.backbone", "timm/mobilenetv3_small_100"),
+        ("use: landcover", "use: 13", "data", "name of a dataset"),
+        ("segmentation", "segmentatoin", "trainer", "segmentation"),
+        ("root: .", "root: no/such/folder", "data.root", "no/such/folder"),
+        ("epochs: 2", "epochs: 2, model: focal", "trainer.model", "section of its own"),
+        ("loss: focal", "loss: focal\naugment: {trian: []}", "augment.trian", "'train'"),
+        ("loss: focal", "loss: focal\naugment: {train: focal}", "augment.train", "list"),
+        ("loss: focal", "loss: focal\nruntime: {device: gpu}", "runtime.device", "'cuda'"),
+        ("loss: focal", "loss: focal\nreports: [{use: mask_stages, at: [soon]}]", "reports.0.at", "soon"),
+        (
+            "loss: focal",
+            "loss: focal\nreports: [{use: mask_stages, images: []}, x]",
+            "reports.1",
+            "no installed plugin",
+        ),
+    ],
+)
+def test_a_fault_is_told_with_its_path_and_its_cure(tmp_path: Path, old: str, new: str, path: str, word: str) -> None:
+    assert problems_of(tmp_path, GOOD) == []
+    problems = problems_of(tmp_path, GOOD.replace(old, new))
+    assert [problem.path for problem in problems] == [path]
+    assert word in f"{problems[0].message} {problems[0].hint}"
+
+
+def test_faults_of_the_demo_are_told_too(tmp_path: Path) -> None:
+    problems = problems_of(tmp_path, GOOD + "demo: {trainer: {epochz: 1}}\n")
+    assert [(problem.path, problem.line) for problem in problems] == [("trainer.epochz", 5)]
+
+
+def test_the_demo_stands_in_only_for_the_recipes_own_root(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(GOOD.replace("root: .", "root: absent") + "demo: {make: landcover, trainer: {epochs: 1}}\n")
+    plan = planned(Request(path), Registry())
+    assert plan.recipe.demo and plan.make is not None and plan.loop.epochs == 1
+    with pytest.raises(InputError, match="there is no folder 'elsewhere'"):
+        planned(Request(path, sets=["data.root=elsewhere"]), Registry())
+
+
+def test_a_plan_shows_every_argument_and_reads_itself_back(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(GOOD)
+    plan = make_plan(load(path, sets=["optimizer={use: adamw, lr: 1e-4}"]), Registry())
+    shown = plan.as_json()
+    assert shown["optimizer"]["arguments"]["lr"] == 1e-4
+    assert shown["optimizer"]["arguments"]["betas"] == [0.9, 0.999]
+    assert shown["trainer"]["arguments"]["model"]["arguments"]["backbone"]["use"] == "timm/resnet18"
+    assert {row.name for row in plan.components()} >= {"segmentation", "smp/unet", "timm/resnet18", "focal", "miou"}
+    (tmp_path / "again.yaml").write_text(dump(plan.recipe.root.plain()))
+    assert make_plan(load(tmp_path / "again.yaml"), Registry()).as_json() == shown
+
+
+def test_a_broken_plugin_is_told_beside_the_other_faults(tmp_path: Path, install, hw1cli) -> None:
+    install("crasher", {"backbones/crashy": "crasher:net"}, {"crasher.py": "raise RuntimeError('boom')\n"})
+    (tmp_path / "bad.yaml").write_text(GOOD.replace("{use: timm/resnet18}", "crashy").replace("focal", "fokal"))
+    answer = hw1cli("check", tmp_path / "bad.yaml", "--json")
+    told = json.loads(answer.stdout)["problems"]
+    assert answer.returncode == 2 and [problem["path"] for problem in told] == ["model.backbone", "loss"]
+    (tmp_path / "bad.yaml").write_text(GOOD.replace("{use: timm/resnet18}", "crashy"))
+    answer = hw1cli("check", tmp_path / "bad.yaml", "--json")
+    assert answer.returncode == 3 and "boom" in json.loads(answer.stdout)["problems"][0]["message"]
+
+
+def test_a_missing_root_is_told_with_the_other_faults(tmp_path: Path) -> None:
+    problems = problems_of(tmp_path, GOOD.replace("root: .", "root: nowhere").replace("epochs: 2", "epochs: x"))
+    assert {problem.path for problem in problems} == {"trainer.epochs", "data.root"}
+
+
+def test_the_nearest_names_of_a_zoo_are_compared_without_its_prefix() -> None:
+    from registry.errors import nearest
+
+    names = ["albumentations/Resize", "albumentations/ISONoise", "albumentations/Emboss", "resnet18", "focal"]
+    assert nearest("albumentations/Resise", names) == ["albumentations/Resize"]
+    assert nearest("Resnet8", names) == ["resnet18"] and nearest("albumentation/Resize", names)[0] == names[0]

@@ -1,0 +1,90 @@
+"""The command line: quick, readable, and with the exit codes that it promises."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+from registry.catalog.kinds import KINDS
+
+HEAVY = (
+    "torch",
+    "torchvision",
+    "timm",
+    "segmentation_models_pytorch",
+    "albumentations",
+    "sklearn",
+    "cv2",
+    "matplotlib",
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["list"],
+        ["list", "--verify", "--json"],
+        ["list", "augmentations", "albumentations/*Crop*"],
+        ["describe", "smp/deeplabv3"],
+        ["describe", "albumentations/Affine"],
+        ["check", "recipes/seg_deeplab_focal.yaml"],
+    ],
+    ids=" ".join,
+)
+def test_looking_at_things_imports_nothing_heavy(words: list[str]) -> None:
+    program = (
+        "import sys, hw1cli\n"
+        f"try: hw1cli.main({words!r}, prog_name='hw1cli')\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        f"found = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "assert not found, found"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, env={**os.environ})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_list_shows_every_kind_as_json(hw1cli) -> None:
+    rows = json.loads(hw1cli("list", "--json").stdout)
+    assert {row["kind"] for row in rows} == set(KINDS)
+    assert all(row["summary"] for row in rows)
+    named = json.loads(hw1cli("list", "backbones", "timm/*v2_s*", "--json").stdout)
+    assert {"timm/efficientnetv2_s", "timm/tf_efficientnetv2_s.in1k"} <= {row["name"] for row in named}
+
+
+def test_describe_shows_signature_and_origin(hw1cli) -> None:
+    told = json.loads(hw1cli("describe", "focal", "--json").stdout)[0]
+    gamma = next(parameter for parameter in told["parameters"] if parameter["name"] == "gamma")
+    assert gamma["default"] == 2.0 and gamma["type"].startswith("float") and gamma["doc"]
+    assert told["distribution"] == "hw1cli" and "p_t" in told["doc"]
+    shown = hw1cli("describe", "smp/deeplabv3").stdout
+    assert "backbone" in shown and "decoder_atrous_rates" in shown and "[12, 24, 36]" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["describe", "focall"], 2, "'focal'"),
+        (["list", "backbone5"], 2, "'backbones'"),
+        (["run", "recipes/seg_deeplab_focl.yaml"], 2, "seg_deeplab_focal.yaml"),
+        (["run", "recipes"], 2, "is a folder"),
+        (["check", "recipes/seg_camvid.yaml", "--set", "trainer.epochs"], 2, "no assignment"),
+        (["data", "make", "landcove", "--out", "x"], 2, "'landcover'"),
+        (["data", "make", "landcover", "--out", "x", "--set", "sise=3"], 2, "'size'"),
+        (["data", "inspect", "nowhere"], 2, "is no folder"),
+        (["rnu"], 2, "No such command"),
+        (["run", "recipes/seg_deeplab_focal.yaml", "--set", "data.root=gone"], 2, "no folder 'gone'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_words_are_told_what_is_right(hw1cli, words: list[str], code: int, said: str) -> None:
+    answer = hw1cli(*words)
+    assert answer.returncode == code
+    assert said in answer.stderr and "Traceback" not in answer.stderr

@@ -1,0 +1,345 @@
+"""The checks of plugins: every fault is found by the check that is there for it, and told with a cure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from registry.catalog.registry import Registry
+from registry.cli.plugin import plugin
+from registry.testing import ContractViolation, Inconclusive, checks
+
+Install = Callable[..., None]
+
+GOOD = '''
+def net(*, width: int = 1) -> "object":
+    """Good.
+
+    Args:
+        width: of it.
+    """
+'''
+
+#: What is wrong -> the spec's source, the check that finds it, and words of what it says.
+STATIC = {
+    "crash": ("raise RuntimeError('boom at import')", "imports", "boom at import"),
+    "exits": ("import os; os._exit(7)", "imports", "code 7"),
+    "prints": (f"print('hello'){GOOD}", "imports in silence", "hello"),
+    "writes": (f"import os; os.write(1, b'from below'){GOOD}", "imports in silence", "from below"),
+    "heavy": (f"import numpy{GOOD}", "imports nothing heavy", "numpy"),
+    "slow": (f"import time; time.sleep(0.6){GOOD}", "imports quickly", "takes 0."),
+    "connects": (
+        f"import socket\ntry: socket.create_connection(('127.0.0.1', 9), 0.1)\nexcept OSError: pass{GOOD}",
+        "imports",
+        "connects to",
+    ),
+    "positional": ("def net(width: int = 1):\n    'Positional.'", "spec", "keyword-only"),
+    "untyped": ("def net(*, width=1):\n    'No type.'", "spec", "no type annotation"),
+    "undocumented": ("def net(*, width: int = 1):\n    'One line.'", "documentation", "does not explain width"),
+    "stale": (GOOD.replace("width:", "depth:", 2).replace("(*, depth", "(*, width"), "documentation", "width"),
+    "silent": ("def net(*, width: int = 1): ...", "documentation", "has no docstring"),
+}
+
+
+def failures(distribution: str, **options: object) -> dict[str, str]:
+    """Check -> its message, of those that failed."""
+    found = {}
+    for check in checks(distribution, **options):  # type: ignore[arg-type]
+        try:
+            check()
+        except ContractViolation as error:
+            found[check.name] = str(error)
+        except Inconclusive:
+            pass
+    return found
+
+
+@pytest.mark.parametrize("fault", STATIC)
+def test_a_fault_is_found_without_running(fault: str, install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry.contracts.static.SLOW", 0.5)
+    source, check, words = STATIC[fault]
+    module = f"hostile_{fault}"
+    install(f"hostile-{fault}", {"backbones/bad": f"{module}:net", "api/1.0": "registry:API_VERSION"})
+    install("neighbour", {"backbones/neighbour": "neighbour:net"}, {"neighbour.py": GOOD, f"{module}.py": source})
+    found = failures(f"hostile-{fault}", run=fault == "crash")
+    assert list(found) == [check] and words in found[check]
+    assert "why it matters: " in found[check] and "instead: " in found[check]
+    assert Registry().find("backbones", "neighbour").spec().summary == "Good."
+
+
+def test_metadata_is_checked(install: Install, site: Path) -> None:
+    install("twin-a", {"backbones/twin": "twin_a:net", "backbone/lost": "twin_a:net"}, {"twin_a.py": GOOD})
+    install("twin-b", {"backbones/twin": "twin_b:net", "api/9.0": "registry:API_VERSION"}, {"twin_b.py": GOOD})
+    found = failures("twin-a", run=False)
+    assert "'hw1cli.backbone', which nobody reads" in found["entry points"]
+    assert "does not declare" in found["API version"] and '"1.0" = "registry:API_VERSION"' in found["API version"]
+    found = failures("twin-b", run=False)
+    assert "9.0" in found["API version"] and "this hw1cli has 1.0" in found["API version"]
+    install("twin-c", {"backbones/twin": "twin_c:net", "losses/ce": "twin_c:net"}, {"twin_c.py": GOOD})
+    found = failures("twin-c", run=False, only="twin")
+    assert "twin-a 0.3 offers backbones/twin as well" in found["name"]
+    assert "'cross_entropy' in hw1cli" in failures("twin-c", run=False, only="ce")["name"]
+
+
+def test_a_module_that_the_wheel_lacks(install: Install, site: Path) -> None:
+    install("lacking", {"backbones/a": "not_in_the_wheel:net", "backbones/b": "beside:net"}, {"beside.py": GOOD})
+    (site / "lacking-0.3.dist-info" / "RECORD").write_text("other.py,,\nlacking-0.3.dist-info/METADATA,,\n")
+    messages = [message for message in _messages("lacking") if "installed with it" in message]
+    assert "no module 'not_in_the_wheel'" in messages[0] and "which lacking did not install" in messages[1]
+
+
+@pytest.mark.parametrize("only", ["*", "letters/*"])
+def test_of_a_zoo_as_a_whole_its_example_is_built(only: str, install: Install) -> None:
+    text = """
+        from registry import ComponentSpec, Zoo
+
+        def a():
+            "Too large to build."
+            raise MemoryError
+
+        def b():
+            "A mean."
+            from torch.nn import CrossEntropyLoss
+            return CrossEntropyLoss()
+
+        zoo = Zoo(lambda: ["a", "b"], lambda name: ComponentSpec.of(globals()[name]), "Letters.", example="b")
+        """
+    install("letters", {"losses/letters/*": "letters:zoo"}, {"letters.py": text})
+    assert "builds" not in failures("letters", run=True, only=only)
+    assert "builds" in failures("letters", run=True, only="letters/a")
+
+
+def _messages(distribution: str) -> list[str]:
+    found = []
+    for check in checks(distribution, run=False):
+        try:
+            check()
+        except ContractViolation as error:
+            found.append(f"{check}: {error}")
+        except Inconclusive:
+            pass
+    return found
+
+
+#: Components that are built and break their contract: kind/name -> the check that finds it.
+FAULTY = {
+    "backbones/raises": "builds",
+    "backbones/fetches": "builds",
+    "backbones/wrong_strides": "maps",
+    "backbones/unused": "learns",
+    "backbones/own_seed": "seed",
+    "backbones/forgets": "state",
+    "backbones/batchwise": "one by one",
+    "backbones/rgb_only": "in channels",
+    "backbones/holds_lambda": "pickles",
+    "losses/upside_down": "order",
+    "losses/learns_ignored": "ignored",
+    "metrics/batch_means": "pooled",
+    "metrics/remembers": "reset",
+    "schedules/counts": "pure",
+    "optimizers/deaf": "rate",
+    "augmentations/floats": "images",
+    "augmentations/own_random": "seed",
+    "datasets/off_by_one": "samples",
+    "generators/differs": "makes",
+    "reports/draws_nothing": "draws",
+}
+
+SPECS = '''
+from registry import FromData
+
+def _of(kind, name):
+    def factory(**given):
+        import faulty_parts
+        return getattr(faulty_parts, name)(**given)
+    return factory
+
+def raises(*, in_channels: FromData[int] = 3):
+    """x."""
+    raise RuntimeError("no such luck")
+
+def fetches(*, in_channels: FromData[int] = 3):
+    """x."""
+    from faulty_parts import Net
+    import urllib.request
+    try:
+        urllib.request.urlopen("http://example.invalid/weights.pth")
+    except OSError:
+        pass
+    return Net(3)
+'''
+for _subject in FAULTY:
+    _kind, _name = _subject.split("/")
+    _facts = {
+        "losses": "ignore_index: FromData[int | None] = None",
+        "metrics": "num_classes: FromData[int]",
+        "optimizers": "params: FromData[list]",
+        "schedules": "total_steps: FromData[int]",
+        "backbones": "in_channels: FromData[int] = 3",
+    }.get(_kind, "")
+    if _name not in ("raises", "fetches"):
+        _given = _facts.partition(":")[0]
+        SPECS += f'''
+def {_name}({"*, " + _facts if _facts else ""}):
+    """x."""
+    from faulty_parts import {_name}
+    return {_name}({_given})
+'''
+
+PARTS = """
+import random, time
+import numpy as np
+import torch
+from torch import nn
+from albumentations import ImageOnlyTransform
+
+class Net(nn.Module):
+    def __init__(self, in_channels):
+        super().__init__()
+        self.channels, self.strides = (4, 8), (2, 4)
+        self.a, self.b = nn.Conv2d(in_channels, 4, 3, 2, 1), nn.Conv2d(4, 8, 3, 2, 1)
+    def forward(self, x):
+        a = self.a(x)
+        return [a, self.b(a.relu())]
+
+class wrong_strides(Net):
+    def __init__(self, i):
+        super().__init__(i)
+        self.strides = (2, 8)
+
+class unused(Net):
+    def __init__(self, i):
+        super().__init__(i)
+        self.head = nn.Linear(8, 10)
+
+class own_seed(Net):
+    def __init__(self, i):
+        super().__init__(i)
+        nn.init.normal_(self.a.weight, generator=torch.Generator().manual_seed(time.time_ns() % 2**31))
+
+class forgets(Net):
+    def __init__(self, i):
+        super().__init__(i)
+        self.scale = torch.rand(())
+    def forward(self, x):
+        return [self.scale * each for each in super().forward(x)]
+
+class batchwise(Net):
+    def forward(self, x):
+        return super().forward(x - x.mean(0) / 2)
+
+class rgb_only(Net):
+    def __init__(self, i):
+        super().__init__(3)
+
+class holds_lambda(Net):
+    def __init__(self, i):
+        super().__init__(i)
+        self.act = lambda x: x
+
+class upside_down(nn.Module):
+    def __init__(self, ignore):
+        super().__init__()
+        self.ce = nn.CrossEntropyLoss(ignore_index=ignore, reduction="sum")
+    def forward(self, x, y):
+        return -self.ce(x, y) / max(1, y.numel())
+
+class learns_ignored(nn.Module):
+    def __init__(self, ignore): super().__init__()
+    def forward(self, x, y):
+        return nn.functional.cross_entropy(x, y.clamp(max=2))
+
+class batch_means:
+    headline = "a"
+    def __init__(self, n): self.reset()
+    def reset(self): self.seen = []
+    def update(self, x, y): self.seen.append(float((x.argmax(1) == y).float().mean()))
+    def compute(self): return {"a": sum(self.seen) / max(1, len(self.seen))}
+
+class remembers:
+    headline = "a"
+    def __init__(self, n): self.right = self.all = 0
+    def reset(self): pass
+    def update(self, x, y):
+        self.right += int((x.argmax(1) == y).sum()); self.all += y.numel()
+    def compute(self): return {"a": self.right / max(1, self.all)}
+
+class counts:
+    def __init__(self, steps): self.n = 0
+    def __call__(self, step):
+        self.n += 1
+        return 1 / self.n
+
+class deaf(torch.optim.SGD):
+    def __init__(self, params):
+        super().__init__(params, lr=0.05)
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data.add_(p.grad, alpha=-0.05)
+
+class floats(ImageOnlyTransform):
+    def apply(self, img, **params): return img / 255
+
+class own_random(ImageOnlyTransform):
+    def apply(self, img, **params): return np.roll(img, np.random.randint(1, 60), 0)
+
+class Split(list):
+    names = ["a", "b"]
+
+class off_by_one:
+    facts = {"num_classes": 2}
+    def split(self, name):
+        image = np.zeros((8, 8, 3), np.uint8)
+        return Split({"image": image, "label": n, "name": "ab"[n - 1]} for n in (1, 2)) if name == "train" else None
+
+class differs:
+    def make(self, folder):
+        folder.mkdir(parents=True)
+        (folder / "a").write_text(str(time.time_ns()))
+        return {"train": 1}
+
+class draws_nothing:
+    at = ["last"]
+    def __call__(self, run, epoch): pass
+"""
+
+
+@pytest.mark.parametrize("subject", FAULTY)
+def test_a_fault_is_found_by_running(subject: str, install: Install) -> None:
+    names = {each: f"faulty_specs:{each.partition('/')[2]}" for each in FAULTY}
+    install("faulty", names, {"faulty_specs.py": SPECS, "faulty_parts.py": PARTS})
+    (check,) = (each for each in checks("faulty") if str(each) == f"{subject}: {FAULTY[subject]}")
+    with pytest.raises(ContractViolation, match="why it matters") as caught:
+        try:
+            check()
+        except Inconclusive as reason:
+            pytest.fail(str(reason))  # pytest would take it as a skip
+    if subject.endswith("fetches"):
+        assert "connects to example.invalid" in caught.value.what
+    if subject.endswith("raises"):
+        assert "no such luck" in caught.value.what
+
+
+def test_a_plugin_that_keeps_the_contracts_passes(stranger: None) -> None:
+    assert list(failures("stranger-nets")) == ["API version"]  # which it does not declare
+
+
+def test_the_command_tells_programs_and_readers(stranger: None) -> None:
+    answer = CliRunner().invoke(plugin, ["check", "stranger-nets", "--json"])
+    told = json.loads(answer.stdout)
+    assert answer.exit_code == 3 and not told["ok"]
+    (failed,) = (each for each in told["checks"] if each["outcome"] == "failed")
+    assert failed["check"] == "API version" and failed["why"] and failed["instead"]
+    answer = CliRunner().invoke(plugin, ["check", "stranger-nets"])
+    assert "WRONG  stranger-nets: API version" in answer.output and "1 failed; --run" in answer.output
+
+
+def test_a_distribution_that_is_not_installed() -> None:
+    assert (
+        "no distribution 'hw1cly'" in failures("hw1cly")["installed"] and "'hw1cli'" in failures("hw1cly")["installed"]
+    )

@@ -1,0 +1,190 @@
+"""One recipe, several runs: what they are, in which order, and that what is finished is not done again."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from registry.catalog.registry import Registry
+from registry.cli.planning import Request, planned_runs
+from registry.cli.run_verb import run
+from registry.errors import InputError
+from registry.recipe.load import load
+from registry.results.statistics import Result, Setting, compare
+
+
+def members(tmp_path: Path, text: str, *sets: str) -> dict:
+    path = tmp_path / "study.yaml"
+    path.write_text(dedent(text))
+    recipe = load(path, sets=sets, folder=tmp_path / "out")
+    assert not recipe.problems, recipe.problems
+    return {member.name: (member, own.root.plain()) for member, own in recipe.members}
+
+
+def problems(tmp_path: Path, text: str) -> list[tuple[str, str]]:
+    path = tmp_path / "study.yaml"
+    path.write_text(dedent(text))
+    return [(problem.path, problem.message) for problem in load(path).problems]
+
+
+def test_runs_lie_upon_the_recipe_and_crossed_values_upon_the_runs(tmp_path: Path) -> None:
+    found = members(
+        tmp_path,
+        """
+        optimizer: {use: adamw, lr: 1e-3}
+        seed: 5
+        runs:
+          small: {model: {use: a}}
+          large: {model: {use: b, depth: 3}, matrix: {optimizer.lr: [1e-2], model.depth: [1, 2]}}
+        repeat: 2
+        """,
+        "runs.small.model.width=7",
+    )
+    assert list(found) == [
+        *("small_seed=5", "small_seed=6"),
+        *("large_lr=0.01_depth=1_seed=5", "large_lr=0.01_depth=1_seed=6"),
+        *("large_lr=0.01_depth=2_seed=5", "large_lr=0.01_depth=2_seed=6"),
+    ]
+    assert found["small_seed=6"][1] == {
+        "optimizer": {"use": "adamw", "lr": 1e-3},
+        "seed": 6,
+        "model": {"use": "a", "width": 7},
+    }
+    assert found["large_lr=0.01_depth=2_seed=5"][1]["model"] == {"use": "b", "depth": 2}
+    assert {member.setting for member, _ in found.values()} == {
+        "small",
+        "large_lr=0.01_depth=1",
+        "large_lr=0.01_depth=2",
+    }
+
+
+def test_a_matrix_alone_makes_runs(tmp_path: Path) -> None:
+    found = members(tmp_path, "model: {use: a}\nmatrix: {model: [a, {use: b, width: 2}], seed: [0, 1]}")
+    assert list(found) == ["model=a_seed=0", "model=a_seed=1", "model=b_seed=0", "model=b_seed=1"]
+    assert found["model=b_seed=1"][1] == {"model": {"use": "b", "width": 2}, "seed": 1}
+
+
+def test_a_run_finds_the_folder_of_the_one_it_needs_with_the_same_seed(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text("trainer: {use: byol}\ndemo: {trainer: {epochs: 1}}\n")
+    found = members(
+        tmp_path,
+        """
+        trainer: {use: classification}
+        repeat: 2
+        runs:
+          after: {model: {weights: "${runs.before}", other: "${runs.once}/best.pt"}, data: "${trainer.use}"}
+          before: {extends: other.yaml, trainer: {epochs: 3}}
+          once: {repeat: 1}
+        """,
+    )
+    before = found["before_seed=0"][1]
+    assert before == {"trainer": {"use": "byol", "epochs": 3}, "seed": 0}
+    member, after = found["after_seed=1"]
+    assert member.needs == ("before_seed=1", "once")
+    assert after["model"] == {
+        "weights": str(tmp_path / "out" / "before_seed=1"),
+        "other": str(tmp_path / "out" / "once" / "best.pt"),
+    }
+    assert after["data"] == "classification"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "said"),
+    [
+        ("runs: {}", "runs", "names no runs"),
+        ("runs: {a: 3}", "runs.a", "no mapping"),
+        ("runs: {a/b: {}}", "runs.a/b", "no name for a folder"),
+        ("runs: {a: {x: '${runs.b}'}, bb: {}}", "runs.a", "needs the run 'b'"),
+        ("runs: {a: {x: '${runs.b}'}, b: {matrix: {seed: [1, 2]}}}", "runs.a", "does not say which run"),
+        ("matrix: {seed: 3}", "matrix.seed", "no list"),
+        ("repeat: 0", "repeat", "from 1 up"),
+        ("matrix: {a: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]}\nrepeat: 100", "matrix", "more than 1000"),
+    ],
+)
+def test_faults_of_a_study_are_told(tmp_path: Path, text: str, path: str, said: str) -> None:
+    assert any(where == path and said in message for where, message in problems(tmp_path, text))
+
+
+def test_runs_that_need_one_another_are_told(stranger: None, recipe: Path) -> None:
+    recipe.write_text(
+        recipe.read_text() + "runs: {a: {seed: 1, description: '${runs.b}'}, b: {description: '${runs.a}'}}\n"
+    )
+    with pytest.raises(InputError, match="circle"):
+        planned_runs(Request(recipe), Registry())
+
+
+def test_a_fault_in_one_run_stops_all_before_they_start(stranger: None, recipe: Path, tmp_path: Path) -> None:
+    recipe.write_text(recipe.read_text() + "runs: {good: {}, bad: {trainer: {epochz: 1}}, worse: {loss: focall}}\n")
+    with pytest.raises(InputError) as caught:
+        run(Request(recipe, out=tmp_path / "out"), resume=False)
+    assert {problem.path for problem in caught.value.problems} == {"trainer.epochz", "loss"}
+    assert not (tmp_path / "out").exists()
+
+
+STUDY = """
+runs:
+  after: {model: {backbone: {use: stranger_net, weights: "${runs.before}"}}, trainer: {epochs: 1}}
+  before: {trainer: {epochs: 1}}
+  broken: {model: {backbone: {width: 16, weights: "${runs.before}"}}}
+  orphan: {description: "${runs.broken}"}
+"""
+
+
+def test_a_study_goes_on_where_it_was_and_beside_what_fails(
+    stranger: None, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe.write_text(recipe.read_text() + STUDY)
+    out = tmp_path / "out"
+    request = Request(recipe, out=out)
+    with pytest.raises(Exception, match="2 run"):
+        run(request, resume=False)
+    assert "left out: it needs broken" in capsys.readouterr().out
+    assert json.loads((out / "after" / "summary.json").read_text())["status"] == "done"
+    assert not (out / "orphan").exists() and not (out / "broken").exists()
+    told = json.loads((out / "study.json").read_text())["miou"]
+    assert [row["name"] for row in told["settings"]] == ["before", "after"]
+
+    stamps = {name: (out / name / "summary.json").stat().st_mtime_ns for name in ("before", "after")}
+    again = Request(recipe, ("runs.broken.model.backbone.width=8", "runs.broken.trainer.epochs=1"), out=out)
+    run(again, resume=False)
+    assert {name: (out / name / "summary.json").stat().st_mtime_ns for name in stamps} == stamps
+    assert json.loads((out / "orphan" / "summary.json").read_text())["status"] == "done"
+
+    with pytest.raises(InputError, match=r"before: .*seed"):
+        run(Request(recipe, ("seed=3", "runs.broken={}"), out=out), resume=False)
+
+
+def test_standard_errors_and_what_is_more_than_noise() -> None:
+    def setting(name: str, *scores: float) -> Setting:
+        return Setting(name, "accuracy", tuple(Result(f"{name}{i}", s, 400, i) for i, s in enumerate(scores)))
+
+    told = compare([setting("a", 0.5), setting("b", 0.6), setting("c", 0.52), setting("d", 0.70, 0.72, 0.74)])
+    rows = {row["name"]: row for row in told["settings"]}
+    assert rows["a"]["standard_error"] == pytest.approx(math.sqrt(0.25 / 400)) and rows["a"]["error_from"] == "images"
+    assert rows["d"]["mean"] == pytest.approx(0.72)
+    assert rows["d"]["standard_error"] == pytest.approx(0.02 / math.sqrt(3)) and rows["d"]["error_from"] == "seeds"
+    noise = {(pair["one"], pair["other"]): pair["more_than_noise"] for pair in told["differences"]}
+    assert noise[("a", "b")] and not noise[("a", "c")] and noise[("b", "d")]
+    unknown = compare(
+        [Setting("x", "miou", (Result("x", 0.5, 4, 0),)), Setting("y", "miou", (Result("y", 0.9, 4, 0),))]
+    )
+    assert unknown["differences"][0]["more_than_noise"] is None
+
+
+def test_a_finished_demo_of_a_study_is_not_done_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "votes.yaml"
+    recipe.write_text(
+        "trainer: {use: knn, eval_batch_size: 128}\nbackbone: {use: resnet18, width: 8}\n"
+        "data: {use: labelled_names, root: nowhere}\nruns: {a: {}, b: {seed: 1}}\n"
+        "demo: {make: {use: digits, digits: [0, 1]}}\n"
+    )
+    request = Request(recipe, demo=True, out=tmp_path / "out")
+    run(request, resume=False)
+    capsys.readouterr()
+    run(request, resume=False)
+    told = capsys.readouterr().out
+    assert told.count("done before") == 2 and "row minus column" in told
