@@ -66,8 +66,8 @@ if __name__ == "__main__":
     print(f"{len(come)} lines added, {len(gone)} gone")
     if gone:
         print(
-            "something that plugins use is gone or changed: raise the major API_VERSION in registry/catalog/policy.py, or"
+            "something that plugins use is gone or changed: raise the major API_VERSION in registry/catalog/policy.py,"
         )
-        print("keep the old name working with an entry in registry/catalog/deprecations.py and raise the minor one")
+        print("or keep the old name working with an entry in registry/catalog/deprecations.py and raise the minor one")
     elif come:
         print("something was added: raise the minor API_VERSION in registry/catalog/policy.py")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from plugins.torch_basics.specs import classifier
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugins.timm_zoo.specs import backbones as timm_backbones
+from plugins.torch_basics.specs import classifier
 from registry.engine.network.contract import at_rest
 from registry.errors import PluginError
 

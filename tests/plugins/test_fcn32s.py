@@ -8,13 +8,13 @@ import pytest
 import timm
 import torch
 import torchvision
-from plugins.hw1.specs import fcn32s
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.vgg import VGG, make_layers
 
 from plugins.hw1.fcn32s import FCN32s
+from plugins.hw1.specs import fcn32s
 from registry.catalog.spec import ComponentSpec
 from registry.errors import InputError
 

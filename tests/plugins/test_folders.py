@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from plugins.hw1.specs import landcover
 from sklearn.datasets import load_digits
 
 from plugins.folders import guesses
@@ -18,6 +17,7 @@ from plugins.folders.csv_labels import CsvLabels
 from plugins.folders.digits import Digits
 from plugins.folders.image_folders import ImageFolders
 from plugins.folders.labelled_names import LabelledNames
+from plugins.hw1.specs import landcover
 from registry.catalog.spec import ComponentSpec
 from registry.cli.data_verb import inspect_data
 from registry.engine.data.colors import distinct_colors

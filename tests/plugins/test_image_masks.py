@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from plugins.folders.specs import image_masks
 
 from plugins.folders.image_masks import ImageMasks
+from plugins.folders.specs import image_masks
 from registry.errors import InputError
 
 LABELS = np.array([[0, 1, 2], [2, 1, 255]], np.uint8)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from plugins.hw1.specs import focal
-from plugins.smp_zoo.specs import losses as smp
-from plugins.torch_basics.specs import cross_entropy, weighted_sum
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 from torch.nn import functional as F
 
+from plugins.hw1.specs import focal
+from plugins.smp_zoo.specs import losses as smp
+from plugins.torch_basics.specs import cross_entropy, weighted_sum
 from registry import InputError
 
 IGNORED = 2

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from plugins.trainers.specs import boundary_iou, miou
 from scipy.ndimage import binary_erosion
 from torch.nn import functional as F
 
+from plugins.trainers.specs import boundary_iou, miou
 from registry import InputError
 
 NAMES = ["urban", "agriculture", "rangeland", "forest", "water", "barren", "unknown"]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from plugins.smp_zoo.specs import backbones, losses, models
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugins.smp_zoo.adapter import BackboneEncoder
+from plugins.smp_zoo.specs import backbones, losses, models
 from plugins.timm_zoo.specs import backbones as timm_backbones
 from registry.catalog.spec import REQUIRED
 from registry.engine.network.contract import check_maps, describe_backbone, normalization_of

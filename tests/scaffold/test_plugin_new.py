@@ -14,9 +14,9 @@ import pytest
 from registry.catalog.kinds import KINDS
 from registry.catalog.registry import Registry
 from registry.cli.planning import Request, every_problem
-from registry.testing import Inconclusive, checks
 from registry.errors import InputError
 from registry.scaffold.new import new_plugin
+from registry.testing import Inconclusive, checks
 
 MINE = '''
 import torch
