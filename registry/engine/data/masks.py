@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ...errors import InputError, Problem
-from ..evaluate.confusion import Classes
+from .classes import Classes
 from .images import IMAGE_SUFFIXES, Pixels, UnreadableImage, read_color_mask, read_index_mask
 
 #: What names of masks and images end in, besides the name that pairs them. First those that a mask is likelier to have.

@@ -14,10 +14,11 @@ from rich.console import Console
 from ...errors import InputError, Problem, did_you_mean
 from ..data import labels as label_files
 from ..data import masks
+from ..data.classes import Classes
 from ..data.images import UnreadableImage, read_image
 from ..data.masks import KnownClasses, MaskReader
 from ..progress import followed
-from .confusion import Classes, Confusion, count, image_ious
+from .confusion import Confusion, count, image_ious
 from .report import Evaluation, absence
 from .worst import Example
 

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.classes import Classes
 from ..data.loader import Augmented, checked
 from ..train.saved_run import SavedRun
-from .confusion import Classes, Confusion
+from .confusion import Confusion
 from .worst import Example
 
 

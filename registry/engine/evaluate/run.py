@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from ...errors import InputError
 from ...recipe.plan import Plan
 from ..console import Display
+from ..data.classes import classes_of
 from ..data.facts import completed_facts
 from ..data.loader import Augmented, EpochOrder, checked, close, draw, make_loader, workers_for
 from ..progress import followed
@@ -22,7 +23,6 @@ from ..train import demo
 from ..train.prepare import open_data
 from ..train.saved_run import Device, SavedRun, open_run
 from ..train.task import seed_everything
-from .confusion import classes_of
 from .per_image import Collected
 from .report import Evaluation, absence
 

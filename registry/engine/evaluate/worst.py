@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from ..data.classes import Classes
 from ..data.colors import colorize
 from ..data.images import Pixels
-from .confusion import Classes
 from .drawing import shown
 
 #: Longest side of a panel in pixels; larger pictures are thinned out.

@@ -26,9 +26,10 @@ from test_run import train
 import hw1cli as command_line
 from plugins.hw1.landcover import CLASS_COLORS, CLASS_NAMES
 from plugins.trainers.overlap import MeanIoU
+from registry.engine.data.classes import Classes
 from registry.engine.data.masks import KnownClasses, parse_classes
 from registry.engine.evaluate import confusion_figure, worst
-from registry.engine.evaluate.confusion import Classes, Confusion, count, image_ious
+from registry.engine.evaluate.confusion import Confusion, count, image_ious
 from registry.engine.evaluate.drawing import save
 from registry.engine.evaluate.files import Question, compare
 from registry.engine.evaluate.per_image import _own_figures
