@@ -18,11 +18,12 @@ from .catalog.kinds import (
     Positive,
     Probability,
     Range,
+    SuppliedByRun,
     Uses,
 )
 from .catalog.policy import API_VERSION
-from .catalog.spec import ComponentSpec, Parameter, Zoo, guessed_by
-from .errors import Hw1Error, InputError, PluginError, Problem
+from .catalog.spec import ComponentSpec, Parameter, Zoo, guessed_by, preflighted_by
+from .errors import Hw1Error, InputError, PluginError, Problem, did_you_mean
 
 __version__ = "0.1.0"
 
@@ -47,11 +48,14 @@ __all__ = [
     "Probability",
     "Problem",
     "Range",
+    "SuppliedByRun",
     "Uses",
     "Zoo",
+    "did_you_mean",
     "files",
     "guessed_by",
     "introspect",
+    "preflighted_by",
 ]
 
 

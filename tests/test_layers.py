@@ -33,6 +33,7 @@ def _only_for_types(node: ast.stmt) -> bool:
 
 FRAMEWORK = sorted((ROOT / "registry").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 
 
 def test_there_is_something_to_look_at() -> None:
@@ -54,3 +55,19 @@ def test_a_plugin_imports_no_other_plugin_and_its_window_nothing_heavy(path: Pat
     if path.name in ("specs.py", "__init__.py"):
         assert not [name for name in imports(path, everywhere=False) if name.split(".")[0] in HEAVY]
         assert not [name for name in imports(path, everywhere=False) if name.startswith("registry.engine")]
+
+
+@pytest.mark.parametrize("path", [*PLUGINS, *EXAMPLES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_plugin_imports_only_public_names_of_the_framework(path: Path) -> None:
+    import registry.engine
+    import registry.testing
+
+    public = {module.__name__: module.__all__ for module in (registry, registry.engine, registry.testing)}
+    private = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            private += [a.name for a in node.names if a.name.startswith("registry.") and a.name not in public]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "registry" and not node.level:
+            names = [*public.get(node.module, ()), *(["engine", "testing"] if node.module == "registry" else [])]
+            private += [f"{node.module}.{a.name}" for a in node.names if a.name not in names]
+    assert not private

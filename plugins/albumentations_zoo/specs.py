@@ -6,9 +6,17 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Annotated, Any
 
-from registry import Augmentation, ComponentSpec, Parameter, Positive, Probability, Zoo, files
-from registry.catalog import introspect
-from registry.catalog.kinds import SuppliedByRun
+from registry import (
+    Augmentation,
+    ComponentSpec,
+    Parameter,
+    Positive,
+    Probability,
+    SuppliedByRun,
+    Zoo,
+    files,
+    introspect,
+)
 
 #: Every transform descends from it; it and the other bases are not for recipes.
 _ROOT = "BasicTransform"

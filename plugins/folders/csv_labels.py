@@ -1,13 +1,14 @@
-"""Images in folders, with a csv file that tells their classes."""
+"""Images in folders, with a csv file of their classes."""
 
 from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
-from registry.errors import Problem
+from registry import InputError, Problem
+from registry.engine import IMAGE_COLUMNS, LABEL_COLUMNS, LabelTable, read_label_table
 
-from .csv_tables import FILE_COLUMNS, LABEL_COLUMNS, Row, read_table
 from .labelled import Found, LabelledFiles, images_in
 
 #: The text of a label that is not known.
@@ -17,20 +18,21 @@ UNLABELLED = "None"
 class CsvLabels(LabelledFiles):
     """Classification data: ``ROOT/train/*.jpg`` with ``ROOT/train.csv``, and the same for ``val``.
 
-    A label is a word or a number; ``None`` is that of an image whose class is not known. The classes are the labels of
-    the training split, in the order of ``in_class_order``; where it has none at all, the data tell no classes. A row
-    that stands there twice is one image.
+    A label is a word or a number; ``None`` marks an image whose class is not known. The classes are the labels of the
+    training split, in the order of ``in_class_order``; without any label, the data have no classes. A row that is
+    repeated counts as one image.
 
     Args:
         root: the folder to which the others are relative.
         train: the training images' folder and their csv file.
         val: those of the evaluation split; None for none.
-        filename_column: None to look for one of ``FILE_COLUMNS``.
+        filename_column: None to look for one of ``IMAGE_COLUMNS``.
         label_column: None to look for one of ``LABEL_COLUMNS``.
 
     Raises:
-        InputError: a csv file cannot be read or lacks a column, a row has no label or names no file that is there, two
-            rows contradict each other, or the evaluation split has a class more; with lines, all at once.
+        InputError: a csv file cannot be read or has no such column, a row has no label or names a missing file, two
+            rows contradict each other, or the evaluation split has a class that the training split lacks; every such
+            problem at once, with its line.
     """
 
     def __init__(
@@ -69,10 +71,10 @@ class Pictures:
         return same[0] if len(same) == 1 else None
 
     @cached_property
-    def told(self) -> str:
-        """A few of the images that lie there, for a hint."""
+    def examples(self) -> str:
+        """A few of the images in it, for a hint."""
         names = [files[0].name for files in self._by_stem.values()]
-        return f"images there: {', '.join(names[:3])}{', ...' * (len(names) > 3)}" if names else "it holds no images"
+        return f"its images are {', '.join(names[:3])}{', ...' * (len(names) > 3)}" if names else "it holds no images"
 
     @cached_property
     def _by_stem(self) -> dict[str, list[Path]]:
@@ -85,19 +87,14 @@ class Pictures:
 def _found(
     folder: Path, path: Path, columns: tuple[str | None, str | None], problems: list[Problem]
 ) -> list[Found] | None:
-    """The images of a table; what is amiss is added to the problems."""
+    """The images of a table; what is wrong is added to the problems."""
     if not folder.is_dir():
-        problems.append(Problem(str(folder), "is no folder", f"it should hold the images that {path.name} names"))
-    table = read_table(path, problems)
-    if table is None:
+        problems.append(Problem(str(folder), "is not a directory", f"expected the images that {path.name} names"))
+    rows = _rows(path, columns, problems)
+    if rows is None or not folder.is_dir():
         return None
-    file_column = table.column(columns[0], FILE_COLUMNS, "filename_column", problems)
-    label_column = table.column(columns[1], LABEL_COLUMNS, "label_column", problems)
-    if file_column is None or label_column is None or not folder.is_dir():
-        return None
-    rows = table.rows(file_column, label_column)
     if not rows:
-        problems.append(Problem(str(path), "has no rows under its columns"))
+        problems.append(Problem(str(path), "has no rows below its header"))
     pictures = Pictures(folder)
     found: dict[str, Found] = {}
     for row in rows:
@@ -105,9 +102,39 @@ def _found(
         if isinstance(fault, Path):
             found.setdefault(row.file, Found(fault, row.file, _class_of(row), path, row.line))
         else:
-            name = row.file or table.columns[file_column]
-            problems.append(Problem(name, *fault, row.line, str(path)))
+            problems.append(Problem(row.file or "the file name", *fault, row.line, str(path)))
     return list(found.values())
+
+
+class Row(NamedTuple):
+    """A row: its 1-based line, the file's name and the label's text."""
+
+    line: int
+    file: str
+    label: str
+
+
+def rows_of(table: LabelTable, file: int, label: int) -> list[Row]:
+    """The rows of a table, by the indices of two columns; cells that a short row lacks are empty."""
+    return [Row(line, *("".join(cells[at : at + 1]) for at in (file, label))) for line, cells in table.rows]
+
+
+def _rows(path: Path, columns: tuple[str | None, str | None], problems: list[Problem]) -> list[Row] | None:
+    try:
+        table = read_label_table(path)
+    except InputError as error:
+        problems += error.problems
+        return None
+    found = []
+    for accepted, chosen, argument in (
+        (IMAGE_COLUMNS, columns[0], "filename_column"),
+        (LABEL_COLUMNS, columns[1], "label_column"),
+    ):
+        try:
+            found.append(table.column(accepted, chosen, argument))
+        except InputError as error:
+            problems += error.problems
+    return rows_of(table, *found) if len(found) == 2 else None
 
 
 def _class_of(row: Row) -> str | None:
@@ -124,4 +151,4 @@ def _fault(row: Row, earlier: dict[str, Found], pictures: Pictures) -> Path | tu
     if before is not None and before.class_name != _class_of(row):
         return f"is labelled {row.label!r} here and {before.class_name!r} in line {before.line}", "keep one of the rows"
     file = before.file if before is not None else pictures.find(row.file)
-    return file or (f"is not in {pictures.folder}", pictures.told)
+    return file or (f"is not in {pictures.folder}", pictures.examples)

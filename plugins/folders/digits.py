@@ -16,7 +16,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from registry.errors import InputError
+from registry import InputError
 
 #: The brightest value of a scan.
 _BRIGHTEST: Final = 16

@@ -130,17 +130,19 @@ def _classes_by_name(folder: Path) -> list[str]:
 
 def _table(root: Path, word: str) -> tuple[str, str] | None:
     """The images' folder and the name of ``WORD.csv``, where it holds files that are there and a label of a few."""
-    from .csv_labels import UNLABELLED, Pictures
-    from .csv_tables import FILE_COLUMNS, LABEL_COLUMNS, read_table
+    from registry import InputError
+    from registry.engine import IMAGE_COLUMNS, LABEL_COLUMNS, read_label_table
+
+    from .csv_labels import UNLABELLED, Pictures, rows_of
 
     path = root / f"{word}.csv"
-    table = read_table(path, []) if path.is_file() else None
-    if table is None:
+    if not path.is_file():
         return None
-    columns = table.column(None, FILE_COLUMNS, "", []), table.column(None, LABEL_COLUMNS, "", [])
-    if columns[0] is None or columns[1] is None:
+    try:
+        table = read_label_table(path)
+        rows = rows_of(table, table.column(IMAGE_COLUMNS), table.column(LABEL_COLUMNS))
+    except InputError:
         return None
-    rows = table.rows(columns[0], columns[1])
     if not any(row.label not in ("", UNLABELLED) for row in rows):
         return None
     for folder in (word, f"{word}_images", "images", "."):
@@ -167,7 +169,7 @@ def _labels(folder: Path) -> set[int]:
     """
     import numpy as np
 
-    from registry.engine.data.images import UnreadableImage, read_index_mask
+    from registry.engine import UnreadableImage, read_index_mask
 
     files = sorted(path for path in folder.iterdir() if path.is_file())
     found: set[int] = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from registry.errors import Problem
+from registry import Problem
 
 from .labelled import Found, LabelledFiles, images_in, split_folder
 

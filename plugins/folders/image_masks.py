@@ -8,10 +8,18 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from registry.engine.data.colors import Color, distinct_colors
-from registry.engine.data.images import IMAGE_SUFFIXES, Pixels, UnreadableImage, read_color_mask, read_index_mask
-from registry.engine.data.pairs import PairedPictures, pair_files
-from registry.errors import InputError, Problem
+from registry import InputError, Problem
+from registry.engine import (
+    IMAGE_SUFFIXES,
+    Color,
+    PairedPictures,
+    Pixels,
+    UnreadableImage,
+    distinct_colors,
+    pair_files,
+    read_color_mask,
+    read_index_mask,
+)
 
 _GREY: Final = (128, 128, 128)
 

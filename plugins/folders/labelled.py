@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from registry.engine.data.images import IMAGE_SUFFIXES, read_image
-from registry.errors import InputError, Problem, did_you_mean
+from registry import InputError, Problem, did_you_mean
+from registry.engine import IMAGE_SUFFIXES, in_class_order, read_image
 
 #: Problems of a data set that are shown; of more, their number is told.
 _SHOWN: Final = 10
@@ -93,17 +93,6 @@ class LabelledFiles:
         if name not in self._splits:
             raise InputError.of(name, "is no split of this data", f"the splits are {', '.join(self._splits)}")
         return self._splits[name]
-
-
-def in_class_order(names: Iterable[str]) -> list[str]:
-    """Class names in the order of their labels: by number where all are whole numbers, else alphabetical.
-
-    So 10 follows 9, and where the names are 0 to n - 1 a name is its label.
-    """
-    distinct = sorted(set(names))
-    if all(name.isascii() and name.isdecimal() for name in distinct):
-        return sorted(distinct, key=int)
-    return distinct
 
 
 def images_in(folder: Path, *, deep: bool = False) -> list[Path]:

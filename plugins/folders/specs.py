@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from registry.catalog.kinds import Range
-from registry.catalog.spec import guessed_by
+from registry import Range, guessed_by
 
 from . import guesses
 
@@ -121,8 +120,8 @@ def csv_labels(
         train_csv: csv file of their labels; its first line names the columns.
         val_images: folder of the evaluation images.
         val_csv: csv file of their labels; null for no evaluation split.
-        filename_column: column of the file names; null looks for filename, image_id, file, image or name.
-        label_column: column of the labels; null looks for label, class, category or target.
+        filename_column: column of the file names; null looks for filename, image_id, file, image, name or id.
+        label_column: column of the labels; null looks for label, class, category, target and the like.
     """
     from .csv_labels import CsvLabels
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from registry.errors import InputError
+from registry import InputError
 
 from .labelled import Labelled, images_in
 

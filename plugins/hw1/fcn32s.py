@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from registry.engine.network.contract import IMAGENET_MEAN, IMAGENET_STD, per_channel
+from registry.engine import IMAGENET_MEAN, IMAGENET_STD, per_channel
 
 from .vgg_weights import load_vgg, pretrained_file
 

@@ -9,9 +9,8 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from registry.engine.data.images import Pixels, UnreadableImage, read_color_mask
-from registry.engine.data.pairs import PairedPictures, pair_files
-from registry.errors import InputError, Problem
+from registry import InputError, Problem
+from registry.engine import PairedPictures, Pixels, UnreadableImage, pair_files, read_color_mask
 
 CLASS_NAMES: Final = ("urban", "agriculture", "rangeland", "forest", "water", "barren", "unknown")
 CLASS_COLORS: Final = (

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from registry.engine.data.images import Pixels
-from registry.errors import InputError
+from registry import InputError
+from registry.engine import Pixels
 
 from .landcover import CLASS_NAMES, UNKNOWN, encode
 from .landcover_ground import Field, Ground, Parcels

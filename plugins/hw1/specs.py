@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from registry.catalog.kinds import Count, FromData, Positive, Probability, Range
-from registry.catalog.spec import guessed_by, preflighted_by
+from registry import Count, FromData, Positive, Probability, Range, guessed_by, preflighted_by
 
 if TYPE_CHECKING:
     from .fcn32s import FCN32s

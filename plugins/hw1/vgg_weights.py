@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from registry.engine.network.pretrained import HUB_FILES, require_weights
-from registry.errors import InputError
+from registry import InputError
+from registry.engine import HUB_FILES, require_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from registry import Backbone, Count, FromData, Loss, Metric, Positive
 
 if TYPE_CHECKING:
-    from registry.engine.train.task import Task
+    from registry.engine import Task
 
 _ACCURACY = ["accuracy"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from registry import Augmentation, Backbone, Count, Dataset, FromData, Positive, Probability, Range
 
 if TYPE_CHECKING:
-    from registry.engine.train.task import Task
+    from registry.engine import Task
 
     from .ssl import Common
 

@@ -8,8 +8,7 @@ from typing import Final
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from registry.engine.network.contract import describe_backbone
-from registry.engine.network.dilate import resized, with_output_stride
+from registry.engine import describe_backbone, resized, with_output_stride
 
 #: What fills a level that the backbone does not have.
 _EMPTY: Final = "empty"

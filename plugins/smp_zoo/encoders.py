@@ -9,9 +9,8 @@ import segmentation_models_pytorch as smp
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from registry.engine.network.contract import IMAGENET_MEAN, IMAGENET_STD, per_channel
-from registry.engine.network.pretrained import require_weights
-from registry.errors import InputError, did_you_mean
+from registry import InputError, did_you_mean
+from registry.engine import IMAGENET_MEAN, IMAGENET_STD, per_channel, require_weights
 
 
 class SmpBackbone(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from registry.errors import InputError
+from registry import InputError
 
 #: Losses of SMP that know two classes only, and take probabilities.
 _OF_TWO_CLASSES: Final = ("MCCLoss",)

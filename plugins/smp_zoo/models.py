@@ -12,9 +12,8 @@ from segmentation_models_pytorch.decoders.dpt import model as dpt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from registry.engine.network.contract import normalization_of
-from registry.engine.network.dilate import resized
-from registry.errors import InputError
+from registry import InputError
+from registry.engine import normalization_of, resized
 
 from .adapter import BackboneEncoder, PyramidAsTokens
 

@@ -7,9 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
-from registry import files
-from registry.catalog import introspect
-from registry.catalog.introspect import ClassText
+from registry import files, introspect
 
 _DISTRIBUTION: Final = "segmentation_models_pytorch"
 
@@ -18,7 +16,7 @@ class Offered(TypedDict):
     """The classes of one folder, and the name in a recipe of those offered."""
 
     names: dict[str, str]
-    classes: dict[str, ClassText]
+    classes: dict[str, introspect.ClassText]
 
 
 def architectures() -> Offered:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from registry.catalog.introspect import parameters_of
-from registry.catalog.kinds import Backbone, FromData, Range, SuppliedByRun
-from registry.catalog.spec import ComponentSpec, Parameter, Zoo
+from registry import Backbone, ComponentSpec, FromData, Parameter, Range, SuppliedByRun, Zoo, introspect
 
 from . import names
 
@@ -39,7 +37,7 @@ def _model(name: str) -> ComponentSpec:
         Parameter("backbone", Backbone, doc="any backbone; scales that it lacks are filled in"),
         Parameter("num_classes", FromData[int], doc="classes told apart"),
     )
-    theirs = parameters_of(target, offered["classes"], skip=hidden)
+    theirs = introspect.parameters_of(target, offered["classes"], skip=hidden)
     doc = f"{target} over any backbone.\n\n{names.summary(offered['classes'][target]['doc'])}"
     return ComponentSpec(_architecture, (*ours, *theirs), doc, {"name": name})
 
@@ -76,7 +74,7 @@ def _look_for_weights(name: str, arguments: Mapping[str, Any]) -> None:
     tag = pretrained if isinstance(pretrained, str) else "imagenet" if "imagenet" in known else next(iter(known), "")
     repository, revision = known.get(tag, ["", ""])
     if pretrained and repository:
-        from registry.engine.network.pretrained import require_weights
+        from registry.engine import require_weights
 
         model = f"smp/{name}"
         require_weights(repository, "model.safetensors", model=model, revision=revision or None, option=None)
@@ -100,7 +98,9 @@ def _criterion(name: str, **arguments: Any) -> nn.Module:
 def _loss(name: str) -> ComponentSpec:
     offered = names.losses()
     target = offered["names"][name]
-    theirs = (_loss_parameter(each) for each in parameters_of(target, offered["classes"], skip=_HIDDEN_IN_LOSSES))
+    theirs = (
+        _loss_parameter(each) for each in introspect.parameters_of(target, offered["classes"], skip=_HIDDEN_IN_LOSSES)
+    )
     ours = (
         Parameter("num_classes", FromData[int], doc="classes told apart; 1 makes the loss a binary one"),
         Parameter("ignore_index", _SuppliedLabel, None, "pixels with this label are left out of the loss"),

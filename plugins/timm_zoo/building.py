@@ -11,8 +11,8 @@ import timm
 from timm.models import PretrainedCfg
 from timm.models._hub import get_cache_dir
 
-from registry.engine.network.pretrained import HUB_FILES, require_download, require_weights
-from registry.errors import InputError, did_you_mean
+from registry import InputError, did_you_mean
+from registry.engine import HUB_FILES, require_download, require_weights
 
 
 def create(

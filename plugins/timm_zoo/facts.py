@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from registry import files
-from registry.errors import InputError
+from registry import InputError, files
 
 from .accuracies import accuracies_of
 from .names import tags_by_architecture, weights_of

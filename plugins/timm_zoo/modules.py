@@ -10,8 +10,8 @@ import timm
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
-from registry.engine.network.contract import per_channel
-from registry.errors import InputError
+from registry import InputError
+from registry.engine import per_channel
 
 from .building import create
 

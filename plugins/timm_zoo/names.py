@@ -9,8 +9,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from registry import files
-from registry.catalog import introspect
+from registry import files, introspect
 
 from .tables import Weights, has_weights, read
 

@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from registry.catalog.kinds import FromData, Probability, Range
-from registry.catalog.spec import ComponentSpec, Zoo
-from registry.errors import InputError, did_you_mean
+from registry import ComponentSpec, FromData, InputError, Probability, Range, Zoo, did_you_mean
 
 from .facts import Kind, facts
 from .names import holds, names, weights_by_tag
@@ -102,7 +100,7 @@ def _look_for_weights(name: str, arguments: Mapping[str, Any]) -> None:
         raise InputError.of("pretrained", f"timm has no weights {wanted!r} of {architecture}", hint)
     weights = known.get(wanted, {})
     if "hf_hub_id" in weights:
-        from registry.engine.network.pretrained import HUB_FILES, require_weights
+        from registry.engine import HUB_FILES, require_weights
 
         model = f"timm/{architecture}.{wanted}" if wanted else f"timm/{architecture}"
         file = weights.get("hf_hub_filename")

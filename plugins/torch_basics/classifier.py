@@ -8,7 +8,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor, nn
 
-from registry.engine.network.contract import describe_backbone
+from registry.engine import describe_backbone
 
 
 class Classifier(nn.Module):

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from registry import InputError
-from registry.errors import did_you_mean
+from registry import InputError, did_you_mean
 
 #: A note names this many classes.
 _MOST_NAMED: Final = 10

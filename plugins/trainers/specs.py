@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from registry import Count, FromData, Loss, Metric, Model, Range
 
 if TYPE_CHECKING:
-    from registry.engine.train.task import Task
+    from registry.engine import Task
 
 _MIOU = ["miou"]
 _IOU: list[Literal["iou", "dice"]] = ["iou"]

@@ -6,11 +6,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .data.colors import colorize, distinct_colors, overlay
-    from .data.images import UnreadableImage, image_size, read_color_mask, read_image, read_index_mask
-    from .network.contract import check_backbone, normalization_of
-    from .network.dilate import with_output_stride
-    from .network.pretrained import require_weights
+    from .data.colors import Color, colorize, distinct_colors, overlay
+    from .data.images import (
+        IMAGE_SUFFIXES,
+        Pixels,
+        UnreadableImage,
+        image_size,
+        read_color_mask,
+        read_image,
+        read_index_mask,
+    )
+    from .data.labels import IMAGE_COLUMNS, LABEL_COLUMNS, LabelTable, in_class_order, read_label_table
+    from .data.pairs import PairedPictures, pair_files
+    from .network.contract import (
+        IMAGENET_MEAN,
+        IMAGENET_STD,
+        check_backbone,
+        describe_backbone,
+        normalization_of,
+        per_channel,
+    )
+    from .network.dilate import resized, with_output_stride
+    from .network.pretrained import HUB_FILES, require_download, require_weights
     from .network.wrap import as_backbone
     from .train.outputs import Outputs
     from .train.run import Run
@@ -18,21 +35,38 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Batch": "train.task",
+    "Color": "data.colors",
+    "HUB_FILES": "network.pretrained",
+    "IMAGENET_MEAN": "network.contract",
+    "IMAGENET_STD": "network.contract",
+    "IMAGE_COLUMNS": "data.labels",
+    "IMAGE_SUFFIXES": "data.images",
+    "LABEL_COLUMNS": "data.labels",
+    "LabelTable": "data.labels",
     "Outputs": "train.outputs",
+    "PairedPictures": "data.pairs",
+    "Pixels": "data.images",
     "Run": "train.run",
     "Task": "train.task",
     "UnreadableImage": "data.images",
     "as_backbone": "network.wrap",
     "check_backbone": "network.contract",
     "colorize": "data.colors",
+    "describe_backbone": "network.contract",
     "distinct_colors": "data.colors",
     "image_size": "data.images",
+    "in_class_order": "data.labels",
     "normalization_of": "network.contract",
     "overlay": "data.colors",
+    "pair_files": "data.pairs",
+    "per_channel": "network.contract",
     "read_color_mask": "data.images",
     "read_image": "data.images",
     "read_index_mask": "data.images",
+    "read_label_table": "data.labels",
+    "require_download": "network.pretrained",
     "require_weights": "network.pretrained",
+    "resized": "network.dilate",
     "with_output_stride": "network.dilate",
 }
 
@@ -46,21 +80,38 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "HUB_FILES",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "IMAGE_COLUMNS",
+    "IMAGE_SUFFIXES",
+    "LABEL_COLUMNS",
     "Batch",
+    "Color",
+    "LabelTable",
     "Outputs",
+    "PairedPictures",
+    "Pixels",
     "Run",
     "Task",
     "UnreadableImage",
     "as_backbone",
     "check_backbone",
     "colorize",
+    "describe_backbone",
     "distinct_colors",
     "image_size",
+    "in_class_order",
     "normalization_of",
     "overlay",
+    "pair_files",
+    "per_channel",
     "read_color_mask",
     "read_image",
     "read_index_mask",
+    "read_label_table",
+    "require_download",
     "require_weights",
+    "resized",
     "with_output_stride",
 ]

@@ -115,7 +115,7 @@ def test_wrong_rows_are_told_with_their_lines_all_at_once(office: Path) -> None:
         (3, "gone.jpg: is not in"),
         (4, "a2.jpg: has no label"),
         (5, "a1.jpg: is labelled '10' here and '9' in line 2"),
-        (6, "filename: is empty"),
+        (6, "the file name: is empty"),
         (9, "x.jpg: has no label"),
     ):
         assert f"train.csv:{line}: {words}" in told
@@ -126,12 +126,12 @@ def test_columns_are_found_or_named(office: Path) -> None:
     (office / "train.csv").write_text("a,filename,label,kind\nb1.jpg,a1.jpg,x,9\n")
     (office / "val.csv").write_text("a,kind\nv,9\n")
     told = problems_of(CsvLabels, office)
-    assert "val.csv:1: " in told and "columns there: a, kind" in told and "filename_column" in told
+    assert "val.csv:1: " in told and "its columns are a, kind" in told and "filename_column" in told
     data = CsvLabels(office, filename_column="A", label_column="kind")
     assert data.facts["class_names"] == ["9"] and data.split("train").names == ["b1.jpg"]
     assert "did you mean 'kind'" in problems_of(CsvLabels, office, filename_column="a", label_column="kin")
     (office / "train.csv").write_bytes("filename,label\n".encode("utf-16"))
-    assert "UTF-8" in problems_of(CsvLabels, office) and "is not there" in problems_of(
+    assert "UTF-8" in problems_of(CsvLabels, office) and "does not exist" in problems_of(
         CsvLabels, office, ("train", "t.csv")
     )
 

@@ -1,32 +1,103 @@
-"""CSV files with a label for each image."""
+"""CSV files that name images and their labels: read in the same way by data sets, ``predict`` and ``evaluate``."""
 
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
 
-from ...errors import InputError, Problem
+from ...errors import InputError, Problem, did_you_mean
 
-#: Columns that hold the image's name, its label, and the prediction's probability, the likelier ones first.
-_NAMES: Final = ("filename", "image_id", "name", "image", "file", "id")
-_LABELS: Final = ("label", "prediction", "predicted", "class", "target", "truth")
-_PROBABILITIES: Final = ("probability", "confidence", "score")
-#: Faults that are told at once.
+#: Accepted names of the columns, in lower case; of several that are present, the first counts.
+IMAGE_COLUMNS: Final = ("filename", "image_id", "file", "image", "name", "id")
+LABEL_COLUMNS: Final = ("label", "prediction", "predicted", "class", "category", "target", "truth")
+PROBABILITY_COLUMNS: Final = ("probability", "confidence", "score")
+#: Problems that are reported at once.
 _MOST: Final = 20
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """A label of an image.
+class LabelTable:
+    """A CSV file as it was read.
 
     Attributes:
-        label: as the file has it, without blanks around it.
-        probability: of that label, when the file tells.
-        line: in the file, 1-based.
+        path: the file.
+        columns: their names.
+        rows: (1-based line where the row ends, its cells); rows without any text are left out.
+    """
+
+    path: Path
+    columns: Sequence[str]
+    rows: Sequence[tuple[int, Sequence[str]]]
+
+    def find(self, accepted: Iterable[str]) -> int | None:
+        """The index of the first accepted column, in any case; None where there is none."""
+        folded = [column.casefold() for column in self.columns]
+        return next((folded.index(name) for name in accepted if name in folded), None)
+
+    def column(self, accepted: Sequence[str], chosen: str | None = None, argument: str | None = None) -> int:
+        """The index of a column.
+
+        Args:
+            accepted: names to look for, the likeliest first.
+            chosen: the only name to look for, in place of the accepted ones.
+            argument: the argument that takes ``chosen``, for the hint.
+
+        Raises:
+            InputError: the file has no such column.
+        """
+        index = self.find(accepted if chosen is None else (chosen.strip().casefold(),))
+        if index is not None:
+            return index
+        present = f"its columns are {', '.join(self.columns)}"
+        if chosen is not None:
+            message, hint = f"has no column {chosen!r}", did_you_mean(chosen, self.columns, present)
+        else:
+            message = f"has no column named {' or '.join(accepted)}"
+            hint = f"{present}; set {argument} to one of them" if argument else f"{present}; rename one of them"
+        raise InputError([Problem(str(self.path), message, hint, 1, str(self.path))])
+
+
+def cell(cells: Sequence[str], index: int) -> str:
+    """A row's cell; empty where the row is too short."""
+    return cells[index] if index < len(cells) else ""
+
+
+def read_label_table(path: Path) -> LabelTable:
+    """A CSV file in UTF-8, with or without a byte order mark; cells are stripped of surrounding spaces.
+
+    Raises:
+        InputError: it is missing, empty or not CSV in UTF-8.
+    """
+    rows = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, skipinitialspace=True)
+            for row in reader:
+                if any(stripped := [text.strip() for text in row]):
+                    rows.append((reader.line_num, stripped))
+    except FileNotFoundError:
+        raise InputError.of(str(path), "does not exist") from None
+    except UnicodeDecodeError:
+        raise InputError.of(str(path), "is not text in UTF-8", "save it as 'CSV UTF-8'") from None
+    except (csv.Error, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError.of(str(path), f"cannot be read: {reason}") from error
+    if not rows:
+        raise InputError.of(str(path), "is empty", "its first line names the columns, such as filename,label")
+    return LabelTable(path, rows[0][1], rows[1:])
+
+
+@dataclass(frozen=True)
+class ImageLabel:
+    """An image's label in a table.
+
+    Attributes:
+        label: its text.
+        probability: of that label; None where the table has none.
+        line: 1-based line in the file.
     """
 
     label: str
@@ -34,79 +105,77 @@ class Labelled:
     line: int
 
 
-def read_labels(path: Path) -> dict[str, Labelled]:
-    """Image name -> label, of a CSV file with a heading such as ``filename,label`` or ``image_id,label``.
+def read_labels(path: Path) -> dict[str, ImageLabel]:
+    """Image name -> label, from a CSV file with a header such as ``filename,label``.
 
     Raises:
-        InputError: no such file, no such columns, no rows, or an image twice; with every such fault.
+        InputError: as ``read_label_table``; a column is missing, there are no rows, a row lacks a name or a label, or an
+            image is listed twice; all problems at once, 20 at most.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError.of(str(path), f"cannot be read: {error}") from error
-    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
-    columns = {str(name).strip().lower(): name for name in reader.fieldnames or ()}
-    name_of, label_of, probability_of = (
-        next((columns[name] for name in wanted if name in columns), None)
-        for wanted in (_NAMES, _LABELS, _PROBABILITIES)
-    )
-    if name_of is None or label_of is None:
-        message = f"has the columns {', '.join(columns) or 'none'}, and an image and its label are needed"
-        raise InputError.of(str(path), message, "begin the file with the line: filename,label")
-    found: dict[str, Labelled] = {}
+    table = read_label_table(path)
+    image, label = table.column(IMAGE_COLUMNS), table.column(LABEL_COLUMNS)
+    probability = table.find(PROBABILITY_COLUMNS)
+    found: dict[str, ImageLabel] = {}
     problems: list[Problem] = []
-    for row in reader:
-        name, label = (str(row[column] or "").strip() for column in (name_of, label_of))
-        line = reader.line_num
-        if not name or not label:
-            problems.append(Problem(str(path), "a row without name or label", None, line, str(path)))
+    for line, cells in table.rows:
+        name, text = cell(cells, image), cell(cells, label)
+        if not name or not text:
+            problems.append(Problem(str(path), "the row has no image name or no label", None, line, str(path)))
         elif name in found:
-            problems.append(Problem(str(path), f"{name} is there twice", "keep one row", line, str(path)))
+            problems.append(Problem(str(path), f"{name} is listed twice", "keep one row", line, str(path)))
         else:
-            found[name] = Labelled(label, _number(row[probability_of]) if probability_of else None, line)
+            found[name] = ImageLabel(text, None if probability is None else _number(cell(cells, probability)), line)
     if problems:
         raise InputError(problems[:_MOST])
     if not found:
-        raise InputError.of(str(path), "has no rows")
+        raise InputError.of(str(path), "has no rows below its header")
     return found
 
 
-def by_stem(rows: Mapping[str, Labelled]) -> dict[str, Labelled]:
-    """The same by the names' stems; as they are where two stems are the same."""
+def by_stem(rows: Mapping[str, ImageLabel]) -> dict[str, ImageLabel]:
+    """The same by the stems of the names; unchanged where two stems are equal."""
     stems = {PurePath(name).stem: row for name, row in rows.items()}
     return stems if len(stems) == len(rows) else dict(rows)
 
 
-def in_order(labels: set[str]) -> list[str]:
-    """Labels sorted, as numbers where all are numbers."""
-    return sorted(labels, key=int) if all(label.isdecimal() for label in labels) else sorted(labels)
+def in_class_order(names: Iterable[str]) -> list[str]:
+    """Class names in the order of their labels: numerical where all are whole numbers, else alphabetical.
+
+    So 10 follows 9, and where the names are 0 to n - 1 each name is its label.
+    """
+    distinct = sorted(set(names))
+    if all(name.isascii() and name.isdecimal() for name in distinct):
+        return sorted(distinct, key=int)
+    return distinct
 
 
 def indices(
-    rows: Mapping[str, Labelled], names: Sequence[str], path: Path, *, numbered: bool
+    rows: Mapping[str, ImageLabel], names: Sequence[str], path: Path, *, numbered: bool
 ) -> tuple[dict[str, int], list[Problem]]:
-    """Image name -> index of its class, and what is wrong.
+    """Image name -> index of its class, and a problem for each label that is not a class.
 
     Args:
         rows: of a file.
         names: of the classes.
         path: the file.
-        numbered: whether a file none of whose labels is a name may hold the classes' indices.
+        numbered: whether a file in which no label is a class name may hold indices instead.
     """
     table = {name: index for index, name in enumerate(names)}
     if numbered and not any(row.label in table for row in rows.values()):
         table = {str(index): index for index in range(len(names))}
-    strange = {name: row for name, row in rows.items() if row.label not in table}
+    unknown = {name: row for name, row in rows.items() if row.label not in table}
     known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     problems = [
-        Problem(str(path), f"{name} has the label {row.label!r}, no class", f"classes: {known}", row.line, str(path))
-        for name, row in list(strange.items())[:_MOST]
+        Problem(
+            str(path), f"{name} has the label {row.label!r}, which is not a class", f"classes: {known}", row.line, str(path)
+        )
+        for name, row in list(unknown.items())[:_MOST]
     ]
-    return {name: table[row.label] for name, row in rows.items() if name not in strange}, problems
+    return {name: table[row.label] for name, row in rows.items() if name not in unknown}, problems
 
 
-def _number(text: str | None) -> float | None:
+def _number(text: str) -> float | None:
     try:
-        return float(text or "")
+        return float(text)
     except ValueError:
         return None

@@ -205,7 +205,7 @@ def _compare_labels(question: Question) -> Evaluation:
     problems, notes = _unpaired(truths, predictions, question)
     names = sorted(truths.keys() & predictions.keys())
     known = question.known
-    labels = known.names if known else label_files.in_order({row.label for row in truths.values()})
+    labels = known.names if known else label_files.in_class_order(row.label for row in truths.values())
     true, faults = label_files.indices(truths, labels, question.truth, numbered=known is not None)
     problems += faults
     told, faults = label_files.indices(

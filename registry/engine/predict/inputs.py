@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,9 +10,8 @@ from typing import Final
 
 from ...errors import InputError, Problem
 from ..data.images import IMAGE_SUFFIXES
+from ..data.labels import IMAGE_COLUMNS, cell, read_label_table
 
-#: Columns of a csv that may name the image, the first that is there.
-FILE_COLUMNS: Final = ("filename", "image_id", "file", "image")
 #: What the stem of a file written by a prediction ends in.
 _WRITTEN: Final = ("_mask", "_overlay")
 _ACCEPTED: Final = f"images end in {', '.join(sorted(IMAGE_SUFFIXES))}"
@@ -147,36 +145,30 @@ def _pattern(text: str, found: Found, problems: list[Problem]) -> None:
 
 def _csv(path: Path, images: Path | None, found: Found, problems: list[Problem]) -> None:
     if images is not None and not images.is_dir():
-        problems.append(Problem(str(images), "is no folder"))
+        problems.append(Problem(str(images), "is not a directory"))
         return
     folder = path.parent if images is None else images
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
-            rows = [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        problems.append(Problem(str(path), f"is no csv in UTF-8: {error}"))
+        table = read_label_table(path)
+        column = table.column(IMAGE_COLUMNS)
+    except InputError as error:
+        problems += error.problems
         return
-    columns = list(reader.fieldnames or ())
-    column = next((name for wanted in FILE_COLUMNS for name in columns if name.strip().lower() == wanted), None)
-    if column is None:
-        told = f"its columns are {', '.join(columns)}" if columns else "it is empty"
-        problems.append(
-            Problem(str(path), "has no column that names images", f"one of {', '.join(FILE_COLUMNS)}; {told}")
-        )
-        return
-    for line, row in rows:
-        if None in row or not row[column].strip():
-            message = "has more cells than the header" if None in row else f"has no {column}"
+    for line, cells in table.rows:
+        if len(cells) > len(table.columns) or not cell(cells, column):
+            long = len(cells) > len(table.columns)
+            message = "has more cells than the header" if long else f"has no {table.columns[column]}"
             problems.append(Problem("row", message, line=line, file=str(path)))
         else:
-            name = Path(row[column].strip())
+            name = Path(cells[column])
             # A result stays in its folder, wherever the image comes from.
             inside = name.name if name.is_absolute() or ".." in name.parts else name.as_posix()
             found.pictures.append(Picture(folder / name, str(PurePosixPath(inside))))
     if found.pictures and not any(picture.path.is_file() for picture in found.pictures):
         first, hint = found.pictures[0].path, "--images names the folder of the files"
-        problems.append(Problem(str(path), f"names {len(rows)} files, and none is there; the first is {first}", hint))
-    elif not rows:
-        problems.append(Problem(str(path), "has no rows"))
-    found.table = Table(path, columns, [row for _, row in rows])
+        message = f"names {len(table.rows)} files, none of which exists; the first is {first}"
+        problems.append(Problem(str(path), message, hint))
+    elif not table.rows:
+        problems.append(Problem(str(path), "has no rows below its header"))
+    rows = [{name: cell(cells, at) for at, name in enumerate(table.columns)} for _, cells in table.rows]
+    found.table = Table(path, list(table.columns), rows)
