@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from ..catalog.registry import Registry
 from ..errors import InputError, Problem
 from ..recipe.load import Recipe, load
 from ..recipe.plan import Plan
-from ..recipe.planner import make_plan
+from ..recipe.planner import listed, make_plan
 from ..recipe.study import Member, ordered
 from ..recipe.types import problem_at
 
@@ -80,11 +81,11 @@ def planned_runs(request: Request, registry: Registry) -> list[PlannedRun]:
         try:
             plans.append(PlannedRun(member, make_plan(own, registry)))
         except InputError as error:
-            problems += [problem for problem in error.problems if problem not in problems]
+            problems += error.problems
     if not demo_stands_in:
         problems += dict.fromkeys(absent)
     if problems:
-        raise InputError(problems)
+        raise InputError(listed(dict.fromkeys(problems)))
     return planned_runs(replace(request, demo=True), registry) if demo_stands_in else _in_order(plans)
 
 
@@ -100,14 +101,14 @@ def _in_order(plans: list[PlannedRun]) -> list[PlannedRun]:
 
 def every_problem(request: Request, registry: Registry) -> list[Problem]:
     """The problems of a recipe, those of its ``demo:`` section included; none when it can run."""
-    found: list[Problem] = []
+    found: dict[Problem, None] = {}
     recipe = request.load()
     for demo in (False, True) if recipe.has_demo and not request.demo else (request.demo,):
         try:
             planned_runs(replace(request, demo=demo), registry)
         except InputError as error:
-            found += [problem for problem in error.problems if problem not in found]
-    return found
+            found |= dict.fromkeys(error.problems)
+    return listed(found)
 
 
 def _named_by_user(recipe: Recipe) -> bool:
@@ -119,7 +120,9 @@ def _absent_root(recipe: Recipe) -> Problem | None:
     sections = recipe.root.value if isinstance(recipe.root.value, dict) else {}
     data = sections.get("data")
     node = data.value.get("root") if data is not None and isinstance(data.value, dict) else None
-    if node is None or not isinstance(node.value, str) or "make" in sections or Path(node.value).expanduser().exists():
+    if node is None or not isinstance(node.value, str) or "make" in sections:
+        return None
+    if os.path.exists(Path(node.value).expanduser()):  # noqa: PTH110 - False, too, for a name too long for a file
         return None
     hint = "unpack the data there, or name the folder: --set data.root=FOLDER"
     if recipe.has_demo:

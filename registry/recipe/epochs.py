@@ -20,10 +20,7 @@ def epochs_at(moments: Iterable[Moment], epochs: int) -> list[int]:
     Raises:
         ValueError: a moment cannot be read.
     """
-    found: set[int] = set()
-    for moment in moments:
-        found.update(min(epoch, epochs) for epoch in _epochs(moment, epochs))
-    return sorted(found)
+    return sorted({min(epoch, epochs) for moment in moments for epoch in _epochs(moment, epochs)})
 
 
 def _epochs(moment: Moment, epochs: int) -> list[int]:

@@ -80,6 +80,9 @@ def load(
         root = _with_demo(root, overlay, path, problems)
     problems += overrides.apply(root, sets, unsets)
     problems += _laid_down(root)
+    for name in STUDY_SECTIONS:
+        if name in root.value and root.value[name].value is None:
+            del root.value[name]
     folder = folder or Path("runs") / path.stem / ("demo" if demo else "study")
 
     def read_base(named_at: Node) -> Node | None:
@@ -190,6 +193,8 @@ class _Reader:
 def _text_of(path: Path) -> str | Problem:
     """A file's text, or why there is none."""
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # reading a FIFO would wait for ever
+            return Problem(str(path), "is not a regular file", "name a YAML file")
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
         return content.decode("utf-8") if len(content) <= LARGEST else too_large(str(path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,8 @@ SECTIONS: Final = {
     "demo": "what changes on data made on the spot",
     "extends": "the recipe that this one changes",
 }
+#: More problems than this are counted, not listed.
+_MOST_LISTED: Final = 100
 #: Kinds of the sections that trainers usually ask for: used while the trainer itself is unknown.
 _USUAL: Final = {"model": "models", "loss": "losses", "backbone": "backbones"}
 
@@ -60,6 +62,16 @@ def make_plan(recipe: Recipe, registry: Registry) -> Plan:
     return Plan(recipe, **parts)
 
 
+def listed(problems: Iterable[Problem]) -> list[Problem]:
+    """The first problems of many, and how many more there are."""
+    found = list(problems)
+    more = len(found) - _MOST_LISTED
+    if more <= 1:
+        return found
+    summary = f"has {more:,} more problems, which are not listed"
+    return [*found[:_MOST_LISTED], Problem("recipe", summary, "fix these first")]
+
+
 class _Planner:
     def __init__(self, recipe: Recipe, registry: Registry) -> None:
         self.recipe = recipe
@@ -67,7 +79,9 @@ class _Planner:
         self.problems: list[Problem] = []
         self.broken: list[PluginError] = []
         root = recipe.root.value
-        self.sections: dict[str, Node] = dict(root) if isinstance(root, dict) else {}
+        entries: dict[str, Node] = root if isinstance(root, dict) else {}
+        # Null leaves one of the framework's own sections out; to a trainer's it may mean something else.
+        self.sections = {key: node for key, node in entries.items() if node.value is not None or key not in SECTIONS}
 
     def plan(self) -> dict[str, Any] | None:
         trainer, loop = self._trainer()
@@ -151,7 +165,9 @@ class _Planner:
                         self.component(self.sections[key], kind, key)
         for key, node in self.sections.items():
             if key not in known:
-                hint = did_you_mean(key, known, f"sections: {', '.join(sorted(known))}")
+                hint = None
+                if len(self.problems) < _MOST_LISTED:
+                    hint = did_you_mean(key, known, f"sections: {', '.join(sorted(known))}")
                 if key in vars(LoopSettings()):
                     hint = f"write it under 'trainer:', as trainer.{key}"
                 self.problems.append(problem_at(node, key, f"a recipe has no section {key!r}", hint))
@@ -225,12 +241,13 @@ class _Planner:
         if reports is INVALID or loop is INVALID:
             return
         for report in reports:
-            try:
-                epochs.epochs_at(report.given_or_default().get("at", []), loop.epochs)
-            except ValueError as error:
-                node = self.sections["reports"]
-                problem = problem_at(node, f"{report.path}.at", str(error), "first, middle, last, 5, '50%', 'every 10'")
-                self.problems.append(problem)
+            for index, named in enumerate(report.given_or_default().get("at", [])):
+                try:
+                    epochs.epochs_at([named], loop.epochs)
+                except ValueError as error:
+                    node, path = self.sections["reports"], f"{report.path}.at.{index}"
+                    hint = "write first, middle, last, 5, '50%' or 'every 10'"
+                    self.problems.append(problem_at(node, path, str(error), hint))
 
     # --- components -----------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
+from ..catalog.introspect import Unread
 from ..catalog.kinds import Range, Uses
 from ..catalog.spec import REQUIRED, Parameter, annotations_of, bare
 
@@ -111,7 +112,9 @@ def _union(members: list[Schema]) -> Schema:
 
 
 def _as_json(value: Any) -> Any:
-    """A default as JSON; None for what JSON cannot say."""
+    """A default as JSON; None for what JSON cannot say, and for source text that only the library can evaluate."""
+    if isinstance(value, Unread):
+        return None
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -49,8 +50,12 @@ class _Draft:
 
     tree: Node
     axes: dict[str, list[Node]]
-    repeat: int
     names: dict[tuple[tuple[str, str], ...], str] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many runs it makes."""
+        return math.prod(len(values) for values in self.axes.values())
 
 
 def expand(
@@ -87,7 +92,7 @@ class _Study:
         runs = sections.get("runs")
         axes, repeat = self._axes(sections.get("matrix"), "matrix"), self._repeat(sections.get("repeat"), "repeat")
         if runs is None:
-            return {"": _Draft(base, axes, repeat)}
+            return {"": _Draft(base, self._with_seeds(base, axes, repeat, sections.get("repeat"), "repeat"))}
         if not isinstance(runs.value, dict) or not runs.value:
             self._report(runs, "runs", "names no runs", "runs: {small: {model: ...}, large: {model: ...}}")
             return {}
@@ -113,11 +118,22 @@ class _Study:
         tree = self.merge(below, changes) if below is not None else changes
         if isinstance(tree.value, dict):
             tree.value.pop("demo", None)
-        return _Draft(
-            tree,
-            self._axes(own["matrix"], f"{path}.matrix") if "matrix" in own else axes,
-            self._repeat(own["repeat"], f"{path}.repeat") if "repeat" in own else repeat,
-        )
+        axes = self._axes(own["matrix"], f"{path}.matrix") if "matrix" in own else axes
+        repeat = self._repeat(own["repeat"], f"{path}.repeat") if "repeat" in own else repeat
+        return _Draft(tree, self._with_seeds(tree, axes, repeat, own.get("repeat", changes), f"{path}.repeat"))
+
+    def _with_seeds(
+        self, tree: Node, axes: dict[str, list[Node]], repeat: int, repeated_at: Node | None, path: str
+    ) -> dict[str, list[Node]]:
+        """The axes, and one of seeds where the run is repeated."""
+        if repeat == 1:
+            return axes
+        if "seed" in axes:
+            self._report(repeated_at or tree, path, "matrix sets the seed, too", "keep one of the two")
+        first = tree.value.get("seed") if isinstance(tree.value, dict) else None
+        start = first.value if first is not None and isinstance(first.value, int) else 0
+        place = first.place if first is not None else tree.place
+        return {**axes, "seed": [Node(start + at, place, str(start + at)) for at in range(repeat)]}
 
     def _axes(self, node: Node | None, path: str) -> dict[str, list[Node]]:
         if node is None or node.value is None or node.value is BROKEN:
@@ -145,22 +161,33 @@ class _Study:
 
     def members(self, drafts: Mapping[str, _Draft]) -> Iterator[Member]:
         """The crossed runs, in the order of the recipe."""
-        for name, draft in drafts.items():
-            for values in _crossed(draft):
-                draft.names[_key(values)] = _member_name(name, values)
-        if sum(len(draft.names) for draft in drafts.values()) > _MOST:
-            self.problems.append(Problem("matrix", f"makes more than {_MOST} runs", "cross fewer values"))
+        number = sum(draft.count for draft in drafts.values())
+        if number > _MOST:
+            hint = "cross fewer values"
+            self.problems.append(Problem("matrix", f"makes {number:,} runs, more than {_MOST:,}", hint))
+            return
+        named: set[str] = set()
+        for run, draft in drafts.items():
+            for values, labels in _crossed(draft):
+                name = _joined(run, labels)
+                if name in named:
+                    message = f"two runs would both be named {name!r}"
+                    hint = "give each value once, or give the runs names of their own under 'runs:'"
+                    self._report(next(iter(values.values())), "matrix", message, hint)
+                named.add(name)
+                draft.names[_key(values)] = name
+        if self.problems:
             return
         for name, draft in drafts.items():
-            for values in _crossed(draft):
+            for values, labels in _crossed(draft):
                 tree = draft.tree.copy()
                 for path, node in values.items():
                     self.problems += put(tree, path, node.copy())
                 needs: dict[str, None] = {}
                 self._point(tree, name, drafts, values, needs)
                 own = draft.names[_key(values)]
-                repeated = {path: node for path, node in values.items() if path != "seed"}
-                yield Member(own, _member_name(name, repeated) or "run", tree, tuple(needs))
+                setting = _joined(name, {path: label for path, label in labels.items() if path != "seed"})
+                yield Member(own, setting or "run", tree, tuple(needs))
 
     def _point(
         self, node: Node, own: str, drafts: Mapping[str, _Draft], values: Mapping[str, Node], needs: dict[str, None]
@@ -172,22 +199,34 @@ class _Study:
         elif isinstance(node.value, list):
             for child in node.value:
                 self._point(child, own, drafts, values, needs)
-        elif isinstance(node.value, str) and (match := _REFERENCE.search(node.value)):
-            name = match[1]
-            if name not in drafts or name == own:
-                others = [other for other in drafts if other and other != own]
-                hint = did_you_mean(name, others, f"the other runs: {', '.join(others) or 'none'}")
-                self._report(node, f"runs.{own}", f"needs the run {name!r}, and there is none", hint)
-                return
-            shared = {path: value for path, value in values.items() if path in _paths(drafts[name])}
-            member = drafts[name].names.get(_key(shared))
-            if member is None:
-                hint = f"give runs.{name} the same matrix, or the one value it shall have"
-                self._report(node, f"runs.{own}", f"does not say which run of {name!r} it needs", hint)
-                return
-            needs[member] = None
-            node.value = _REFERENCE.sub(lambda _: str(self.folder / member), node.value, count=1)
+        elif isinstance(node.value, str) and (found := _REFERENCE.findall(node.value)):
+            folders = {name: self._folder_of(name, node, own, drafts, values, needs) for name in found}
+            node.value = _REFERENCE.sub(lambda match: folders[match[1]], node.value)
             node.text = None
+
+    def _folder_of(
+        self,
+        name: str,
+        node: Node,
+        own: str,
+        drafts: Mapping[str, _Draft],
+        values: Mapping[str, Node],
+        needs: dict[str, None],
+    ) -> str:
+        """The folder of the run that is named in ``node``; '' with a problem where there is none."""
+        if name not in drafts or name == own:
+            others = [other for other in drafts if other and other != own]
+            hint = did_you_mean(name, others, f"the other runs: {', '.join(others) or 'none'}")
+            self._report(node, f"runs.{own}", f"needs the run {name!r}, and there is none", hint)
+            return ""
+        shared = {path: value for path, value in values.items() if path in drafts[name].axes}
+        member = drafts[name].names.get(_key(shared))
+        if member is None:
+            hint = f"give runs.{name} the same matrix, or the one value it shall have"
+            self._report(node, f"runs.{own}", f"does not say which run of {name!r} it needs", hint)
+            return ""
+        needs[member] = None
+        return str(self.folder / member)
 
     def _report(self, node: Node, path: str, message: str, hint: str | None) -> None:
         self.problems.append(Problem(path, message, hint, node.place.line, node.place.file))
@@ -210,29 +249,53 @@ def ordered(members: list[Member]) -> list[Member]:
     return list(placed.values())
 
 
-def _paths(draft: _Draft) -> set[str]:
-    return {*draft.axes, *({"seed"} if draft.repeat > 1 else ())}
-
-
-def _crossed(draft: _Draft) -> Iterator[dict[str, Node]]:
-    axes = dict(draft.axes)
-    if draft.repeat > 1:
-        first = draft.tree.value.get("seed") if isinstance(draft.tree.value, dict) else None
-        start = first.value if first is not None and isinstance(first.value, int) else 0
-        place = first.place if first is not None else draft.tree.place
-        axes["seed"] = [Node(start + number, place, str(start + number)) for number in range(draft.repeat)]
-    for values in product(*axes.values()):
-        yield dict(zip(axes, values, strict=True))
+def _crossed(draft: _Draft) -> Iterator[tuple[dict[str, Node], dict[str, str]]]:
+    """Every combination of the axes' values: path -> value, and path -> what stands for it in the run's name."""
+    last_words = [path.rpartition(".")[2] for path in draft.axes]
+    axes = []
+    for (path, values), word in zip(draft.axes.items(), last_words, strict=True):
+        shown = word if last_words.count(word) == 1 else path
+        labels = [f"{shown}={label}" for label in _labels([node.plain() for node in values])]
+        axes.append([(path, node, label) for node, label in zip(values, labels, strict=True)])
+    for chosen in product(*axes):
+        yield {path: node for path, node, _ in chosen}, {path: label for path, _, label in chosen}
 
 
 def _key(values: Mapping[str, Node]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((path, repr(node.plain())) for path, node in values.items()))
 
 
-def _member_name(run: str, values: Mapping[str, Node]) -> str:
-    """``C_seed=1``: the run, and the values it is crossed with."""
-    said = [f"{path.rpartition('.')[2]}={_word(node.plain())}" for path, node in values.items()]
-    return "_".join([run, *said] if run else said)
+def _joined(run: str, labels: Mapping[str, str]) -> str:
+    """``small_seed=1``: the run, and the values it is crossed with."""
+    return "_".join([run, *labels.values()] if run else labels.values())
+
+
+def _labels(values: list[Any]) -> list[str]:
+    """A word for each value of an axis; components of one name are told apart by the arguments that differ."""
+    words = [_word(value) for value in values]
+    leaves = [dict(_leaves(value)) if words.count(word) > 1 else {} for value, word in zip(values, words, strict=True)]
+    labels = []
+    for word, own in zip(words, leaves, strict=True):
+        alike = [other for its, other in zip(words, leaves, strict=True) if its == word]
+        differing = [
+            f"-{key.rpartition('.')[2]}={_word(leaf)}"
+            for key, leaf in own.items()
+            if any(other.get(key, _ABSENT) != leaf for other in alike)
+        ]
+        labels.append("".join([word, *differing]))
+    return labels
+
+
+_ABSENT: Final = object()
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The scalars and lists below a mapping, by dotted path; a component's name by the path of the component."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, path if key == "use" else f"{path}.{key}")
+    elif path:
+        yield path, value
 
 
 def _word(value: Any) -> str:

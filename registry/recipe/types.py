@@ -93,7 +93,9 @@ def check_arguments(
             continue
         where = f"{path}.{key}" if path else key
         if key not in known:
-            hint = did_you_mean(key, known, f"it takes {', '.join(known)}" if known else "it takes no arguments")
+            hint = None
+            if len(problems) < 100:  # as many as are listed
+                hint = did_you_mean(key, known, f"it takes {', '.join(known)}" if known else "it takes no arguments")
             problems.append(problem_at(value, where, f"{owner} takes no argument {key!r}", hint))
             continue
         before = len(problems)
@@ -117,6 +119,9 @@ def problem_at(node: Node, path: str, message: str, hint: str | None = None) -> 
 def convert(node: Node, annotation: Any, path: str, nested: Nested, problems: list[Problem]) -> Any:
     """The node's value as the annotation wants it, or ``INVALID`` with a problem appended."""
     if node.value is BROKEN:
+        return INVALID
+    if isinstance(node.value, int) and abs(node.value) >= 2**63:
+        problems.append(problem_at(node, path, "is an integer of more than 64 bits", "write a smaller number"))
         return INVALID
     plain = bare(annotation)
     for mark in annotations_of(annotation):
@@ -145,7 +150,7 @@ def _convert_union(
     node: Node, annotation: Any, members: tuple[Any, ...], path: str, nested: Nested, problems: list[Problem]
 ) -> Any:
     attempts = []
-    for member in sorted(members, key=lambda member: member is float):  # an int stays an int where both are allowed
+    for member in sorted(members, key=_order_of_attempt):
         found: list[Problem] = []
         value = convert(node, member, path, nested, found)
         if not found and value is not INVALID:
@@ -159,6 +164,11 @@ def _convert_union(
     else:
         problems += next(found for member, found in serious if uses(member))
     return INVALID
+
+
+def _order_of_attempt(member: Any) -> tuple[bool, bool]:
+    """Words first: a component would report that it has no such name. An int stays an int where both are allowed."""
+    return uses(member) is not None, member is float
 
 
 def _convert_list(node: Node, annotation: Any, path: str, nested: Nested, problems: list[Problem]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from textwrap import dedent
 
@@ -89,7 +90,7 @@ loss: focal
         ("loss: focal", "loss: focal\naugment: {trian: []}", "augment.trian", "'train'"),
         ("loss: focal", "loss: focal\naugment: {train: focal}", "augment.train", "list"),
         ("loss: focal", "loss: focal\nruntime: {device: gpu}", "runtime.device", "'cuda'"),
-        ("loss: focal", "loss: focal\nreports: [{use: mask_stages, at: [soon]}]", "reports.0.at", "soon"),
+        ("loss: focal", "loss: focal\nreports: [{use: mask_stages, at: [soon]}]", "reports.0.at.0", "soon"),
         (
             "loss: focal",
             "loss: focal\nreports: [{use: mask_stages, images: []}, x]",
@@ -103,6 +104,40 @@ def test_a_fault_is_told_with_its_path_and_its_cure(tmp_path: Path, old: str, ne
     problems = problems_of(tmp_path, GOOD.replace(old, new))
     assert [problem.path for problem in problems] == [path]
     assert word in f"{problems[0].message} {problems[0].hint}"
+
+
+def test_every_wrong_epoch_of_a_report_is_reported(tmp_path: Path) -> None:
+    problems = problems_of(tmp_path, GOOD + "reports: [{use: mask_stages, images: [], at: [soon, 1, later, 200%]}]\n")
+    assert [problem.path for problem in problems] == ["reports.0.at.0", "reports.0.at.2", "reports.0.at.3"]
+
+
+@pytest.mark.parametrize("section", ["split", "optimizer", "schedule", "augment", "reports", "runtime", "seed", "make"])
+def test_null_leaves_an_optional_section_out(tmp_path: Path, section: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(GOOD)
+    plans = [planned(Request(path, sets), Registry()).as_json() for sets in ([], [f"{section}=null"])]
+    assert plans[0] == plans[1]
+
+
+def test_thousands_of_problems_are_counted_and_the_first_are_shown(tmp_path: Path) -> None:
+    problems = problems_of(tmp_path, GOOD + "".join(f"unknown{at}: 1\n" for at in range(20_000)))
+    assert len(problems) == 101 and problems[0].path == "unknown0"
+    assert "19,900 more problems" in problems[-1].message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "word"),
+    [
+        ("epochs: 2", f"epochs: 2, batch_size: {'9' * 400}", "trainer.batch_size", "64 bits"),
+        ("root: .", f"root: {'x' * 5000}", "data.root", "there is no folder"),
+        ("trainer:", "extends: fifo\ntrainer:", "extends", "not a regular file"),
+    ],
+    ids=["a number of 400 digits", "a root of 5,000 characters", "a FIFO"],
+)
+def test_what_no_file_or_number_can_be_is_a_problem(tmp_path: Path, old: str, new: str, path: str, word: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (problem,) = problems_of(tmp_path, GOOD.replace(old, new))
+    assert problem.path == path and word in problem.message
 
 
 def test_faults_of_the_demo_are_told_too(tmp_path: Path) -> None:

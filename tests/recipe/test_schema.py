@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -68,6 +69,11 @@ OTHERS = [
 @pytest.mark.parametrize("text", [GOOD, *OTHERS])
 def test_what_the_grammar_allows_validates(text: str, validator: Draft7Validator) -> None:
     assert [error.message for error in validator.iter_errors(data_of(text))] == []
+
+
+def test_no_default_is_source_text(everything: dict[str, Any]) -> None:
+    """A library's default that only the library can evaluate is left out: a recipe could not write it."""
+    assert not re.search(r'"default": "\w+\.[A-Z_]+"', json.dumps(everything))
 
 
 @pytest.mark.parametrize(

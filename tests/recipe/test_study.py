@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from textwrap import dedent
 
@@ -68,6 +69,42 @@ def test_a_matrix_alone_makes_runs(tmp_path: Path) -> None:
     assert found["model=b_seed=1"][1] == {"model": {"use": "b", "width": 2}, "seed": 1}
 
 
+def test_runs_that_differ_in_an_argument_alone_are_named_by_it(tmp_path: Path) -> None:
+    found = members(
+        tmp_path,
+        "matrix: {model.backbone: [{use: resnet18, width: 8}, {use: resnet18, width: 16}, {use: other, n: 1}]}",
+    )
+    assert list(found) == ["backbone=resnet18-width=8", "backbone=resnet18-width=16", "backbone=other"]
+    assert [own["model"]["backbone"].get("width") for _, own in found.values()] == [8, 16, None]
+
+
+def test_equal_last_words_of_two_crossed_paths_are_told_apart(tmp_path: Path) -> None:
+    assert list(members(tmp_path, "matrix: {model.lr: [1], head.lr: [1, 2]}")) == [
+        "model.lr=1_head.lr=1",
+        "model.lr=1_head.lr=2",
+    ]
+
+
+def test_every_reference_to_a_run_in_a_text_is_replaced(tmp_path: Path) -> None:
+    _, after = members(tmp_path, "runs: {a: {}, b: {}, c: {x: '${runs.a}/p:${runs.b}/q:${runs.a}'}}")["c"]
+    a, b = tmp_path / "out" / "a", tmp_path / "out" / "b"
+    assert after == {"x": f"{a}/p:{b}/q:{a}"}
+
+
+def test_a_study_section_of_null_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("a: 1\nruns: null\nmatrix:\nrepeat: 2\n")
+    recipe = load(tmp_path / "study.yaml", sets=["repeat=null"])
+    assert recipe.problems == [] and not recipe.is_study and recipe.root.plain() == {"a": 1}
+
+
+def test_a_huge_matrix_is_counted_and_not_crossed(tmp_path: Path) -> None:
+    values = ", ".join(map(str, range(2000)))
+    began = time.process_time()
+    (found,) = problems(tmp_path, f"matrix: {{a: [{values}], b: [{values}], c: [{values}], d: [{values}]}}")
+    assert found == ("matrix", "makes 16,000,000,000,000 runs, more than 1,000")
+    assert time.process_time() - began < 5
+
+
 def test_a_run_finds_the_folder_of_the_one_it_needs_with_the_same_seed(tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text("trainer: {use: byol}\ndemo: {trainer: {epochs: 1}}\n")
     found = members(
@@ -102,7 +139,10 @@ def test_a_run_finds_the_folder_of_the_one_it_needs_with_the_same_seed(tmp_path:
         ("runs: {a: {x: '${runs.b}'}, b: {matrix: {seed: [1, 2]}}}", "runs.a", "does not say which run"),
         ("matrix: {seed: 3}", "matrix.seed", "no list"),
         ("repeat: 0", "repeat", "from 1 up"),
-        ("matrix: {a: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]}\nrepeat: 100", "matrix", "more than 1000"),
+        ("matrix: {a: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]}\nrepeat: 100", "matrix", "makes 1,100 runs"),
+        ("matrix: {a: [1, 2, 1]}", "matrix", "two runs would both be named 'a=1'"),
+        ("matrix: {a: [x/y, x:y]}", "matrix", "two runs would both be named 'a=x-y'"),
+        ("matrix: {seed: [1, 2]}\nrepeat: 2", "repeat", "matrix sets the seed"),
     ],
 )
 def test_faults_of_a_study_are_told(tmp_path: Path, text: str, path: str, said: str) -> None:
