@@ -1,20 +1,100 @@
-"""A small cache on disk for what was read out of a library's source, keyed by the library's version."""
+"""Files written whole or not at all, and a small cache of JSON values that is keyed by a library's version."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
-import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal
+
+
+@contextmanager
+def atomic_write(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
+    """A file object whose content replaces ``path`` when the block ends without an exception.
+
+    The content goes to a temporary file in the same folder, is flushed to the disk, and is then renamed: a reader, or
+    a crash, finds the old file or the new one, never a part.
+
+    Args:
+        path: its folder must exist.
+        mode: ``w`` for text in UTF-8 without translation of line ends, ``wb`` for bytes.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full; ``path`` stays as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    text = {"encoding": "utf-8", "newline": ""} if mode == "w" else {}
+    try:
+        with open(temporary, mode, **text) as file:  # type: ignore[call-overload]
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Flush a folder to the disk, so that a rename in it survives a power cut, where the system can."""
+    with suppress(OSError):  # Windows cannot open folders, and some file systems cannot flush them
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """The path of a temporary folder, yet to be created, that is renamed to ``folder`` when the block ends.
+
+    Args:
+        folder: missing or empty; its parent must exist. After an exception it is as before.
+    """
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        if folder.exists():
+            folder.rmdir()
+        os.replace(partial, folder)
+        _flush_folder(folder.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with atomic_write(path) as file:
+        file.write(text)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file, whole or not at all; see ``to_json``."""
+    write_text(path, to_json(value, indent=2) + "\n")
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """A value as JSON that every reader accepts: NaN and infinities become null, unknown objects their text."""
+    return json.dumps(_finite(value), indent=indent, default=str, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def folder() -> Path:
-    """Where cached facts lie: ``$HW1CLI_CACHE``, else ``$XDG_CACHE_HOME/hw1cli``, else ``~/.cache/hw1cli``."""
+    """The cache's folder: ``$HW1CLI_CACHE``, else ``$XDG_CACHE_HOME/hw1cli``, else ``~/.cache/hw1cli``."""
     named = os.environ.get("HW1CLI_CACHE")
     if named:
         return Path(named)
@@ -30,14 +110,11 @@ def recall(name: str) -> Any | None:
 
 
 def remember(name: str, value: Any) -> bool:
-    """Store a JSON value under ``name``; whether it could be stored. A cache that cannot be written is no error."""
+    """Store a JSON value under ``name``; false where the cache cannot be written, which is not an error."""
     path = _path(name)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(value, file)
-        os.replace(temporary, path)
+        write_text(path, to_json(value))
         return True
     return False
 

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from .. import files
 from ..catalog.kinds import KINDS
 from ..catalog.registry import Registry
 from ..errors import InputError, did_you_mean
@@ -37,7 +38,7 @@ def write_schema(out: Path, *, zoos: bool = False, distributions: Sequence[str] 
     if out.is_dir():
         raise InputError.of("--out", f"{str(out)!r} is a folder", f"name a file in it: {out / 'schema.json'}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
+    files.write_text(out, text)
     return broken
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from .. import files
 from ..errors import Hw1Error, InputError, PluginError, StoppedBySignal
 from ..results.statistics import Result, Setting, compare
 from .planning import PlannedRun, Request
@@ -116,7 +117,7 @@ def _conclude(runs: Sequence[PlannedRun], folder: Path, console: Console) -> Non
         tables[monitor] = compare(settings)
         settings_table(console, monitor, tables[monitor])
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "study.json").write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
+    files.write_json(folder / "study.json", tables)
     console.print(f"runs and study.json: {folder}", markup=False, highlight=False)
 
 

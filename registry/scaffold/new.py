@@ -5,9 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import keyword
-import os
 import re
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from ..catalog.policy import API_VERSION, normalized, shown
 from ..catalog.registry import Registry, article
 from ..cli.listing_verb import kind_called
 from ..errors import InputError
+from ..files import atomic_folder
 from .from_class import Wrapped, wrap
 
 _TEMPLATES: Final = Path(__file__).parent / "template"
@@ -165,16 +164,11 @@ def _summary(spec: str, component: str) -> str:
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
     """Write all files, whole or not at all."""
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
-        for name, text in files.items():
-            path = partial / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        os.replace(partial, folder)
+        with atomic_folder(folder) as partial:
+            for name, text in files.items():
+                path = partial / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError.of(str(folder), f"cannot be written: {error}", "name another folder with --out") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
+from ...files import atomic_write
 from .scan import Look, class_names, percent, sizes_in_words, spread
 from .colors import colorize, distinct_colors, overlay
 
@@ -93,7 +94,8 @@ class _Page:
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.figure.savefig(path, format="png", facecolor="white")
+        with atomic_write(path, "wb") as file:
+            self.figure.savefig(file, format="png", facecolor="white")
 
 
 def _class_sheet(title: str, look: Look, told: Mapping[str, Any]) -> _Page:

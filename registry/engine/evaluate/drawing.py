@@ -8,6 +8,8 @@ from typing import Final
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ...files import atomic_write
+
 #: Dots per inch of every figure.
 DPI: Final = 110
 
@@ -15,7 +17,8 @@ DPI: Final = 110
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG."""
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=DPI, bbox_inches="tight", pad_inches=0.12)
+    with atomic_write(path, "wb") as file:
+        figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.12)
 
 
 def shown(text: str, most: int = 60, *, keep_end: bool = False) -> str:

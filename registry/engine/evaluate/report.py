@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -12,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ... import files
 from ...errors import InputError
-from ..records.run_folder import write_atomically
 from . import confusion_figure, worst
 from .confusion import Confusion
 from .drawing import save
@@ -96,7 +95,7 @@ def write(found: Evaluation, folder: Path) -> list[Path]:
         The files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {"scores.json": json.dumps(found.as_json(), indent=2, default=str) + "\n"}
+    texts = {"scores.json": files.to_json(found.as_json(), indent=2) + "\n"}
     if found.rows:
         names = list(found.rows[0])
         texts["per_image.csv"] = _table(names, [[_cell(row[name]) for name in names] for row in found.rows])
@@ -113,7 +112,7 @@ def write(found: Evaluation, folder: Path) -> list[Path]:
         if name not in texts and name not in figures:
             (folder / name).unlink(missing_ok=True)
     for name, text in texts.items():
-        write_atomically(folder / name, text)
+        files.write_text(folder / name, text)
     for name, figure in figures.items():
         save(figure, folder / name)
     return [folder / name for name in (*texts, *figures)]

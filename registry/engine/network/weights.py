@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import Hw1Error, InputError
+from ...files import atomic_write
 from ..records import checkpoints
 
 if TYPE_CHECKING:
@@ -155,16 +156,15 @@ def backbone_of(module: nn.Module) -> nn.Module | None:
 
 def export_backbone(run: Run) -> Path | None:
     """Write the backbone of a run with its card, ``backbone.json``; None where the model has no backbone."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     backbone = backbone_of(run.task.model)
     if backbone is None:
         return None
     target = run.folder.path / BACKBONE
-    partial = target.with_name(f".{target.name}.partial")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in backbone.state_dict().items()}
-    save_file(tensors, str(partial), {"format": "pt", "recipe": run.plan.recipe.name})
-    partial.replace(target)
+    with atomic_write(target, "wb") as file:
+        file.write(save(tensors, {"format": "pt", "recipe": run.plan.recipe.name}))
     plan = run.plan.as_json()
     card = {
         "recipe": run.plan.recipe.name,

@@ -12,9 +12,9 @@ from typing import Any, Final
 from torch import Tensor
 
 from ...errors import InputError, Problem
+from ...files import atomic_write
 from .inputs import Found
 from .work import Window
-from .writers import whole
 
 #: The column of the predictions.
 LABEL: Final = "label"
@@ -58,8 +58,7 @@ class Labels:
         self._next = 0
         self._open = ExitStack()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._open.enter_context(whole(self.path))
-        file = self._open.enter_context(temporary.open("w", newline="", encoding="utf-8"))
+        file = self._open.enter_context(atomic_write(self.path))
         self._csv = csv.DictWriter(file, [*columns, *(names if scores else ())], restval="", lineterminator="\n")
         self._csv.writeheader()
 

@@ -13,12 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import InputError, Problem
+from ...files import atomic_write
 from ..data.colors import colorize, overlay
 from .inputs import Found
 from .tiles import Canvas, Size, stretch
 from .views import MULTIPLE
 from .work import Window
-from .writers import Writer, whole
+from .writers import Writer
 
 #: Rows of an overlay that are mixed at a time: the mixture is in floating point.
 _ROWS = 256
@@ -188,14 +189,14 @@ class _Mask:
     def write(self) -> None:
         """Write the files; called in a thread."""
         self.base.parent.mkdir(parents=True, exist_ok=True)
-        with whole(_file(self.base, "_mask.png")) as path:
+        with atomic_write(_file(self.base, "_mask.png"), "wb") as file:
             told = colorize(self.labels, self.masks.colors) if self.masks.mask_format == "colors" else self.labels
-            Image.fromarray(told).save(path, "PNG", compress_level=4)
+            Image.fromarray(told).save(file, "PNG", compress_level=4)
         if self._image is not None:
             large = max(self.own) > _JPEG_SIDE
-            with whole(_file(self.base, "_overlay.png" if large else "_overlay.jpg")) as path:
+            with atomic_write(_file(self.base, "_overlay.png" if large else "_overlay.jpg"), "wb") as file:
                 Image.fromarray(self._overlaid(self._image)).save(
-                    path, "PNG" if large else "JPEG", quality=92, subsampling=0
+                    file, "PNG" if large else "JPEG", quality=92, subsampling=0
                 )
         if self.masks.scores:
             self._scores.replace(_file(self.base, "_scores.npy"))

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ...errors import InputError
+from ...files import atomic_write
 from ..train.saved_run import SavedRun
 from .inputs import Found, Picture, find
 from .labels import Labels
@@ -22,7 +23,6 @@ from .progress import Bar
 from .reading import Reader, keeping_geometry, read_ahead
 from .views import Views
 from .work import Results, Window, batches
-from .writers import whole
 
 #: Pixels in a batch on a processor, which gains nothing from more and needs memory for them.
 _CPU_PIXELS: Final = 1_000_000
@@ -179,7 +179,7 @@ class _Passage:
         self.results.failures.unlink(missing_ok=True)  # of an earlier prediction
         if not self.failed:
             return
-        with whole(self.results.failures) as path, path.open("w", newline="", encoding="utf-8") as file:
+        with atomic_write(self.results.failures) as file:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(["file", "reason"])
             rows.writerows((picture.path, reason) for picture, reason in self.failed)

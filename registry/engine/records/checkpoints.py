@@ -1,8 +1,7 @@
-"""Checkpoints: written whole or not at all, verified before they are believed."""
+"""Checkpoints: written whole or not at all, verified when they are read."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ... import files
 from ...errors import Hw1Error
 
 #: Raised when the layout of a checkpoint changes.
@@ -22,37 +22,18 @@ class BrokenCheckpoint(Hw1Error):
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint under a temporary name, flush it to the disk, then move it into place.
+    """Write a checkpoint, whole or not at all.
 
     Raises:
         Hw1Error: the disk is full or the folder cannot be written; an older checkpoint stays as it was.
     """
-    temporary = path.with_name(f".{path.name}.partial")
     try:
-        with open(temporary, "wb") as file:  # a file object: torch tells a full disk plainly only then
+        with files.atomic_write(path, "wb") as file:
             torch.save({"format": FORMAT, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         free = shutil.disk_usage(path.parent).free / 1e6
-        told = str(error).partition("\n")[0]
-        raise Hw1Error(f"{path} could not be written, with {free:.0f} MB free there: {told}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    """The rename itself must survive a power cut."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows cannot open folders
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        reason = str(error).partition("\n")[0]
+        raise Hw1Error(f"{path} could not be written, with {free:.0f} MB free there: {reason}") from error
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -62,7 +43,7 @@ def load(path: Path) -> dict[str, Any]:
         BrokenCheckpoint: it is missing, damaged or of another format.
     """
     try:
-        with zipfile.ZipFile(path) as archive:  # torch.load alone does not look at the checksums
+        with zipfile.ZipFile(path) as archive:  # torch.load alone does not check the checksums
             damaged = archive.testzip()
     except (OSError, zipfile.BadZipFile) as error:
         raise BrokenCheckpoint(f"{path} cannot be read: {error}") from error

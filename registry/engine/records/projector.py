@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from .run_folder import write_atomically
+from ... import files
 
 #: What the projector reads, in the folder of the events.
 CONFIG: Final = "projector_config.pbtxt"
@@ -90,4 +90,4 @@ def _write(folder: Path, entries: Sequence[Any]) -> None:
     from google.protobuf import text_format
     from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
-    write_atomically(folder / CONFIG, text_format.MessageToString(ProjectorConfig(embeddings=entries)))
+    files.write_text(folder / CONFIG, text_format.MessageToString(ProjectorConfig(embeddings=entries)))

@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
 
+from ... import files
 from ...errors import InputError
 
 #: Libraries whose versions a run records.
@@ -58,7 +59,7 @@ class RunFolder:
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON file, whole or not at all."""
-        write_atomically(self.path / name, json.dumps(value, indent=2, default=str) + "\n")
+        files.write_json(self.path / name, value)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON file of the run."""
@@ -78,6 +79,8 @@ class RunFolder:
         self._lock = open(self.path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 - held until close()
         if not _try_lock(self._lock):
             raise InputError.of(str(self.path), "another process is running in this folder")
+        for stale in self.checkpoints.glob(".*.partial"):  # of a process that was killed while it wrote
+            stale.unlink(missing_ok=True)
         self._lock.seek(0)
         self._lock.truncate()
         self._lock.write(f"{os.getpid()} on {platform.node()}\n")
@@ -181,10 +184,3 @@ def _git_revision() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return told.stdout.strip()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, then move it into place."""
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ... import files
 from .projector import add_embedding, forget_after
-from .run_folder import write_atomically
 
 
 class Trackers:
@@ -78,14 +78,14 @@ class Trackers:
     def _write_files(self) -> None:
         if not self.rows:
             return
-        lines = "".join(json.dumps(row) + "\n" for row in self.rows)
-        write_atomically(self.folder / "metrics.jsonl", lines)
+        lines = "".join(files.to_json(row) + "\n" for row in self.rows)
+        files.write_text(self.folder / "metrics.jsonl", lines)
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         table = io.StringIO()
         writer = csv.DictWriter(table, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        write_atomically(self.folder / "metrics.csv", table.getvalue())
+        files.write_text(self.folder / "metrics.csv", table.getvalue())
 
 
 def _tag(name: str) -> str:

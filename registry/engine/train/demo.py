@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,15 +26,8 @@ def make(generator: ComponentPlan, folder: Path) -> dict[str, object]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError.of(str(folder), "is there already and holds something", "name another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    try:
-        told = dict(build(generator, {}).make(partial))
-        if folder.exists():
-            folder.rmdir()
-        os.replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return told
+    with files.atomic_folder(folder) as partial:
+        return dict(build(generator, {}).make(partial))
 
 
 def pointed_at_made_data(plan: Plan) -> Plan:

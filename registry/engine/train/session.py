@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from ... import files
 from ...errors import Hw1Error, InputError, PluginError, StoppedBySignal
 from ...recipe.plan import Plan
 from ..console import Display
@@ -15,7 +16,7 @@ from ..data.facts import input_line, plain_facts, seen_sizes
 from ..data.loader import close
 from ..network.weights import export_backbone
 from ..records import checkpoints
-from ..records.run_folder import RunFolder, environment, new_run_path, refuse_if_taken, write_atomically
+from ..records.run_folder import RunFolder, environment, new_run_path, refuse_if_taken
 from ..records.trackers import Trackers
 from . import demo, loop
 from .feature_cache import encode_once
@@ -113,7 +114,7 @@ class _Session:
         path = self.folder.path
         parameters = sum(parameter.numel() for parameter in run.task.parameters())
         self.display.attach(path / "log.txt")
-        write_atomically(path / "recipe.yaml", dump(self.plan.recipe.root.plain()))
+        files.write_text(path / "recipe.yaml", dump(self.plan.recipe.root.plain()))
         self.folder.write_json("plan.json", self.plan.as_json())
         told = {"runtime": str(run.runtime), "precision": run.runtime.precision, "parameters": parameters}
         facts = {**plain_facts(run.facts), "image_sizes": seen_sizes(run)}
