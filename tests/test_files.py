@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_temporary_one(tmp_path: Path)
     with pytest.raises(RuntimeError), files.atomic_write(path) as file:
         file.write("half")
         raise RuntimeError
-    assert path.read_text() == "old\n" and os.listdir(tmp_path) == ["scores.json"]
+    assert path.read_text() == "old\n" and [*tmp_path.iterdir()] == [path]
 
 
 def test_the_new_content_appears_only_when_the_block_ends(tmp_path: Path) -> None:
@@ -33,7 +32,7 @@ def test_a_failed_folder_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), files.atomic_folder(tmp_path / "data") as partial:
         partial.mkdir()
         raise RuntimeError
-    assert not os.listdir(tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_json_holds_null_where_a_number_is_not_finite(tmp_path: Path) -> None:
