@@ -1,7 +1,5 @@
 """hw1cli's framework: what plugins import. Nothing heavy is loaded here."""
 
-from typing import Any
-
 from . import files
 from .catalog import introspect
 from .catalog.kinds import (
@@ -57,9 +55,3 @@ __all__ = [
     "introspect",
     "preflighted_by",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    from .catalog.deprecations import moved
-
-    return moved(__name__, name)

@@ -46,7 +46,7 @@ def _told(name: str, thing: Any) -> Iterator[str]:
     elif callable(thing) and not hasattr(thing, "__metadata__"):
         yield f"{name}{_signature(thing)}"
     else:
-        yield f"{name}: {type(thing).__name__}" if isinstance(thing, (dict, tuple)) else f"{name} = {thing}"
+        yield f"{name}: {type(thing).__name__}" if isinstance(thing, (dict, tuple, frozenset)) else f"{name} = {thing}"
 
 
 def _signature(thing: Any) -> str:
@@ -66,8 +66,7 @@ if __name__ == "__main__":
     print(f"{len(come)} lines added, {len(gone)} gone")
     if gone:
         print(
-            "something that plugins use is gone or changed: raise the major API_VERSION in registry/catalog/policy.py,"
+            "something that plugins use is gone: raise the major API_VERSION in registry/catalog/policy.py"
         )
-        print("or keep the old name working with an entry in registry/catalog/deprecations.py and raise the minor one")
     elif come:
         print("something was added: raise the minor API_VERSION in registry/catalog/policy.py")

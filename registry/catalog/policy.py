@@ -1,4 +1,4 @@
-"""Which distributions may offer components: the user's choice, and the plugin API that each was written for."""
+"""Which names mean which component, and which distributions may offer any: the user's choice, and the plugin API."""
 
 from __future__ import annotations
 
@@ -26,6 +26,24 @@ OWN: Final = "hw1cli"
 ALLOW: Final = "HW1CLI_PLUGINS_ALLOW"
 DENY: Final = "HW1CLI_PLUGINS_DENY"
 SWITCH: Final = "HW1CLI_PLUGINS"
+
+
+#: Other spellings that people know, by kind: spelling -> registered name.
+ALIASES: Final[dict[str, dict[str, str]]] = {
+    "losses": {"ce": "cross_entropy", "focal_loss": "focal"},
+    "models": {"smp/deeplabv3+": "smp/deeplabv3plus", "smp/unet++": "smp/unetplusplus"},
+    "schedules": {"cosine_annealing": "cosine"},
+}
+
+
+def resolve(kind: str, name: str) -> str:
+    """The registered name that ``name`` stands for: itself, where it is not an alias."""
+    return ALIASES.get(kind, {}).get(name, name)
+
+
+def aliases_of(kind: str, name: str) -> list[str]:
+    """Other spellings of a registered name."""
+    return [alias for alias, registered in ALIASES.get(kind, {}).items() if registered == name]
 
 
 @dataclass(frozen=True)

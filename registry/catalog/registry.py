@@ -10,7 +10,7 @@ from functools import cached_property
 from importlib.metadata import Distribution, EntryPoint
 
 from ..errors import PluginError, did_you_mean
-from . import aliases, policy
+from . import policy
 from .components import Component
 from .kinds import KINDS
 from .policy import Refusal
@@ -140,10 +140,10 @@ class Registry:
             UnknownName: none, or several distributions offer it; says which, or what is spelt alike.
             PluginError: a zoo that had to be asked is broken.
         """
-        wanted, qualifier = aliases.resolve(kind, name), None
+        wanted, qualifier = policy.resolve(kind, name), None
         if ":" in wanted:
             qualifier, _, wanted = wanted.partition(":")
-            wanted = aliases.resolve(kind, wanted)
+            wanted = policy.resolve(kind, wanted)
         broken: list[PluginError] = []
         found = [c for c in self._offers(kind, wanted, broken) if qualifier in (None, c.distribution)]
         if broken and not found:

@@ -10,7 +10,7 @@ from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, Final
 
-from ..catalog import aliases, policy
+from ..catalog import policy
 from ..catalog.components import Component
 from ..catalog.introspect import locate
 from ..catalog.kinds import KINDS
@@ -180,9 +180,9 @@ def name(component: Component) -> None:
             "it is typed in YAML and on the command line",
             "use letters, digits, '_', '-', '.' and '/'",
         )
-    if aliases.resolve(component.kind, component.name) != component.name:
+    if policy.resolve(component.kind, component.name) != component.name:
         raise ContractViolation(
-            f"{component.name!r} is another name of {aliases.resolve(component.kind, component.name)!r} in hw1cli",
+            f"{component.name!r} is another name of {policy.resolve(component.kind, component.name)!r} in hw1cli",
             "a recipe that names it gets the other component",
             "choose another name",
         )

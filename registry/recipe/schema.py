@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ..catalog import aliases
 from ..catalog.components import Component
 from ..catalog.kinds import KINDS
+from ..catalog.policy import aliases_of
 from ..catalog.registry import Registry
 from ..catalog.spec import ComponentSpec, Parameter
 from ..errors import PluginError
@@ -283,7 +283,7 @@ class _Writer:
         return self._groups[kind]
 
     def _of_one(self, component: Component, ambiguous: set[str]) -> _Group:
-        names = [component.name, *_aliases(component.kind, component.name)]
+        names = [component.name, *aliases_of(component.kind, component.name)]
         pattern = "|".join(map(re.escape, names))
         shown = component.name
         if component.name in ambiguous:  # only the distribution tells which is meant
@@ -341,12 +341,8 @@ def _without_default(parameter: Parameter) -> Parameter:
     return replace(parameter, default=None, doc="")
 
 
-def _aliases(kind: str, name: str) -> list[str]:
-    return [alias.name for alias in aliases.ALIASES if (alias.kind, alias.means) == (kind, name)]
-
-
 def _with_aliases(kind: str, names: Iterable[str]) -> list[str]:
-    return [word for name in names for word in (name, *_aliases(kind, name))]
+    return [word for name in names for word in (name, *aliases_of(kind, name))]
 
 
 def _short(text: str) -> str:

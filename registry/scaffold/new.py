@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-from ..catalog import aliases
+from ..catalog import policy
 from ..catalog.introspect import locate
 from ..catalog.kinds import KINDS, Kind
 from ..catalog.policy import API_VERSION, normalized, shown
@@ -97,7 +97,7 @@ def names_from(name: str, kind: Kind) -> Names:
     registry = Registry()
     for each in _TOGETHER.get(kind.name, (kind.name,)):
         taken = [c for c in registry.components(each) if c.name == package]
-        if taken or aliases.resolve(each, package) != package:
+        if taken or policy.resolve(each, package) != package:
             owner = taken[0].distribution if taken else "hw1cli"
             singular = KINDS[each].singular
             raise InputError.of("NAME", f"{owner} offers {article(singular)} {package!r} already", other)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from public_surface import RECORD, surface
 
-import registry
-import registry.engine
-from registry.catalog import aliases, deprecations, provenance
-from registry.catalog.aliases import Alias
+from registry.catalog import provenance
 from registry.catalog.policy import API_VERSION, refusal
 from registry.catalog.registry import Registry, UnknownName
 from registry.cli.listing_verb import list_components
@@ -103,26 +99,6 @@ def test_a_broken_plugin_is_listed_with_its_reason(install: Install) -> None:
     install("crashing", {"backbones/crash": "crashing:net"}, {"crashing.py": "raise RuntimeError('boom')\n"})
     (row,) = (row for row in list_plugins() if row["distribution"] == "crashing")
     assert row["components"] == {"backbones": ["crash"]} and "boom" in row["broken"]["backbones/crash"]
-
-
-def test_old_names_work_and_warn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    old = deprecations.Moved("registry:Count", "1.1")
-    monkeypatch.setitem(deprecations.MOVED, "registry", {"Number": old})
-    with pytest.warns(FutureWarning, match="registry.Number is deprecated since plugin API 1.1: import Count"):
-        from registry import Number  # type: ignore[attr-defined]
-    assert Number is registry.Count
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert registry.Number is registry.Count  # type: ignore[attr-defined]
-    for module in (registry, registry.engine):
-        with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-            module.nothing  # noqa: B018
-    monkeypatch.setattr(aliases, "ALIASES", (Alias("losses", "old_focal", "focal", "0.2"),))
-    with pytest.warns(FutureWarning, match="'old_focal' is deprecated since 0.2: write 'focal'"):
-        assert Registry().find("losses", "old_focal").name == "focal"
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        Registry().find("losses", "old_focal")
 
 
 def test_provenance_tells_what_has_changed(install: Install, stranger: None, site: Path, recipe: Path) -> None:
