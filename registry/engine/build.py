@@ -46,9 +46,9 @@ def build(plan: ComponentPlan, facts: Mapping[str, Any]) -> Any:
         with plan.attach_location(), contextlib.redirect_stdout(sys.stderr):
             built = plan.spec(**arguments)
             if start is not None:
-                from .network.weights import adopt
+                from .network.weights import load_weights
 
-                adopt(built, start, plan.name, head=plan.component.kind == "models")
+                load_weights(built, start, plan.name, head=plan.component.kind == "models")
             return built
     except Hw1Error:
         raise

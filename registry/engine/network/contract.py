@@ -1,4 +1,4 @@
-"""The backbone contract made concrete: what a backbone says of itself, read and checked."""
+"""The backbone contract: what a backbone declares of its maps, and whether the maps that it returns agree."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ...errors import PluginError
+from ...errors import InputError, PluginError
 
 #: Statistics of ImageNet's images in 0..1, for a network that does not name its own.
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
+Size = tuple[int, int]
+
 _EXAMPLE: Final = "for instance `self.channels = (64, 128, 256, 512)` and `self.strides = (4, 8, 16, 32)`"
+_FIX: Final = "correct `channels` and `strides`, or the maps; maps are channels first, and the finest comes first"
 
 
 class Maps(NamedTuple):
-    """The feature maps that a backbone promises, finest first.
+    """The feature maps that a backbone declares, finest first.
 
     Args:
         channels: of each map.
@@ -31,14 +34,14 @@ class Maps(NamedTuple):
 
 
 def describe_backbone(backbone: nn.Module, name: str | None = None) -> Maps:
-    """What a backbone promises, checked.
+    """The maps that a backbone declares; nothing is computed.
 
     Args:
-        backbone: any module that claims to keep the contract.
+        backbone: any module with ``channels`` and ``strides``.
         name: what a message calls it; default its class.
 
     Raises:
-        PluginError: `channels` or `strides` is missing or impossible; the message tells the author what to write.
+        PluginError: `channels` or `strides` is missing or impossible; the message says what to write.
     """
     source = name or type(backbone).__name__
     channels = _numbers(backbone, "channels", source)
@@ -62,7 +65,7 @@ def describe_backbone(backbone: nn.Module, name: str | None = None) -> Maps:
 def _numbers(backbone: nn.Module, attribute: str, source: str) -> tuple[int, ...]:
     value: Any = getattr(backbone, attribute, None)
     if value is None:
-        raise PluginError(source, f"is no backbone: it has no `{attribute}`", _EXAMPLE)
+        raise PluginError(source, f"is not a backbone: it has no `{attribute}`", _EXAMPLE)
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence) or not len(value):
         raise PluginError(source, f"`{attribute}` must be a tuple with a number for each map, not {value!r}", _EXAMPLE)
     if any(isinstance(number, bool) or not isinstance(number, int) or number < 1 for number in value):
@@ -70,34 +73,51 @@ def _numbers(backbone: nn.Module, attribute: str, source: str) -> tuple[int, ...
     return tuple(value)
 
 
-def check_maps(maps: object, promised: Maps, size: tuple[int, int], source: str) -> list[Tensor]:
-    """The maps that a forward pass returned, if they are what the backbone promised.
+def fixed_size_of(backbone: nn.Module) -> Size | None:
+    """(H, W) of the only images that a backbone takes, which it declares as ``fixed_size``; None: any size."""
+    size = getattr(backbone, "fixed_size", None)
+    return None if size is None else (int(size[0]), int(size[1]))
+
+
+def trial_size(backbone: nn.Module, declared: Maps) -> Size:
+    """(H, W) of a small image to try a backbone on: its fixed size, else sides that differ, so that a mix-up shows."""
+    return fixed_size_of(backbone) or (2 * declared.strides[-1], 3 * declared.strides[-1])
+
+
+def check_maps(maps: object, declared: Maps, size: Size, source: str) -> list[Tensor]:
+    """The maps that a forward pass returned, if they are what the backbone declares.
 
     Args:
         maps: what forward returned.
-        promised: what `describe_backbone` read.
-        size: (H, W) of the image, divisible by every stride.
+        declared: what `describe_backbone` read.
+        size: (H, W) of the image. Where a stride does not divide it, rounding up and down are both right.
         source: what a message calls the backbone.
 
     Raises:
-        PluginError: not a list of tensors, or a map of another shape than promised.
+        PluginError: not a list of tensors, or a map of another shape than declared.
     """
     if not isinstance(maps, (list, tuple)) or not all(isinstance(each, Tensor) for each in maps):
         raise PluginError(source, f"forward must return a list of maps, not {type(maps).__name__}")
     found = [tuple(each.shape[1:]) for each in maps]
-    wanted = [(c, size[0] // s, size[1] // s) for c, s in zip(*promised, strict=True)]
-    if found != wanted:
+    each = zip(found, *declared, strict=False)
+    if len(found) != len(declared.strides) or not all(_fits(shape, c, s, size) for shape, c, s in each):
+        wanted = [(c, size[0] // s, size[1] // s) for c, s in zip(*declared, strict=True)]
         raise PluginError(
             source,
-            f"an image of {size[0]} x {size[1]} gave maps (channels, height, width) {found}, "
-            f"but its `channels` and `strides` promise {wanted}",
-            "mend `channels` and `strides`, or the maps; they must be channels first and finest first",
+            f"returns maps (channels, height, width) {found} for an image of {size[0]} x {size[1]}, "
+            f"but its `channels` {declared.channels} and `strides` {declared.strides} promise {wanted}",
+            _FIX,
         )
     return list(maps)
 
 
+def _fits(shape: tuple[int, ...], channels: int, stride: int, size: Size) -> bool:
+    sides = zip(shape[1:], size, strict=False)
+    return len(shape) == 3 and shape[0] == channels and all(abs(a * stride - b) < stride for a, b in sides)
+
+
 def check_backbone(backbone: nn.Module, name: str | None = None, in_channels: int = 3) -> Maps:
-    """What a backbone promises, tried on a black image; for a plugin author's own tests.
+    """The maps that a backbone declares, checked on a black image; for a plugin author's own tests.
 
     Args:
         backbone: any module that claims to keep the contract; unchanged.
@@ -105,12 +125,11 @@ def check_backbone(backbone: nn.Module, name: str | None = None, in_channels: in
         in_channels: channels of the image.
 
     Raises:
-        PluginError: it does not keep the contract; the message tells the author what to write.
+        PluginError: it does not keep the contract; the message says what to write.
     """
-    promised = describe_backbone(backbone, name)
+    declared = describe_backbone(backbone, name)
     source = name or type(backbone).__name__
-    # Sides that differ, so that height and width cannot be mixed up.
-    size = (2 * promised.strides[-1], 3 * promised.strides[-1])
+    size = trial_size(backbone, declared)
     like = next(backbone.parameters(), torch.empty(0))
     with at_rest(backbone):
         try:
@@ -118,8 +137,56 @@ def check_backbone(backbone: nn.Module, name: str | None = None, in_channels: in
         except Exception as error:
             message = f"forward fails on an image of {size[0]} x {size[1]}: {type(error).__name__}: {error}"
             raise PluginError(source, message) from error
-    check_maps(maps, promised, size, source)
-    return promised
+    check_maps(maps, declared, size, source)
+    return declared
+
+
+@contextmanager
+def checking_backbones(module: nn.Module) -> Iterator[None]:
+    """Inside, every forward pass of a backbone in `module` is checked against what the backbone declares.
+
+    It costs a comparison of shapes and no computation: put it around a forward pass that runs anyway.
+
+    Raises:
+        InputError: the images are not of the only size that a backbone takes.
+        PluginError: a backbone's maps are not what its ``channels`` and ``strides`` declare.
+    """
+
+    def before(backbone: nn.Module, inputs: tuple[Any, ...]) -> None:
+        fixed, images = fixed_size_of(backbone), next(iter(inputs), None)
+        if fixed is not None and isinstance(images, Tensor) and tuple(images.shape[-2:]) != fixed:
+            raise _wrong_size(backbone, fixed, tuple(images.shape[-2:]))
+
+    def after(backbone: nn.Module, inputs: tuple[Any, ...], maps: Any) -> None:
+        # Other modules have attributes of these names too, such as a whole U-Net that returns one tensor.
+        if inputs and isinstance(inputs[0], Tensor) and isinstance(maps, (list, tuple)):
+            source = f"backbone {type(backbone).__name__} ({type(backbone).__module__})"
+            size = (inputs[0].shape[-2], inputs[0].shape[-1])
+            check_maps(maps, describe_backbone(backbone, source), size, source)
+
+    handles = [part.register_forward_pre_hook(before) for part in backbones_in(module)]
+    handles += [part.register_forward_hook(after) for part in backbones_in(module)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def backbones_in(module: nn.Module) -> Iterator[nn.Module]:
+    """The parts that keep the contract of backbones, by their attributes."""
+    return (part for part in module.modules() if hasattr(part, "channels") and hasattr(part, "strides"))
+
+
+def _wrong_size(backbone: nn.Module, fixed: Size, given: tuple[int, ...]) -> InputError:
+    height, width = fixed
+    return InputError.of(
+        "augment",
+        f"the backbone {type(backbone).__name__} takes images of {height} x {width} only, and gets {given[0]} x "
+        f"{given[1]}",
+        f"end both lists of `augment` with {{use: albumentations/Resize, height: {height}, width: {width}}}, or build "
+        "the backbone for another size where it has an argument for it, such as image_size",
+    )
 
 
 @contextmanager

@@ -1,22 +1,23 @@
-"""Weights handed from one run to another: ``backbone.safetensors``, and files under other names' conventions."""
+"""Starting weights: loaded from another run or a file of another program, and exported for other runs."""
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from ...errors import Hw1Error, InputError
 from ...files import atomic_write
+from ...recipe.plan import Plan
 from ..records import checkpoints
-
-if TYPE_CHECKING:
-    from ..train.run import Run
+from ..records.run_folder import RunFolder
+from ..records.trackers import Trackers
+from .contract import backbones_in
 
 #: What a pre-training run leaves, beside the card ``backbone.json``.
 BACKBONE = "backbone.safetensors"
@@ -24,11 +25,11 @@ BACKBONE = "backbone.safetensors"
 _ENVELOPES = ("state_dict", "model", "task", "model_state_dict", "teacher", "net")
 
 
-def adopt(module: nn.Module, source: Path, name: str, *, head: bool = False) -> None:
-    """Load weights into a network and say what was loaded; a warning tells what else there was.
+def load_weights(module: nn.Module, source: Path, name: str, *, head: bool = False) -> None:
+    """Load weights into a network; a warning reports what was loaded, and what the source holds besides.
 
-    Names may differ by what stands before them (``model.backbone.``, ``module.``, ``net.``), so that a backbone finds
-    itself inside a whole classifier, and torchvision's files fit timm's networks of the same names.
+    Names may differ by their prefix (``model.backbone.``, ``module.``, ``net.``), so that a backbone is found inside a
+    whole classifier, and torchvision's files fit timm's networks of the same names.
 
     Args:
         module: changed in place.
@@ -38,40 +39,44 @@ def adopt(module: nn.Module, source: Path, name: str, *, head: bool = False) -> 
             another shape, it starts from random weights, with a warning.
 
     Raises:
-        InputError: the source is not there or unreadable, or does not hold every other tensor of the network in its
+        InputError: the source is missing or unreadable, or does not hold every other tensor of the network in its
             shape.
     """
     given = read_state(source)
     target = module.state_dict()
     found = _matched(target, given)
-    lacking = [key for key in target if key not in found and not key.endswith("num_batches_tracked")]
-    if lacking and not (head and found and set(lacking) <= _last_layer(module)):
-        raise _misfit(name, source, target, found, lacking, given)
+    missing = [key for key in target if key not in found and not key.endswith("num_batches_tracked")]
+    if missing and not (head and found and set(missing) <= _last_layer(module)):
+        raise _misfit(name, source, target, found, missing, given)
     module.load_state_dict({key: given[origin] for key, origin in found.items()}, strict=False)
     left = [key for key in given if key not in found.values()]
-    told = f"{name}: {len(found)} of {len(target)} tensors from {source}"
-    if lacking:
-        told += f"; the last layer ({', '.join(lacking)}) starts from random weights"
+    report = f"{name}: loaded {len(found)} of {len(target)} tensors from {source}"
+    if missing:
+        report += f"; the last layer ({', '.join(missing)}) starts from random weights"
     if left:
-        told += f"; not needed: {len(left)} ({', '.join(left[:3])}{', ...' * (len(left) > 3)})"
-    warnings.warn(told, UserWarning, stacklevel=2)
+        report += f"; not needed: {len(left)} ({', '.join(left[:3])}{', ...' * (len(left) > 3)})"
+    warnings.warn(report, UserWarning, stacklevel=2)
 
 
 def read_state(source: Path) -> dict[str, Tensor]:
     """The tensors of a run folder or a file, by name.
 
     Raises:
-        InputError: it is not there, or holds no weights.
+        InputError: it is missing, or holds no weights.
     """
     if source.is_dir():
         inside = [source / BACKBONE, source / "checkpoints" / "best.pt", source / "checkpoints" / "last.pt"]
         file = next((path for path in inside if path.is_file()), None)
         if file is None:
             message = f"{source} holds neither {BACKBONE} nor a checkpoint"
-            raise InputError.of("weights", message, "name a run folder whose run has ended, or a file of weights")
+            raise InputError.of(
+                "weights", message, "name the folder of a run that has finished an epoch, or a file of weights"
+            )
         source = file
     if not source.is_file():
-        raise InputError.of("weights", f"there is no file or run folder {source}", "name a .safetensors or .pth file")
+        raise InputError.of(
+            "weights", f"there is no file or run folder {source}", "name a run folder, or a .safetensors or .pth file"
+        )
     try:
         if source.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -89,7 +94,9 @@ def read_state(source: Path) -> dict[str, Tensor]:
         state = state[key]
     tensors = dict(_tensors(state)) if isinstance(state, Mapping) else {}
     if not tensors:
-        raise InputError.of("weights", f"{source} holds no tensors by name", "a state dict is wanted")
+        raise InputError.of(
+            "weights", f"{source} holds no tensors by name", "expected a state dict: a mapping of names to tensors"
+        )
     return tensors
 
 
@@ -102,7 +109,7 @@ def _tensors(state: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _matched(target: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, str]:
-    """Name in the network -> name in the source, equal but for what stands before them, and of the same shape."""
+    """Name in the network -> name in the source, equal but for their prefix, and of the same shape."""
     best: dict[str, str] = {}
     for ours, theirs in _prefixes(target, given):
         found = {}
@@ -115,7 +122,7 @@ def _matched(target: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[
 
 
 def _prefixes(target: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> set[tuple[str, str]]:
-    """What may stand before the names on either side, seen at one weight of the network."""
+    """Candidate prefixes (of the network, of the source), from every match of one weight of the network."""
     probe = next((key for key, tensor in target.items() if tensor.dim() > 1), next(iter(target), ""))
     parts = probe.split(".")
     found = set()
@@ -140,25 +147,35 @@ def _misfit(
     source: Path,
     target: Mapping[str, Tensor],
     found: Mapping[str, str],
-    lacking: list[str],
+    missing: list[str],
     given: Mapping[str, Tensor],
 ) -> InputError:
-    shown = ", ".join(f"{key} {tuple(target[key].shape)}" for key in lacking[:4]) + ", ..." * (len(lacking) > 4)
-    message = f"{source} does not fit {name}: {len(lacking)} of {len(target)} tensors are missing or of another shape"
+    shown = ", ".join(f"{key} {tuple(target[key].shape)}" for key in missing[:4]) + ", ..." * (len(missing) > 4)
+    message = f"{source} does not fit {name}: {len(missing)} of {len(target)} tensors are missing or of another shape"
     some = ", ".join(f"{key} {tuple(tensor.shape)}" for key, tensor in list(given.items())[:3])
     return InputError.of("weights", f"{message} ({shown})", f"{len(found)} fit; the source holds {some}, ...")
 
 
-def backbone_of(module: nn.Module) -> nn.Module | None:
-    """The first part that keeps the contract of backbones."""
-    return next((part for part in module.modules() if hasattr(part, "channels") and hasattr(part, "strides")), None)
+class ExportedRun(Protocol):
+    """What `export_backbone` reads of a run; see ``registry.engine.Run``."""
+
+    @property
+    def plan(self) -> Plan: ...
+    @property
+    def folder(self) -> RunFolder: ...
+    @property
+    def trackers(self) -> Trackers: ...
+    @property
+    def task(self) -> Any: ...
+    @property
+    def train(self) -> Sized: ...
 
 
-def export_backbone(run: Run) -> Path | None:
+def export_backbone(run: ExportedRun) -> Path | None:
     """Write the backbone of a run with its card, ``backbone.json``; None where the model has no backbone."""
     from safetensors.torch import save
 
-    backbone = backbone_of(run.task.model)
+    backbone = next(backbones_in(run.task.model), None)
     if backbone is None:
         return None
     target = run.folder.path / BACKBONE

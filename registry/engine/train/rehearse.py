@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ... import files
 from ...errors import Hw1Error, InputError, PluginError
 from ..data.loader import to_device
-from ..network.contract import check_backbone
+from ..network.contract import backbones_in, check_backbone, checking_backbones
 from .runtime import LAYOUTS
 from .task import Task, learns
 
@@ -59,9 +59,10 @@ def rehearse(
     """
     trial = _Trial(task, batch, device, mean, std, FULL)
     try:
-        if learns(task):
-            trial.step()
-        trial.evaluate(held_out, mean, std)
+        with checking_backbones(trial.task):
+            if learns(task):
+                trial.step()
+            trial.evaluate(held_out, mean, std)
     except Hw1Error:
         raise
     except ValueError as error:
@@ -72,9 +73,8 @@ def rehearse(
         hint = "set trainer.batch_size to 2 or more, and give it as many images"
         raise InputError.of("trainer.batch_size", "this model cannot learn from a batch of one image", hint) from error
     except Exception as error:
-        for part in task.modules():
-            if hasattr(part, "strides") and hasattr(part, "channels"):
-                check_backbone(part, f"backbone {type(part).__name__} ({type(part).__module__})")
+        for part in backbones_in(task):
+            check_backbone(part, f"backbone {type(part).__name__} ({type(part).__module__})")
         reason = f"fails on the first batch: {type(error).__name__}: {error}"
         raise PluginError("the model or the loss", reason, "--debug shows where") from error
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from registry.engine.network.atrous import CannotDilate
 from registry.engine.network.contract import (
     check_backbone,
     check_maps,
@@ -19,7 +18,7 @@ from registry.engine.network.contract import (
     normalization_of,
     per_channel,
 )
-from registry.engine.network.dilate import Resampled, dilate, with_output_stride
+from registry.engine.network.dilate import CannotDilate, Resampled, dilate, with_output_stride
 from registry.errors import PluginError
 
 

@@ -1,4 +1,4 @@
-"""Weights handed from run to run, and from other programs' files."""
+"""Starting weights, from runs and from files of other programs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torch import nn
 
 from plugins.hw1.resnet18 import ResNet18, ResNet18Backbone
 from plugins.torch_basics.classifier import Classifier
-from registry.engine.network.weights import adopt, read_state
+from registry.engine.network.weights import load_weights, read_state
 from registry.errors import InputError
 
 
-def test_a_backbone_finds_itself_inside_a_whole_classifier_under_other_names(tmp_path: Path) -> None:
+def test_backbone_is_found_in_a_whole_classifier_under_other_names(tmp_path: Path) -> None:
     whole = nn.ModuleDict({"module": ResNet18(10)})
     torch.save({"state_dict": whole.state_dict(), "epoch": 3}, tmp_path / "other.pth")
     backbone = ResNet18Backbone()
     with pytest.warns(UserWarning, match=r"not needed: 2 \(module.fc.weight, module.fc.bias\)"):
-        adopt(backbone, tmp_path / "other.pth", "resnet18")
+        load_weights(backbone, tmp_path / "other.pth", "resnet18")
     ours, theirs = backbone.state_dict(), whole["module"].state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
@@ -37,7 +37,7 @@ def test_torchvisions_names_fit_timms_network(tmp_path: Path) -> None:
     ours = TimmBackbone("resnet50")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        adopt(ours, tmp_path / "pretrain_model_SL.pt", "timm/resnet50")
+        load_weights(ours, tmp_path / "pretrain_model_SL.pt", "timm/resnet50")
     theirs.eval(), ours.eval()
     theirs.avgpool, theirs.fc = nn.Identity(), nn.Identity()
     images = torch.randn(1, 3, 64, 64)
@@ -48,25 +48,25 @@ def test_torchvisions_names_fit_timms_network(tmp_path: Path) -> None:
 def test_only_a_last_layer_may_start_from_random_weights(tmp_path: Path) -> None:
     torch.save(ResNet18(10).state_dict(), tmp_path / "ten.pth")
     with pytest.warns(UserWarning, match="the last layer .* starts from random weights"):
-        adopt(ResNet18(3), tmp_path / "ten.pth", "resnet18", head=True)
+        load_weights(ResNet18(3), tmp_path / "ten.pth", "resnet18", head=True)
     for wrong in (ResNet18(10, stem="cifar"), timm.create_model("resnet10t")):
         before = {name: value.clone() for name, value in wrong.state_dict().items()}
         with pytest.raises(InputError, match="does not fit"):
-            adopt(wrong, tmp_path / "ten.pth", "another", head=True)
+            load_weights(wrong, tmp_path / "ten.pth", "another", head=True)
         assert all(torch.equal(value, before[name]) for name, value in wrong.state_dict().items())
 
 
-def test_a_backbone_may_lack_nothing(tmp_path: Path) -> None:
+def test_backbone_without_all_its_tensors_is_refused(tmp_path: Path) -> None:
     torch.save({"0.weight": torch.zeros(4, 4), "0.bias": torch.zeros(4)}, tmp_path / "part.pth")
     with pytest.raises(InputError, match="2 of 4 tensors are missing"):
-        adopt(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), tmp_path / "part.pth", "layers")
+        load_weights(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), tmp_path / "part.pth", "layers")
 
 
-def test_what_holds_no_weights_is_told(tmp_path: Path) -> None:
+def test_source_without_weights_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.pth").write_text("no weights")
     torch.save({"epoch": 1}, tmp_path / "numbers.pth")
-    for source, said in (("gone.pth", "no file"), ("text.pth", "cannot be read"), ("numbers.pth", "no tensors")):
-        with pytest.raises(InputError, match=said):
+    for source, message in (("gone.pth", "no file"), ("text.pth", "cannot be read"), ("numbers.pth", "no tensors")):
+        with pytest.raises(InputError, match=message):
             read_state(tmp_path / source)
     with pytest.raises(InputError, match="neither"):
         read_state(tmp_path)
@@ -88,11 +88,11 @@ def test_any_backbone_starts_from_a_runs_backbone(stranger: None, recipe: Path, 
     assert not (tmp_path / "third").exists()
 
 
-def test_the_head_of_another_number_of_classes_is_left(stranger: None, tmp_path: Path) -> None:
+def test_head_for_another_number_of_classes_is_left_out(stranger: None, tmp_path: Path) -> None:
     torch.manual_seed(0)
     one = Classifier(ResNet18Backbone(), 5, 0.0)
     torch.save(one.state_dict(), tmp_path / "one.pth")
     other = Classifier(ResNet18Backbone(), 7, 0.0)
     with pytest.warns(UserWarning, match="head.weight, head.bias"):
-        adopt(other, tmp_path / "one.pth", "classifier", head=True)
+        load_weights(other, tmp_path / "one.pth", "classifier", head=True)
     assert torch.equal(other.backbone.conv1.weight, one.backbone.conv1.weight)
