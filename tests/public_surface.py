@@ -65,8 +65,6 @@ if __name__ == "__main__":
     RECORD.write_text("\n".join(now) + "\n", encoding="utf-8")
     print(f"{len(come)} lines added, {len(gone)} gone")
     if gone:
-        print(
-            "something that plugins use is gone: raise the major API_VERSION in registry/catalog/policy.py"
-        )
+        print("something that plugins use is gone: raise the major API_VERSION in registry/catalog/policy.py")
     elif come:
         print("something was added: raise the minor API_VERSION in registry/catalog/policy.py")

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from registry import InputError, Problem
-from registry.engine import IMAGE_COLUMNS, LABEL_COLUMNS, LabelTable, read_label_table
+from registry.engine import IMAGE_COLUMNS, LABEL_COLUMNS, LabelTable, images_in, read_label_table
 
-from .labelled import Found, LabelledFiles, images_in
+from .labelled import Found, LabelledFiles
 
 #: The text of a label that is not known.
 UNLABELLED = "None"

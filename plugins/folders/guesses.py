@@ -36,7 +36,7 @@ def image_folders(root: Path) -> Mapping[str, Any] | None:
 
 def _are_classes(root: Path) -> bool:
     """Whether the folders in it are those of classes: several, with images in them, and none called as a split is."""
-    from .labelled import images_in
+    from registry.engine import images_in
 
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     names = [path.name for path in folders]
@@ -119,7 +119,8 @@ def _variants(folders: list[str], words: tuple[str, ...]) -> list[str]:
 
 def _classes_by_name(folder: Path) -> list[str]:
     """The class of each image in a folder of ``CLASS_12.png``; none where many files are called otherwise."""
-    from .labelled import images_in
+    from registry.engine import images_in
+
     from .labelled_names import class_in
 
     files = images_in(folder)

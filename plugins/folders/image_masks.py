@@ -6,20 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import numpy as np
-
 from registry import InputError, Problem
-from registry.engine import (
-    IMAGE_SUFFIXES,
-    Color,
-    PairedPictures,
-    Pixels,
-    UnreadableImage,
-    distinct_colors,
-    pair_files,
-    read_color_mask,
-    read_index_mask,
-)
+from registry.engine import Color, MaskReader, PairedImages, distinct_colors, files_by_name, pair_files
 
 _GREY: Final = (128, 128, 128)
 
@@ -73,27 +61,28 @@ class ImageMasks:
         labels = [*range(len(classes))]
         if ignore_index is not None and ignore_index not in labels:
             labels.append(ignore_index)
-        read: _ByColor | _ByValue = (
-            _ByColor(dict(zip(table, labels, strict=False))) if mask_format == "colors" else _ByValue(labels)
-        )
-        self._splits: dict[str, PairedPictures] = {}
+        by_color = dict(zip(table, labels, strict=False))
+        read = MaskReader.of_colors(by_color) if mask_format == "colors" else MaskReader.of_values(labels)
+        self._splits: dict[str, PairedImages] = {}
         hint = f"expected an image NAME{image_suffix}.EXT for each mask NAME{mask_suffix}.EXT"
         folders = {"train": train, "val": val} if val is not None else {"train": train}
         for split, (images, masks) in folders.items():
             # Both kinds in one folder: x_mask.png is not the image of a mask x_mask_mask.png.
             others = (mask_suffix, image_suffix) if images == masks else ("", "")
-            found = [
-                _files(Path(root) / folder, suffix, other, problems)
-                for folder, suffix, other in ((images, image_suffix, others[0]), (masks, mask_suffix, others[1]))
-            ]
-            if all(found):
-                pairs, amiss = pair_files(found[0], found[1], f"{Path(root) / images}, {Path(root) / masks}", hint)
-                problems += amiss
-                self._splits[split] = PairedPictures(pairs, read)
+            halves = []
+            for folder, suffix, other in ((images, image_suffix, others[0]), (masks, mask_suffix, others[1])):
+                try:
+                    halves.append(files_by_name(Path(root) / folder, suffix, other))
+                except InputError as error:
+                    problems += error.problems
+            if len(halves) == 2:
+                pairs, unpaired = pair_files(*halves, f"{Path(root) / images}, {Path(root) / masks}", hint)
+                problems += unpaired
+                self._splits[split] = PairedImages(pairs, read)
         if problems:
             raise InputError(problems)
 
-    def split(self, name: str) -> PairedPictures | None:
+    def split(self, name: str) -> PairedImages | None:
         """The samples of ``train`` or ``val``, sorted by name; None for a validation split that was not named.
 
         Raises:
@@ -101,7 +90,7 @@ class ImageMasks:
                 of another size than its image.
         """
         if name not in ("train", "val"):
-            raise InputError.of(name, "is no split of this data", "the splits are train, val")
+            raise InputError.of(name, "is not a split of this data", "the splits are train, val")
         return self._splits.get(name)
 
 
@@ -110,11 +99,11 @@ def _disagreements(
 ) -> list[Problem]:
     count, problems = len(classes), []
     if not 1 <= count <= 256:
-        problems.append(Problem("classes", f"has {count} names", "give 1 to 256"))
+        problems.append(Problem("classes", f"expected 1 to 256 names, got {count}"))
     if len(set(classes)) < count:
-        problems.append(Problem("classes", "has a name twice"))
+        problems.append(Problem("classes", "repeats a name"))
     if ignore_index is not None and not 0 <= ignore_index <= 255:
-        problems.append(Problem("ignore_index", f"is {ignore_index}, outside 0..255", "masks are read as 8 bits"))
+        problems.append(Problem("ignore_index", f"expected 0..255, got {ignore_index}", "masks are read as 8 bits"))
     if mask_format == "colors" and not colors:
         problems.append(
             Problem("colors", "is missing, but mask_format is 'colors'", "give one [R, G, B] for each class")
@@ -124,81 +113,7 @@ def _disagreements(
         if len(colors) not in (count, count + further):
             problems.append(Problem("colors", f"has {len(colors)} colours for {count} classes"))
         if any(len(color) != 3 or not all(0 <= part <= 255 for part in color) for color in colors):
-            problems.append(Problem("colors", "holds what is no [R, G, B] in 0..255"))
+            problems.append(Problem("colors", "expected [R, G, B] in 0..255 for each class"))
         elif mask_format == "colors" and len({tuple(color) for color in colors}) < len(colors):
-            problems.append(Problem("colors", "has a colour twice, so its label is not known"))
+            problems.append(Problem("colors", "repeats a colour, so its label is ambiguous"))
     return problems
-
-
-def _files(folder: Path, suffix: str, other: str, problems: list[Problem]) -> dict[str, Path]:
-    """Name (without the suffix) -> picture; what is amiss is added to the problems.
-
-    Stems that end in ``other``, where that is longer than ``suffix``, are passed over.
-    """
-    found: dict[str, Path] = {}
-    if not folder.is_dir():
-        problems.append(Problem(str(folder), "is no folder"))
-        return found
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith(".") or not path.stem.endswith(suffix):
-            continue
-        if len(other) > len(suffix) and path.stem.endswith(other):
-            continue
-        name = path.stem.removesuffix(suffix)
-        if name in found:
-            problems.append(Problem(str(path), f"has the same name as {found[name].name}", "keep one of them"))
-        found[name] = path
-    if not found:
-        problems.append(
-            Problem(str(folder), f"holds no pictures NAME{suffix}.EXT", f"EXT: {', '.join(sorted(IMAGE_SUFFIXES))}")
-        )
-    return found
-
-
-class _ByValue:
-    """Reads masks whose values are labels. A class, not a closure: a loader's worker gets it by pickle."""
-
-    def __init__(self, labels: list[int]) -> None:
-        self.allowed = np.zeros(256, bool)
-        self.allowed[labels] = True
-        self.said = f"allowed: {_ranges(labels)}"
-
-    def __call__(self, path: Path) -> Pixels:
-        mask = read_index_mask(path)
-        counts = np.bincount(mask.ravel(), minlength=256)
-        wrong = np.flatnonzero((counts > 0) & ~self.allowed)
-        if len(wrong):
-            some = ", ".join(f"{value} ({counts[value]} pixels)" for value in wrong[:5])
-            raise UnreadableImage(path, f"has labels of no class: {some}{', ...' * (len(wrong) > 5)}", self.said)
-        return mask
-
-
-class _ByColor:
-    """Reads masks whose colours stand for labels: a colour is one number, looked up among the sorted known ones."""
-
-    def __init__(self, table: dict[Color, int]) -> None:
-        packed = {red << 16 | green << 8 | blue: label for (red, green, blue), label in table.items()}
-        self.known = np.array(sorted(packed), np.uint32)
-        self.labels = np.array([packed[int(color)] for color in self.known], np.uint8)
-        self.said = f"the known colours: {', '.join(str(color) for color in table)}"
-
-    def __call__(self, path: Path) -> Pixels:
-        colors = read_color_mask(path).astype(np.uint32)
-        pixels = colors[..., 0] << 16 | colors[..., 1] << 8 | colors[..., 2]
-        place = np.minimum(np.searchsorted(self.known, pixels), len(self.known) - 1)
-        strange = pixels != self.known[place]
-        if strange.any():
-            values, counts = np.unique(pixels[strange], return_counts=True)
-            some = ", ".join(
-                f"({value >> 16}, {value >> 8 & 255}, {value & 255}) ({counts[at]} pixels)"
-                for at, value in ((at, int(values[at])) for at in counts.argsort()[::-1][:5])
-            )
-            raise UnreadableImage(path, f"has colours of no class: {some}{', ...' * (len(values) > 5)}", self.said)
-        return self.labels[place]
-
-
-def _ranges(labels: list[int]) -> str:
-    last = len(labels) - 1
-    if labels[last] == last:
-        return f"0..{last}"
-    return f"0..{last - 1} and {labels[last]} (ignored)"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from registry import InputError, Problem, did_you_mean
-from registry.engine import IMAGE_SUFFIXES, in_class_order, read_image
+from registry.engine import in_class_order, read_image
 
 #: Problems of a data set that are shown; of more, their number is told.
 _SHOWN: Final = 10
@@ -93,12 +93,6 @@ class LabelledFiles:
         if name not in self._splits:
             raise InputError.of(name, "is no split of this data", f"the splits are {', '.join(self._splits)}")
         return self._splits[name]
-
-
-def images_in(folder: Path, *, deep: bool = False) -> list[Path]:
-    """The images in a folder, sorted, without hidden files; ``deep`` for those in its subfolders too."""
-    paths = folder.rglob("*") if deep else folder.iterdir()
-    return sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."))
 
 
 def split_folder(root: Path, name: str, problems: list[Problem]) -> Path | None:

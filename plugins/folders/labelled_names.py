@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from registry import Problem
+from registry.engine import images_in
 
-from .labelled import Found, LabelledFiles, images_in, split_folder
+from .labelled import Found, LabelledFiles, split_folder
 
 
 def class_in(stem: str) -> tuple[str, str] | None:

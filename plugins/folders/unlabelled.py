@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from registry import InputError
+from registry.engine import images_in
 
-from .labelled import Labelled, images_in
+from .labelled import Labelled
 
 
 class Images:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from registry import InputError, Problem
-from registry.engine import PairedPictures, Pixels, UnreadableImage, pair_files, read_color_mask
+from registry.engine import PairedImages, Pixels, UnreadableImage, pair_files, read_color_mask
 
 CLASS_NAMES: Final = ("urban", "agriculture", "rangeland", "forest", "water", "barren", "unknown")
 CLASS_COLORS: Final = (
@@ -92,11 +92,11 @@ class LandCover:
             "in_channels": 3,
             "image_suffix": "_sat",
         }
-        self._splits: dict[str, PairedPictures] = {}
+        self._splits: dict[str, PairedImages] = {}
         problems: list[Problem] = []
         for split, folder in (("train", Path(root) / train), ("val", Path(root) / validation)):
             if not folder.is_dir():
-                problems.append(Problem(str(folder), "is no folder", _LAYOUT))
+                problems.append(Problem(str(folder), "is not a directory", _LAYOUT))
                 continue
             files: dict[str, dict[str, Path]] = {"image": {}, "mask": {}}
             for path in folder.iterdir():
@@ -104,16 +104,16 @@ class LandCover:
                     files["image" if match["image"] else "mask"][match["name"]] = path
             pairs, found = pair_files(files["image"], files["mask"], str(folder), _LAYOUT)
             problems += found
-            self._splits[split] = PairedPictures(pairs, read_mask)
+            self._splits[split] = PairedImages(pairs, read_mask)
         if problems:
             raise InputError(problems)
 
-    def split(self, name: str) -> PairedPictures:
+    def split(self, name: str) -> PairedImages:
         """The samples of ``train`` or ``val``, sorted by name.
 
         Raises:
             InputError: another name; in reading a sample: a picture is broken, its mask has red pixels or another size.
         """
         if name not in self._splits:
-            raise InputError.of(name, "is no split of land cover", f"the splits are {', '.join(self._splits)}")
+            raise InputError.of(name, "is not a split of land cover", f"the splits are {', '.join(self._splits)}")
         return self._splits[name]

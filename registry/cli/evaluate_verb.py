@@ -55,7 +55,7 @@ def compare(
 
     Args:
         like: a run folder that tells the classes.
-        classes: the classes in words; see ``registry.engine.data.masks.parse_classes``.
+        classes: the classes in words; see ``registry.engine.data.classes.parse_classes``.
         ignored_pixels: ``leave_out`` or ``count_against``.
         out: the folder to write; ``evaluation`` here when None.
         console: where progress is shown.
@@ -65,7 +65,7 @@ def compare(
     Returns:
         What ``scores.json`` holds, and ``files``.
     """
-    from ..engine.data.masks import parse_classes
+    from ..engine.data.classes import parse_classes
     from ..engine.evaluate.files import Question, compare, known_from_run
     from ..engine.evaluate.report import require_writable
 

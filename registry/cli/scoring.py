@@ -53,7 +53,7 @@ def evaluate(ctx: click.Context, /, run: Path | None, out: Path | None, as_json:
     """Score a run on its data, or predictions in files against the truth.
 
     A RUN is evaluated as in its training: same augmentations, precision and scores. Files need no model: masks in
-    folders (0013_mask.png pairs with 0013.png, 0013_pred.png or 0013_sat.png), or CSV files with the columns filename
+    folders (0013_mask.png pairs with 0013.png, 0013_gt.png or 0013_pred.png), or CSV files with the columns filename
     and label. Writes scores.json, per_image.csv, the confusion matrix as a figure and a table, and worst.png.
 
     \b

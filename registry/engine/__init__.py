@@ -7,17 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .data.colors import Color, colorize, distinct_colors, overlay
-    from .data.images import (
-        IMAGE_SUFFIXES,
-        Pixels,
-        UnreadableImage,
-        image_size,
-        read_color_mask,
-        read_image,
-        read_index_mask,
-    )
+    from .data.images import IMAGE_SUFFIXES, Pixels, UnreadableImage, image_size, images_in, read_image
     from .data.labels import IMAGE_COLUMNS, LABEL_COLUMNS, LabelTable, in_class_order, read_label_table
-    from .data.pairs import PairedPictures, pair_files
+    from .data.masks import MaskReader, read_color_mask, read_index_mask
+    from .data.pairs import PairedImages, files_by_name, pair_files
     from .network.contract import (
         IMAGENET_MEAN,
         IMAGENET_STD,
@@ -43,8 +36,9 @@ _HOME = {
     "IMAGE_SUFFIXES": "data.images",
     "LABEL_COLUMNS": "data.labels",
     "LabelTable": "data.labels",
+    "MaskReader": "data.masks",
     "Outputs": "train.outputs",
-    "PairedPictures": "data.pairs",
+    "PairedImages": "data.pairs",
     "Pixels": "data.images",
     "Run": "train.run",
     "Task": "train.task",
@@ -54,15 +48,17 @@ _HOME = {
     "colorize": "data.colors",
     "describe_backbone": "network.contract",
     "distinct_colors": "data.colors",
+    "files_by_name": "data.pairs",
     "image_size": "data.images",
+    "images_in": "data.images",
     "in_class_order": "data.labels",
     "normalization_of": "network.contract",
     "overlay": "data.colors",
     "pair_files": "data.pairs",
     "per_channel": "network.contract",
-    "read_color_mask": "data.images",
+    "read_color_mask": "data.masks",
     "read_image": "data.images",
-    "read_index_mask": "data.images",
+    "read_index_mask": "data.masks",
     "read_label_table": "data.labels",
     "require_download": "network.pretrained",
     "require_weights": "network.pretrained",
@@ -87,8 +83,9 @@ __all__ = [
     "Batch",
     "Color",
     "LabelTable",
+    "MaskReader",
     "Outputs",
-    "PairedPictures",
+    "PairedImages",
     "Pixels",
     "Run",
     "Task",
@@ -98,7 +95,9 @@ __all__ = [
     "colorize",
     "describe_backbone",
     "distinct_colors",
+    "files_by_name",
     "image_size",
+    "images_in",
     "in_class_order",
     "normalization_of",
     "overlay",

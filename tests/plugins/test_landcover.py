@@ -60,7 +60,7 @@ def test_every_missing_half_is_told_at_once(scenes: Path) -> None:
         "7 masks without image: 9000, 9001, 9002, 9003, 9004, ...",
     ]
     assert all("0013_sat.jpg" in (problem.hint or "") for problem in caught.value.problems)
-    with pytest.raises(InputError, match=r"elsewhere.train: is no folder"):
+    with pytest.raises(InputError, match=r"elsewhere.train: is not a directory"):
         LandCover(scenes / "elsewhere")
     (scenes / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty: holds no images"):
@@ -80,7 +80,7 @@ def test_red_pixels_name_file_count_and_place(scenes: Path) -> None:
 
 def test_another_size_names_both_files(scenes: Path) -> None:
     Image.new("RGB", (60, 64)).save(scenes / "train/0000_mask.png")
-    with pytest.raises(InputError, match=r"0000_mask\.png: is 60 x 64, but its image .*0000_sat\.jpg is 64 x 64"):
+    with pytest.raises(InputError, match=r"0000_mask\.png: is 60x64, but its image .*0000_sat\.jpg is 64x64"):
         LandCover(scenes).split("train")[0]
 
 

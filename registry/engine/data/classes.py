@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ...errors import InputError, did_you_mean
-from .colors import Color, distinct_colors
+from .colors import Color, distinct_colors, rgb
 
 #: The colour of an ignored label that is no class.
 _IGNORED: Final[Color] = (110, 110, 110)
@@ -85,3 +85,81 @@ def classes_of(facts: Mapping[str, Any], *, count_against: bool, left_out: Seque
     names = facts.get("class_names") or [str(label) for label in range(facts["num_classes"])]
     labels = (names, facts.get("class_colors"), facts.get("ignore_index"))
     return Classes.of(*labels, count_against=count_against, left_out=left_out)
+
+
+@dataclass(frozen=True)
+class KnownClasses:
+    """Classes that are known before any mask is read.
+
+    Attributes:
+        names: in the order of their labels.
+        colors: in masks that hold colours; None when not known.
+        ignore_index: the ignored label, whether or not it is one of the classes.
+        left_out: names of those left out of means; None for the ignored one.
+        given: whether they were given, and not found in the truth.
+    """
+
+    names: Sequence[str]
+    colors: Sequence[Any] | None = None
+    ignore_index: int | None = None
+    left_out: Sequence[str] | None = None
+    given: bool = False
+
+    def ignored(self, ignore: str | None, labels: Sequence[int], as_colors: bool) -> tuple[int | None, int | None]:
+        """The index of the ignored label (``len(names)`` where it is not a class), and what masks hold for it then.
+
+        Args:
+            ignore: what the user wrote; None for ``ignore_index``.
+            labels: what masks hold for each class.
+            as_colors: whether these are colours.
+
+        Raises:
+            InputError: ``ignore`` is neither a class nor a value or colour.
+        """
+        outside = len(self.names)
+        if ignore is None:
+            index = self.ignore_index
+            if index is None or index < outside:
+                return index, None
+            return outside, None if as_colors else index
+        if ignore in self.names:
+            return list(self.names).index(ignore), None
+        value = _parsed(ignore, as_colors)
+        if value is None:
+            what = "a colour, as in '#000000'" if as_colors else "a value, as in 255"
+            hint = f"expected one of the classes ({', '.join(list(self.names)[:12])}) or {what}"
+            raise InputError.of("--ignore", f"{ignore!r} is not a class", hint)
+        return (list(labels).index(value), None) if value in labels else (outside, value)
+
+
+def parse_classes(text: str) -> KnownClasses:
+    """The classes of ``--classes``: ``urban,water`` or ``urban=#00ffff,water=#0000ff``.
+
+    Raises:
+        InputError: a repeated name or colour, a word that is not a colour, or colours for some classes only.
+    """
+    names, colors = [], []
+    for item in text.split(","):
+        name, given, color = (part.strip() for part in item.partition("="))
+        value = _parsed(color, True) if given else None
+        if not name or (given and value is None):
+            raise InputError.of("--classes", f"expected NAME or NAME=#rrggbb, got {item!r}", "urban=#00ffff,water=#0000ff")
+        names.append(name)
+        colors += [rgb(value)] if value is not None else []
+    if len(set(names)) < len(names) or len(set(colors)) < len(colors):
+        raise InputError.of("--classes", "repeats a name or a colour")
+    if colors and len(colors) < len(names):
+        raise InputError.of("--classes", "gives a colour to some classes only")
+    if len(names) > 256:
+        raise InputError.of("--classes", f"has {len(names)} names", "give 256 at most")
+    return KnownClasses(names, colors or None, given=True)
+
+
+def _parsed(word: str, as_color: bool) -> int | None:
+    digits = word.removeprefix("#") if as_color else word
+    try:
+        value = int(digits, 16 if as_color else 10)
+    except ValueError:
+        return None
+    valid = word.startswith("#") and len(digits) == 6 if as_color else 0 <= value <= 255
+    return value if valid else None

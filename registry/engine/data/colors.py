@@ -92,3 +92,18 @@ def overlay(image: np.ndarray, mask: np.ndarray, colors: Sequence[Any], opacity:
     """The colours of a mask laid over its image, uint8 (H, W, 3)."""
     mixed = image * (1 - opacity) + colorize(mask, colors) * opacity
     return mixed.round().astype(np.uint8)
+
+
+def rgb(value: int) -> Color:
+    """0xRRGGBB as (R, G, B)."""
+    return value >> 16, value >> 8 & 255, value & 255
+
+
+def packed_color(color: Sequence[int]) -> int:
+    """(R, G, B) as 0xRRGGBB."""
+    return int(color[0]) << 16 | int(color[1]) << 8 | int(color[2])
+
+
+def hex_color(value: int) -> str:
+    """0xRRGGBB as text: ``#rrggbb``."""
+    return f"#{value:06x}"

@@ -1,4 +1,4 @@
-"""Pictures read so that no trap bites: rotation, palettes, depth, transparency, truncation, bombs."""
+"""Image files decoded safely: rotation, palettes, bit depth, transparency, truncation, decompression bombs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ...errors import InputError, Problem
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
-#: A picture of more pixels is refused before it is decoded: a PNG of 47 KiB can hold gigabytes.
+#: An image of more pixels is refused before it is decoded: a PNG of 47 KiB can hold gigabytes.
 MAX_PIXELS: Final = 200_000_000
-# Pillow warns from 89 and refuses from 179 million; one limit, ours, shall hold. See _opened.
+# Pillow warns from 89 and refuses from 179 million; _opened applies this one limit instead.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 #: Endings of files that are taken for images, in lower case.
@@ -38,7 +38,7 @@ _STRETCHED: Final = {"L;2": 85, "L;4": 17}
 
 
 class UnreadableImage(InputError):
-    """A picture cannot be used; the single problem's path is the file.
+    """An image cannot be used; the single problem's path is the file.
 
     Args:
         path: the file.
@@ -50,77 +50,46 @@ class UnreadableImage(InputError):
         super().__init__([Problem(os.fspath(path), reason, hint)])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A loader's worker sends its exceptions by pickle, which would else call us with the message alone.
+        # A loader's worker sends its exceptions by pickle, which would otherwise call this with the message alone.
         problem = self.problems[0]
         return type(self), (problem.path, problem.message, problem.hint)
 
 
 def read_image(path: str | os.PathLike[str]) -> Pixels:
-    """A picture as a person sees it: uint8 RGB, (H, W, 3), contiguous and writable.
+    """An image as a person sees it: uint8 RGB, (H, W, 3), contiguous and writable.
 
     EXIF rotation is applied. Transparency is laid over white, as a browser or a labelling tool shows it. Of 16 bits
     the upper 8 are kept, whatever the file's own range, so that one value is one brightness in the whole set.
 
     Raises:
-        UnreadableImage: missing, no picture, truncated, over ``MAX_PIXELS``, or of 32 bits without a known range.
+        UnreadableImage: missing, not an image, truncated, over ``MAX_PIXELS``, or of 32 bits without a known range.
     """
-    image, _ = _decoded(path)
+    image, _ = decode(path)
     if image.mode in _ALPHA or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     elif image.mode.startswith("I") or image.mode == "F":
-        return np.repeat((_integers(path, image, 65535) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        return np.repeat((integers(path, image, 65535) >> 8).astype(np.uint8)[..., None], 3, axis=2)
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def read_index_mask(path: str | os.PathLike[str], *, lossy_ok: bool = False) -> Pixels:
-    """A mask whose values are labels: uint8, (H, W). Of a palette picture the indices, not their grey values.
-
-    Args:
-        path: grey of 1 to 32 bits, or palette.
-        lossy_ok: accept a JPEG (or lossy WebP), whose compression invents labels along the borders.
-
-    Raises:
-        UnreadableImage: as ``read_image``; colours; a label above 255; lossy compression.
-    """
-    image, stretch = _decoded(path, lossless=not lossy_ok)
-    if image.mode in ("1", "L", "P"):
-        labels = np.array(image, dtype=np.uint8)
-        return labels // np.uint8(stretch) if stretch > 1 else labels
-    if image.mode.startswith("I"):
-        return _integers(path, image, 255).astype(np.uint8)
-    raise UnreadableImage(
-        path, f"is a mask in mode {image.mode}, not one label a pixel", "colour masks need the format 'colors'"
-    )
-
-
-def read_color_mask(path: str | os.PathLike[str], *, lossy_ok: bool = False) -> Pixels:
-    """A mask whose colours stand for labels: uint8 RGB as stored, transparency ignored, (H, W, 3).
-
-    Args:
-        path: colour, palette or grey of at most 8 bits.
-        lossy_ok: as in ``read_index_mask``.
-
-    Raises:
-        UnreadableImage: as ``read_image``; more than 8 bits; lossy compression.
-    """
-    image, _ = _decoded(path, lossless=not lossy_ok)
-    if image.mode.startswith("I") or image.mode == "F":
-        raise UnreadableImage(path, f"is a mask in mode {image.mode}, which holds no colours")
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+def images_in(folder: Path, *, deep: bool = False) -> list[Path]:
+    """The image files in a folder, sorted, without hidden ones; ``deep`` includes its subfolders."""
+    paths = folder.rglob("*") if deep else folder.iterdir()
+    return sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."))
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """(width, height) as ``read_image`` will give them, from the header alone.
+    """(width, height) of what ``read_image`` returns, from the header alone.
 
     Raises:
-        UnreadableImage: missing, no picture, or over ``MAX_PIXELS``.
+        UnreadableImage: missing, not an image, or over ``MAX_PIXELS``.
     """
     try:
         with open(path, "rb") as file:
             image = _opened(path, file)
             width, height = image.size
-            # Pillow has turned a TIFF's size already.
+            # Pillow has applied the rotation to a TIFF's size already.
             turned = image.format != "TIFF" and _orientation(image) >= 5
     except UnreadableImage:
         raise
@@ -137,8 +106,16 @@ def _opened(path: str | os.PathLike[str], file: Any) -> Image.Image:
     return image
 
 
-def _decoded(path: str | os.PathLike[str], lossless: bool = False) -> tuple[Image.Image, int]:
-    """The picture, decoded and turned upright, and the factor by which its grey values were stretched."""
+def decode(path: str | os.PathLike[str], lossless: bool = False) -> tuple[Image.Image, int]:
+    """The image, decoded and upright, and the factor by which Pillow has stretched its grey values.
+
+    Args:
+        path: the file.
+        lossless: refuse lossy compression.
+
+    Raises:
+        UnreadableImage: see ``read_image``.
+    """
     # Another library may have asked for grey fill, which is process-wide.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
@@ -156,7 +133,7 @@ def _decoded(path: str | os.PathLike[str], lossless: bool = False) -> tuple[Imag
         turn = _TURNS.get(_orientation(image))
     except UnreadableImage:
         raise
-    except Exception as error:  # Pillow's decoders fail in every way there is
+    except Exception as error:  # Pillow's decoders raise exceptions of many types
         raise _unreadable(path, error) from error
     info = image.info
     if turn is not None:
@@ -166,7 +143,7 @@ def _decoded(path: str | os.PathLike[str], lossless: bool = False) -> tuple[Imag
 
 
 def _orientation(image: Image.Image) -> int:
-    # The base class's method: that of a PNG decodes the whole picture in search of a late chunk.
+    # The base class's method: that of a PNG decodes the whole image in search of a late chunk.
     return int(Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1))
 
 
@@ -176,7 +153,8 @@ def _lossy(image: Image.Image, data: bytes) -> bool:
     return image.format in ("JPEG", "MPO", "JPEG2000", "AVIF") or image.info.get("compression") in ("jpeg", "webp")
 
 
-def _integers(path: str | os.PathLike[str], image: Image.Image, most: int) -> NDArray[np.int64]:
+def integers(path: str | os.PathLike[str], image: Image.Image, most: int) -> NDArray[np.int64]:
+    """The values of a deep image, which must be whole numbers 0..most."""
     values = np.array(image)
     low, high = values.min(), values.max()
     if values.dtype.kind == "f" or low < 0 or high > most:
@@ -188,7 +166,7 @@ def _integers(path: str | os.PathLike[str], image: Image.Image, most: int) -> ND
 
 def _unreadable(path: str | os.PathLike[str], error: Exception) -> UnreadableImage:
     if isinstance(error, UnidentifiedImageError):
-        return UnreadableImage(path, "is not a picture of any known kind")
+        return UnreadableImage(path, "is not an image of any known format")
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return UnreadableImage(path, f"has more than {MAX_PIXELS:,} pixels")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

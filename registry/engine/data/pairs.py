@@ -1,16 +1,24 @@
-"""Images joined to their masks, and read as samples."""
+"""Image and mask files joined by their names, and read as samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, overload
+from typing import Any, Final, NamedTuple, TypeAlias, overload
 
-from ...errors import Problem
-
-from .images import Pixels, UnreadableImage, read_image
+from ...errors import InputError, Problem
+from .images import IMAGE_SUFFIXES, Pixels, UnreadableImage, images_in, read_image
 
 Sample: TypeAlias = dict[str, Any]
+
+#: What the stems of masks may end in, besides the name: as ``predict`` and many tools write them.
+MASK_ENDINGS: Final = ("_mask", "_pred")
+#: What the stems of overlays end in, which ``predict`` draws for the eye alone.
+OVERLAY: Final = "_overlay"
+_LOSSY: Final = frozenset({".jpg", ".jpeg"})
+_SUFFIXES: Final = f"image files end in {', '.join(sorted(IMAGE_SUFFIXES))}"
 
 
 class Pair(NamedTuple):
@@ -21,10 +29,39 @@ class Pair(NamedTuple):
     mask: Path
 
 
+def files_by_name(folder: Path, suffix: str = "", other: str = "") -> dict[str, Path]:
+    """Name -> image file ``NAME{suffix}.EXT``.
+
+    Args:
+        folder: the folder, without its subfolders.
+        suffix: what the stems have after the name; files without it are skipped.
+        other: the suffix of the other half of each pair in the same folder; its files are skipped.
+
+    Raises:
+        InputError: the folder is missing or has no such files, or two files have the same name; all problems at once.
+    """
+    if not folder.is_dir():
+        raise InputError.of(str(folder), "is not a directory")
+    found: dict[str, Path] = {}
+    problems: list[Problem] = []
+    for path in images_in(folder):
+        if not path.stem.endswith(suffix) or (len(other) > len(suffix) and path.stem.endswith(other)):
+            continue
+        name = path.stem.removesuffix(suffix)
+        if name in found:
+            problems.append(Problem(str(path), f"has the same name as {found[name].name}", "keep one of them"))
+        found[name] = path
+    if not found:
+        problems.append(Problem(str(folder), f"has no images NAME{suffix}.EXT", _SUFFIXES))
+    if problems:
+        raise InputError(problems)
+    return found
+
+
 def pair_files(
     images: Mapping[str, Path], masks: Mapping[str, Path], where: str, hint: str
 ) -> tuple[list[Pair], list[Problem]]:
-    """Images and masks of one split joined by name, sorted; and what is amiss: nothing there, or one without the other.
+    """Images and masks of one split joined by name, sorted; and a problem where one half is missing, or both.
 
     Args:
         images: name -> file.
@@ -42,8 +79,89 @@ def pair_files(
     return [Pair(name, images[name], masks[name]) for name in sorted(images.keys() & masks.keys())], problems
 
 
-class PairedPictures(Sequence[Sample]):
-    """Images with their masks, read when asked for: dicts of ``image`` (H, W, 3), ``mask`` (H, W) and ``name``.
+def find_masks(folder: Path) -> dict[str, Path]:
+    """Name -> mask file, names without ``_mask`` or ``_pred``; images beside the masks are skipped.
+
+    Of two files of one name, the one that ends in ``_mask`` is the mask, else the lossless one. A file ``NAME_any`` is
+    the image of the mask NAME where it is a JPEG, or the mask ends in ``_mask`` or ``_pred``.
+
+    Raises:
+        InputError: the folder is missing or has no images, or two masks have the same name.
+    """
+    found: dict[str, Path] = {}
+    problems = []
+    for path in sorted(_image_files(folder), key=_rank):
+        earlier = found.setdefault(path.stem.removesuffix(_ending(path)), path)
+        if earlier is not path and _rank(earlier)[:2] == _rank(path)[:2]:
+            problems.append(Problem(str(path), f"has the same name as {earlier.name}", "keep one of them"))
+    if problems:
+        raise InputError(problems)
+    return {name: path for name, path in sorted(found.items()) if not _is_image_of_another(name, path, found)}
+
+
+def find_images(folder: Path, masks: Mapping[str, Path]) -> dict[str, Path]:
+    """Mask name -> its image, a file NAME.EXT or NAME_any.EXT that is not a mask; names without an image are left out.
+
+    Raises:
+        InputError: the folder is missing or has no images.
+    """
+    own = {path.resolve() for path in masks.values()}
+    found: dict[str, Path] = {}
+    for path in sorted(_image_files(folder), key=lambda path: len(path.stem)):
+        name = next((name for name in _names_of(path.stem) if name in masks), None)
+        if name is not None and path.resolve() not in own:
+            found.setdefault(name, path)
+    return found
+
+
+def with_common_names(
+    truth: Mapping[str, Path], predictions: Mapping[str, Path]
+) -> tuple[Mapping[str, Path], Mapping[str, Path]]:
+    """Both as they are; where no name is on both sides, without the ending that all names of a side share."""
+    if not truth.keys().isdisjoint(predictions):
+        return truth, predictions
+    stripped = _without_shared_ending(truth), _without_shared_ending(predictions)
+    return (truth, predictions) if stripped[0].keys().isdisjoint(stripped[1]) else stripped
+
+
+def _without_shared_ending(files: Mapping[str, Path]) -> Mapping[str, Path]:
+    shared = os.path.commonprefix([name[::-1] for name in files])[::-1]
+    ending = next(iter(re.findall(r"[_.-].*", shared)), "")
+    return {name.removesuffix(ending) or name: path for name, path in files.items()}
+
+
+def _image_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        hint = "masks are images in a folder; labels are a .csv file"
+        raise InputError.of(str(folder), "is not a directory", hint)
+    files = [path for path in images_in(folder) if not path.stem.endswith(OVERLAY)]
+    if not files:
+        raise InputError.of(str(folder), "has no images", _SUFFIXES)
+    return files
+
+
+def _ending(path: Path) -> str:
+    return next((ending for ending in MASK_ENDINGS if path.stem.endswith(ending) and path.stem != ending), "")
+
+
+def _rank(path: Path) -> tuple[int, bool, str]:
+    """Lower for a file that is likelier to be a mask."""
+    return [*MASK_ENDINGS, ""].index(_ending(path)), path.suffix.lower() in _LOSSY, path.name
+
+
+def _names_of(stem: str) -> Iterator[str]:
+    """The stem, and what precedes each of its separators, the longest first."""
+    yield stem
+    yield from (stem[: match.start()] for match in reversed(list(re.finditer(r"[_.-]", stem))))
+
+
+def _is_image_of_another(name: str, path: Path, masks: Mapping[str, Path]) -> bool:
+    others = (masks[other] for other in _names_of(name) if other != name and other in masks)
+    return not _ending(path) and any(_ending(other) or _rank(other)[1] < _rank(path)[1] for other in others)
+
+
+class PairedImages(Sequence[Sample]):
+    """Images with their masks, read on access: dicts of ``image`` (H, W, 3), ``mask`` (H, W) and ``name``.
 
     Args:
         pairs: the files.
@@ -65,15 +183,15 @@ class PairedPictures(Sequence[Sample]):
     @overload
     def __getitem__(self, index: int) -> Sample: ...
     @overload
-    def __getitem__(self, index: slice) -> PairedPictures: ...
-    def __getitem__(self, index: int | slice) -> Sample | PairedPictures:
+    def __getitem__(self, index: slice) -> PairedImages: ...
+    def __getitem__(self, index: int | slice) -> Sample | PairedImages:
         if isinstance(index, slice):
-            return PairedPictures(self.pairs[index], self._read_mask)
+            return PairedImages(self.pairs[index], self._read_mask)
         pair = self.pairs[index]
         image, mask = read_image(pair.image), self._read_mask(pair.mask)
         if image.shape[:2] != mask.shape:
             (height, width), (mask_height, mask_width) = image.shape[:2], mask.shape
             raise UnreadableImage(
-                pair.mask, f"is {mask_width} x {mask_height}, but its image {pair.image} is {width} x {height}"
+                pair.mask, f"is {mask_width}x{mask_height}, but its image {pair.image} is {width}x{height}"
             )
         return {"image": image, "mask": mask, "name": pair.name}

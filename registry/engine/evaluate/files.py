@@ -13,10 +13,10 @@ from rich.console import Console
 
 from ...errors import InputError, Problem, did_you_mean
 from ..data import labels as label_files
-from ..data import masks
-from ..data.classes import Classes
+from ..data.classes import Classes, KnownClasses
 from ..data.images import UnreadableImage, read_image
-from ..data.masks import KnownClasses, MaskReader
+from ..data.masks import MaskReader, comparing_reader
+from ..data.pairs import find_images, find_masks, with_common_names
 from ..progress import followed
 from .confusion import Confusion, count, image_ious
 from .report import Evaluation, absence
@@ -89,19 +89,19 @@ def compare(question: Question, console: Console) -> Evaluation:
 
 
 def _compare_masks(question: Question, console: Console) -> Evaluation:
-    truths, predictions = masks.find_masks(question.truth), masks.find_masks(question.predictions)
+    truths, predictions = with_common_names(find_masks(question.truth), find_masks(question.predictions))
     problems, notes = _unpaired(truths, predictions, question)
     names = sorted(truths.keys() & predictions.keys())
     if not names:
         raise InputError(problems)
-    reader = masks.reader_for(
+    reader, classes = comparing_reader(
         [truths[name] for name in names],
         [predictions[name] for name in names],
         question.known,
         ignore=question.ignore,
         count_against=question.count_against,
     )
-    labels = len(reader.classes)
+    labels = len(classes)
     total, ious, right = np.zeros((labels, labels), np.int64), [], []
     for name in followed(names, len(names), "comparing", console):
         try:
@@ -113,11 +113,11 @@ def _compare_masks(question: Question, console: Console) -> Evaluation:
             continue
         counts = count(truth, predicted, labels)
         total += counts
-        ious.append(float(image_ious(counts[None], reader.classes.ignored)[0]))
-        right.append(Confusion(counts, reader.classes).mask_scores()["pixel_accuracy"])
+        ious.append(float(image_ious(counts[None], classes.ignored)[0]))
+        right.append(Confusion(counts, classes).mask_scores()["pixel_accuracy"])
     if problems:
         raise InputError(problems[:_MOST])
-    confusion = Confusion(total, reader.classes)
+    confusion = Confusion(total, classes)
     if not confusion.known.any():
         raise InputError.of(str(question.truth), "holds nothing but the ignored label", "look at --ignore")
     rows = [
@@ -125,7 +125,7 @@ def _compare_masks(question: Question, console: Console) -> Evaluation:
         for name, iou, accuracy in zip(names, ious, right, strict=True)
     ]
     order = [int(at) for at in np.argsort(ious, kind="stable") if np.isfinite(ious[at])][: question.worst]
-    pictures = masks.find_images(question.images or question.truth, truths)
+    pictures = find_images(question.images or question.truth, truths)
     worst = [
         _example(names[at], ious[at], reader, truths, predictions, pictures)
         for at in order  # read anew: all masks of a large set would not fit into memory

@@ -69,7 +69,7 @@ def find(
         inputs: folders, files, patterns such as ``shots/*.png``, or one csv.
         images: the folder to which a csv's files are relative; the csv's own when None.
         recursive: look into the folders' folders too.
-        suffix: what the stems of the data set's images end in, such as ``_sat``; in a folder that holds such files,
+        suffix: what the stems of the data set's images end in, as its dataset says; in a folder that holds such files,
             the others (their masks) are left out.
         out: where results go; what lies in it is no input of a folder around it.
 

@@ -74,7 +74,7 @@ def predict(saved: SavedRun, settings: Settings, console: Console) -> dict[str, 
         InputError: an input is not there, or results would overwrite something; nothing was written.
         Hw1Error: the model fails.
     """
-    suffix = saved.facts.get("image_suffix", "_sat")
+    suffix = saved.facts.get("image_suffix", "")
     found = find(settings.inputs, images=settings.images, recursive=settings.recursive, suffix=suffix, out=settings.out)
     views = Views(saved, settings.flips, settings.scales)
     dense = _gives_masks(saved)

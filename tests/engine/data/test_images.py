@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from registry.engine.data.images import UnreadableImage, image_size, read_color_mask, read_image, read_index_mask
+from registry.engine import UnreadableImage, image_size, read_color_mask, read_image, read_index_mask
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_zeros_after_a_whole_jpeg_are_harmless(tmp_path: Path, photo: Image.Imag
 
 def test_what_is_no_picture_names_the_file_and_survives_a_worker(tmp_path: Path) -> None:
     (tmp_path / "page.jpg").write_text("<html>not found</html>")
-    for path, reason in ((tmp_path / "page.jpg", "is not a picture"), (tmp_path / "none.png", "No such file")):
+    for path, reason in ((tmp_path / "page.jpg", "is not an image"), (tmp_path / "none.png", "No such file")):
         for read in (read_image, read_index_mask, image_size):
             with pytest.raises(UnreadableImage, match=reason) as caught:
                 read(path)

@@ -26,8 +26,7 @@ from test_run import train
 import hw1cli as command_line
 from plugins.hw1.landcover import CLASS_COLORS, CLASS_NAMES
 from plugins.trainers.overlap import MeanIoU
-from registry.engine.data.classes import Classes
-from registry.engine.data.masks import KnownClasses, parse_classes
+from registry.engine.data.classes import Classes, KnownClasses, parse_classes
 from registry.engine.evaluate import confusion_figure, worst
 from registry.engine.evaluate.confusion import Confusion, count, image_ious
 from registry.engine.evaluate.drawing import save
@@ -259,7 +258,7 @@ def test_every_fault_of_masks_is_told_at_once(masks: Callable[..., Any], tmp_pat
     assert called.code == 2 and "3 problems" in called.err and not (tmp_path / "out").exists()
     assert "lacks 1 of the truth's 3: 0000" in called.err
     assert "is 16x6, but its truth" in called.err and "16x12" in called.err
-    assert "0002.png: has values of no class: 7 (" in called.err
+    assert "0002.png: has values of no class: 9 (" in called.err
     Image.fromarray(predicted[1]).save(predictions / "0001.png")
     Image.fromarray(predicted[2]).save(predictions / "0002.png")
     assert call(*words, "--allow-missing").code == 0
@@ -302,7 +301,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     assert "--ignore does not go with a RUN" in call("evaluate", tmp_path, "--ignore", 3).err
     words = ("evaluate", "--predictions", tmp_path, "--truth", tmp_path)
     assert "--device does not go with --predictions" in call(*words, "--device", "cpu").err
-    assert "holds no pictures" in call(*words).err
+    assert "has no images" in call(*words).err
     (tmp_path / "file").write_text("")
     assert "is a file" in call(*words, "--out", tmp_path / "file").err
 

@@ -23,7 +23,7 @@ from rich.console import Console
 from test_run import train
 from torch.nn import functional as F
 
-from registry.engine.data.images import read_index_mask
+from registry.engine.data.masks import read_index_mask
 from registry.engine.predict import Settings, predict
 from registry.engine.predict.masks import Tiling
 from registry.engine.predict.tiles import Canvas, stretch
@@ -353,7 +353,7 @@ def test_the_scripts_take_the_courses_arguments(labeller: SavedRun, tmp_path: Pa
     (tmp_path / "photos" / "2.png").write_bytes(b"x")
     (tmp_path / "in.csv").write_text("id,filename,label\n5,0 1.png,None\n6,2.png,None\n")
     ended = script("hw1_2.sh", tmp_path / "in.csv", tmp_path / "photos", tmp_path / "two.csv", HW1_2_RUN=run)
-    assert ended.returncode == 1 and "2.png: is not a picture" in ended.stdout
+    assert ended.returncode == 1 and "2.png: is not an image" in ended.stdout
     assert (tmp_path / "two.csv").read_text() == "id,filename,label\n5,0 1.png,red\n6,2.png,None\n"
     ended = script("hw1_1.sh", tmp_path / "photos", tmp_path / "x.csv", HW1_1_RUN=str(tmp_path / "none"))
     assert ended.returncode == 2 and f"no run folder {tmp_path / 'none'}; set HW1_1_RUN" in ended.stderr
