@@ -68,6 +68,6 @@ def test_a_plugin_imports_only_public_names_of_the_framework(path: Path) -> None
         if isinstance(node, ast.Import):
             private += [a.name for a in node.names if a.name.startswith("registry.") and a.name not in public]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "registry" and not node.level:
-            names = [*public.get(node.module, ()), *(["engine", "testing"] if node.module == "registry" else [])]
+            names = [*public.get(node.module or "", ()), *(["engine", "testing"] if node.module == "registry" else [])]
             private += [f"{node.module}.{a.name}" for a in node.names if a.name not in names]
     assert not private

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import timm
@@ -18,7 +19,7 @@ from plugins.hw1.specs import fcn32s
 from registry.catalog.spec import ComponentSpec
 from registry.errors import InputError
 
-SMALL = {"width": 0.125, "fc_channels": 24}
+SMALL: dict[str, Any] = {"width": 0.125, "fc_channels": 24}
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +75,11 @@ def test_the_paper_gives_the_geometry() -> None:
         net = FCN32s(21)
     assert net(torch.empty(1, 3, 512, 512, device="meta")).shape == (1, 21, 512, 512)
     assert net.features(torch.empty(1, 3, 512, 512, device="meta")).shape == (1, 512, 23, 23)  # as in Caffe
-    sizes = {name: tuple(layer.weight.shape) for name, layer in net.named_children() if hasattr(layer, "weight")}
+    sizes = {
+        name: tuple(cast(Tensor, layer.weight).shape)
+        for name, layer in net.named_children()
+        if hasattr(layer, "weight")
+    }
     assert sizes == {
         "fc6": (4096, 512, 7, 7),
         "fc7": (4096, 4096, 1, 1),
@@ -121,7 +126,7 @@ def test_vggs_weights_give_vggs_activations(tmp_path: Path, form: str, batch_nor
         torch.save({key: each for key, each in state.items() if "num_batches" not in key}, tmp_path / form)
     net = fcn32s(num_classes=2, weights=tmp_path / form, batch_norm=batch_norm, **SMALL).eval()
     images = torch.randn(2, 3, 224, 224)
-    net.features[0].padding = (1, 1)  # VGG's own
+    cast(nn.Conv2d, net.features[0]).padding = (1, 1)  # VGG's own
     with torch.no_grad():
         pooled = net.features(images)
         assert torch.allclose(pooled, vgg.features(images), atol=1e-5)
@@ -137,8 +142,13 @@ def test_the_whole_network_takes_the_published_weights_names_and_shapes(
     name = "vgg16_bn" if batch_norm else "vgg16"
     file = tmp_path / "model.safetensors"
     file.touch()
-    asked = []
-    monkeypatch.setattr("plugins.hw1.vgg_weights.require_weights", lambda hub, *_, **__: asked.append(hub) or file)
+    asked: list[str] = []
+
+    def require(hub: str, *_: Any, **__: Any) -> Path:
+        asked.append(hub)
+        return file
+
+    monkeypatch.setattr("plugins.hw1.vgg_weights.require_weights", require)
     for published in (timm.create_model, torchvision.models.get_model):
         with torch.device("meta"):
             state = published(name).state_dict()

@@ -53,7 +53,11 @@ def test_the_label_of_a_numbered_class_is_its_number(tmp_path: Path) -> None:
     data = LabelledNames(root)
     assert data.facts["class_names"] == [str(label) for label in range(12)] and data.facts["num_classes"] == 12
     train, val = data.split("train"), data.split("val")
-    assert len(train) == 24 and all(train[i]["label"] == int(train[i]["name"].split("_")[0]) for i in range(24))
+    assert (
+        train is not None
+        and len(train) == 24
+        and all(train[i]["label"] == int(train[i]["name"].split("_")[0]) for i in range(24))
+    )
     assert [(sample["name"], sample["label"]) for sample in val] == [("10_0.png", 10), ("2_7.png", 2)]
     assert val[0]["image"].shape == (5, 6, 3)
 
@@ -259,7 +263,7 @@ def test_one_folder_of_classes_is_recognised_and_a_split_proposed(tmp_path: Path
         inspect_data(tmp_path / "flowers")
 
 
-def near(sheet: Path, color: tuple[int, int, int]) -> int:
+def near(sheet: Path, color: tuple[int, ...]) -> int:
     """Pixels of about that colour."""
     pixels = np.asarray(Image.open(sheet).convert("RGB")).astype(int)
     return int((np.abs(pixels - color).max(2) < 6).sum())

@@ -125,9 +125,9 @@ def test_inspect_warns_of_strange_labels_and_sizes_and_refuses_jpeg_masks(hw1cli
     assert len(faults) == 2 and "1.png: has values of no class: 77" in faults[0] and "2.png: is 12x6" in faults[1]
     assert "warning: " in hw1cli("data", "inspect", tmp_path, "--no-sheet").stdout
 
-    for mask in list(tmp_path.glob("*/masks/*.png")):
-        Image.open(mask).save(mask.with_suffix(".jpg"))
-        mask.unlink()
+    for path in list(tmp_path.glob("*/masks/*.png")):
+        Image.open(path).save(path.with_suffix(".jpg"))
+        path.unlink()
     refused = hw1cli("data", "inspect", tmp_path)
     assert refused.returncode == 2
     assert "JPEG invents labels" in refused.stderr

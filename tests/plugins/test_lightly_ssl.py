@@ -91,7 +91,7 @@ def test_byols_loss_is_the_sum_of_both_directions() -> None:
 
 @pytest.mark.parametrize("rule", ["average", "copy", "own"])
 def test_a_followers_buffers_do_what_the_parameter_says(rule: Any) -> None:
-    net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    net: Any = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     follower = Follower(net, rule)
     with torch.no_grad():
         net[0].weight.add_(1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -135,7 +135,12 @@ def test_absent_classes_are_told_and_only_they(spec: Any) -> None:
 
 def test_unknown_can_be_made_a_class_like_any_other() -> None:
     truth, predicted = blobs(1)
-    settled = {"num_classes": 7, "class_names": NAMES, "ignored_pixels": "count_against", "left_out": []}
+    settled: dict[str, Any] = {
+        "num_classes": 7,
+        "class_names": NAMES,
+        "ignored_pixels": "count_against",
+        "left_out": [],
+    }
     figures = told(miou(**settled, ignore_index=UNKNOWN), truth, predicted)
     plain = told(miou(**settled, ignore_index=None), truth, predicted)
     assert figures["iou/unknown"] > 0 and figures["miou"] == plain["miou"]
@@ -143,6 +148,7 @@ def test_unknown_can_be_made_a_class_like_any_other() -> None:
 
 def test_what_a_constant_prediction_reaches() -> None:
     truth = np.array([[[0, 0, 0, 1], [2, 2, UNKNOWN, UNKNOWN]]])
+    pixels: Literal["leave_out", "count_against"]
     for pixels, expected in (("leave_out", 3 / 6 / 3), ("count_against", 3 / 8 / 3)):
         metric = miou(num_classes=7, ignore_index=UNKNOWN, ignored_pixels=pixels)
         assert told(metric, truth, np.zeros_like(truth))["miou"] == pytest.approx(expected)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -143,7 +143,7 @@ def test_later_stages_are_turned_onto_earlier_ones() -> None:
 def test_pca_tells_the_variance_of_its_axes() -> None:
     features = np.random.default_rng(0).normal(size=(60, 9)).astype(np.float32) @ np.diag(np.arange(9) ** 2 + 1)
     pca = PrincipalComponents(["last"], 100, ["a"], [(0, 0, 0)], 0)
-    places, figures = pca.map(features, None)
+    places, figures = pca.map(features, cast(Run, None))
     shares = np.linalg.eigvalsh(np.cov(features.T))[::-1]
     shares = shares / shares.sum()
     assert [figures["variance_1"], figures["variance_2"]] == pytest.approx(list(shares[:2]), rel=1e-4)
@@ -182,7 +182,12 @@ def test_the_projectors_list_holds_each_stage_once_also_after_a_resumed_run(tmp_
 
 
 def test_curves_leave_out_what_was_not_measured() -> None:
-    rows = [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": math.nan}, {"epoch": 3}, {"epoch": 4, "loss": 1.0}]
+    rows: list[dict[str, Any]] = [
+        {"epoch": 1, "loss": 2.0},
+        {"epoch": 2, "loss": math.nan},
+        {"epoch": 3},
+        {"epoch": 4, "loss": 1.0},
+    ]
     assert _points(rows, "loss") == [(1, 2.0), (4, 1.0)]
 
 
@@ -197,7 +202,10 @@ def test_counts_do_not_press_scores_flat_in_the_curves() -> None:
         plan=SimpleNamespace(demo=False),
     )
     panels = Curves([]).figure(cast(Run, run)).axes
-    drawn = [[line.get_label().split(",")[0] for line in panel.lines if "," in line.get_label()] for panel in panels]
+    drawn = [
+        [str(line.get_label()).split(",")[0] for line in panel.lines if "," in str(line.get_label())]
+        for panel in panels
+    ]
     assert drawn == [["knn", "spread"], ["rank"]]
     assert panels[0].get_ylim()[1] < 2 < panels[1].get_ylim()[0]
 

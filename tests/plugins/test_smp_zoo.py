@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ ARCHITECTURES = (
 LOSSES = ("dice", "focal", "jaccard", "lovasz", "mcc", "soft_bce", "soft_ce", "tversky")
 PYRAMIDS = ((4, 8, 16, 32), (2, 4, 8, 16, 32), (4, 8, 16), (8, 16, 32), (4, 16), (1, 2), (8,))
 #: The widths that make an architecture quick; the geometry stays SMP's own.
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "dpt": {"decoder_intermediate_channels": [8, 8, 8, 8], "decoder_fusion_channels": 8},
     "fpn": {"decoder_pyramid_channels": 32, "decoder_segmentation_channels": 32, "decoder_dropout": 0.0},
     "pspnet": {"psp_out_channels": 16, "psp_dropout": 0.0},
@@ -264,7 +265,8 @@ def test_ignored_pixels_change_nothing(name: str, classes: int) -> None:
     loss = losses.spec(name)(num_classes=classes, ignore_index=255)
     value = loss(logits, masked)
     value.backward()
-    assert value.shape == () and torch.isfinite(value) and torch.isfinite(logits.grad).all()
+    assert value.shape == () and logits.grad is not None
+    assert torch.isfinite(value) and torch.isfinite(logits.grad).all()
     assert (logits.grad[..., 3:] == 0).all() and (logits.grad[..., :3] != 0).any()
     without = losses.spec(name)(num_classes=classes)(logits[..., :3], target[..., :3])
     torch.testing.assert_close(value, without)

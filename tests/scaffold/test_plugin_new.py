@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -171,7 +172,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.M
         (("x-net", "model"), {"source": "net.py"}, "is not FILE:CLASS", "net.py:MyNet"),
     ):
         with pytest.raises(InputError) as caught:
-            new_plugin(*words, **options)
+            new_plugin(*words, **dict[str, Any](options))
         assert message in str(caught.value) and hint in str(caught.value.problems[0].hint)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.py", "taken"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from collections import Counter
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from registry.recipe.grammar import SplitSettings
 class Labels:
     """Samples of given labels that must not be read."""
 
-    def __init__(self, labels: list[int | None]) -> None:
+    def __init__(self, labels: Sequence[int | None]) -> None:
         self.labels = labels
         self.names = [f"{index:03d}.png" for index in range(len(labels))]
 

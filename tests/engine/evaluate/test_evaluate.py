@@ -208,7 +208,7 @@ def masks(tmp_path: Path) -> Callable[..., tuple[Path, Path, list[np.ndarray], l
                 Image.fromarray(COLORS[mask] if as_colors else mask).save(folder / f"{number:04d}{ending}.png")
         for number in range(3):
             Image.new("RGB", (16, 12), "grey").save(folders[1] / f"{number:04d}_sat.jpg")
-        return *folders, *labels
+        return folders[0], folders[1], labels[0], labels[1]
 
     return make
 

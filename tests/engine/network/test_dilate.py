@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from typing import Any
 
 import pytest
 import timm
@@ -63,7 +64,7 @@ class Stranger(nn.Module):
 class Wrapped(nn.Module):
     """timm's features with no more than the contract."""
 
-    def __init__(self, name: str, **options: object) -> None:
+    def __init__(self, name: str, **options: Any) -> None:
         super().__init__()
         self.net = timm.create_model(name, features_only=True, **options)
         self.channels, self.strides = tuple(self.net.feature_info.channels()), tuple(self.net.feature_info.reduction())
@@ -170,7 +171,7 @@ def test_tracing_leaves_no_trace() -> None:
 
 
 def test_a_fine_backbone_is_left_alone_and_a_failing_one_blamed() -> None:
-    net = Stranger()
+    net: Any = Stranger()
     assert with_output_stride(net, 32) is net
     net.fourth[0].in_channels, net.fourth[0].weight = 3, nn.Parameter(torch.zeros(20, 3, 3, 3))
     with pytest.raises(CannotDilate, match="takes no image"):
@@ -189,7 +190,7 @@ def test_a_fine_backbone_is_left_alone_and_a_failing_one_blamed() -> None:
     ],
 )
 def test_a_broken_promise_is_explained(channels: object, strides: object, message: str) -> None:
-    net = nn.Identity()
+    net: Any = nn.Identity()
     net.strides = strides
     if channels is not None:
         net.channels = channels
@@ -212,7 +213,7 @@ def test_maps_unlike_the_promise_are_shown() -> None:
 
 
 def test_normalization_is_the_nets_own_wherever_it_says_so() -> None:
-    inner = nn.Identity()
+    inner: Any = nn.Identity()
     assert normalization_of(nn.Sequential(inner))[0] == pytest.approx((0.485, 0.456, 0.406))
     inner.mean, inner.std = (0.5, 0.5, 0.5), [0.25, 0.25, 0.25]
     assert normalization_of(nn.Sequential(nn.ReLU(), inner)) == ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,7 +104,8 @@ def test_groups_spare_vectors_and_slow_the_first_layers() -> None:
     assert decayed == {id(block[0].weight) for block in net}
     assert all(group["weight_decay"] == 0 for group in groups if id(group["params"][0]) not in decayed)
 
-    learning = Learning(net, torch.optim.SGD(groups, lr=0.1, weight_decay=0.5), lambda step: 1.0, None, None, ())
+    nothing: Any = (None, None, ())
+    learning = Learning(net, torch.optim.SGD(groups, lr=0.1, weight_decay=0.5), lambda step: 1.0, *nothing)
     assert sorted(learning.base_rates)[0] == pytest.approx(0.1 * 0.5**11) and max(learning.base_rates) == 0.1
     assert {group["weight_decay"] for group in learning.optimizer.param_groups} == {0.0, 0.5}
 
