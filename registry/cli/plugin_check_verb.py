@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ..contracts.runner import Check, ContractViolation, Inconclusive, checks, require
+from ..contracts.runner import checks, require
+from ..contracts.violations import Check, ContractViolation, Inconclusive
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from ..catalog.registry import Registry
 from ..engine.build import compose
 from .pickling import survives_spawn
-from .runner import ContractViolation, Inconclusive, components_of
 from .stubs import image_of
 from .subject import Subject, keeps_shape
+from .violations import ContractViolation, Inconclusive
 
 #: Samples of a split that are looked at.
 _LOOKED_AT: Final = 5
@@ -95,18 +95,17 @@ def _opened(subject: Subject) -> Iterator[Any]:
     if not needs_root or "root" in subject.given:
         yield subject.build()
         return
-    generators = [
-        each for each in components_of(distribution(subject.component.distribution)) if each.kind == "generators"
-    ]
-    named = next((each for each in generators if each.name == subject.component.name), None)
-    if named is None:
+    component = subject.component
+    generators = Registry().components("generators")
+    named = [each for each in generators if (each.name, each.distribution) == (component.name, component.distribution)]
+    if not named:
         raise Inconclusive(
             f"{subject} reads a folder: offer a generator of the same name, or give one in the test: "
             f'checks("{subject.component.distribution}", arguments={{"{subject}": {{"root": "tests/data"}}}})'
         )
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "data"
-        Subject(named).build().make(root)
+        Subject(named[0]).build().make(root)
         yield replace(subject, given={**subject.given, "root": str(root)}).build()
 
 

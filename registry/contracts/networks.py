@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from ..engine.network.contract import Maps, at_rest, check_backbone, check_maps, describe_backbone, normalization_of
 from ..errors import PluginError
-from .runner import ContractViolation, Inconclusive
 from .subject import CLASSES, Subject
+from .violations import ContractViolation, Inconclusive
 
 #: Sides of images that are tried with a model, the first that it takes.
 _SIDES: Final = (64, 96, 224, 32, 256)

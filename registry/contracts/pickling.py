@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from .runner import ContractViolation
+from .violations import ContractViolation
 
 _RECEIVE = "import pickle, sys; pickle.load(open(sys.argv[1], 'rb')); print('received')"
 _WHY = "loader workers and the processes of several GPUs get it by pickle, on macOS and Windows always"

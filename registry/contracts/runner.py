@@ -1,4 +1,4 @@
-"""Whether an installed plugin keeps the contracts: what ``hw1cli plugin check`` asks, for an author's own tests too.
+"""The checks of an installed plugin: what ``hw1cli plugin check`` runs, for an author's own tests too.
 
 A whole test file::
 
@@ -15,18 +15,15 @@ Listing the checks imports neither torch nor the plugin.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from typing import Any, Final
-from unittest import SkipTest
 
 from ..catalog.components import Component
 from ..catalog.kinds import KINDS
 from ..errors import InputError, did_you_mean
-
-__all__ = ["Check", "ContractViolation", "Inconclusive", "checks"]
+from .violations import Check, ContractViolation, Inconclusive
 
 #: What ``run=True`` adds for each kind, beside ``builds``; the functions are ``registry.contracts.subject``'s.
 RUN_CHECKS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -40,53 +37,8 @@ RUN_CHECKS: Final[Mapping[str, tuple[str, ...]]] = {
     "optimizers": ("descends", "rate", "resumes"),
     "schedules": ("factors", "pure", "pickles"),
     "metrics": ("figures", "order", "reset", "pooled"),
-    "reports": ("moments", "draws"),
+    "reports": ("epochs", "draws"),
 }
-
-
-class ContractViolation(AssertionError):
-    """A contract is broken.
-
-    Args:
-        what: what is wrong.
-        why: why it matters.
-        instead: what to write instead.
-    """
-
-    def __init__(self, what: str, why: str, instead: str) -> None:
-        super().__init__(f"{what}\n  why it matters: {why}\n  instead: {instead}")
-        self.what, self.why, self.instead = what, why, instead
-
-
-class Inconclusive(SkipTest):
-    """Nothing can be said here; pytest shows the check as skipped, with the reason."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One question to a plugin.
-
-    Args:
-        subject: what it is about: the distribution, or ``kind/name``.
-        name: what is asked.
-        ask: does so.
-    """
-
-    subject: str
-    name: str
-    ask: Callable[[], None]
-
-    def __call__(self) -> None:
-        """Ask.
-
-        Raises:
-            ContractViolation: a contract is broken.
-            Inconclusive: it cannot be told.
-        """
-        self.ask()
-
-    def __str__(self) -> str:
-        return f"{self.subject}: {self.name}"
 
 
 def checks(
@@ -100,9 +52,9 @@ def checks(
 
     Args:
         name: the distribution's.
-        run: whether to build the components and try them, on the CPU; else only what can be seen from outside.
-        only: shell pattern of the names of components. Of a zoo the first three names that it fits are tried, else its
-            example.
+        run: whether to build the components and try them, on the CPU; else only metadata, imports and specs.
+        only: shell pattern of the names of components. Of a zoo the first three names that match are tried; without a
+            pattern, its example.
         arguments: ``kind/name`` -> arguments, for a component that cannot be built with its defaults.
     """
     try:
@@ -135,7 +87,7 @@ def _checks(found: Distribution, run: bool, only: str, arguments: Mapping[str, M
 
 
 def components_of(found: Distribution) -> list[Component]:
-    """What a distribution offers, whether or not it may (see ``registry.catalog.policy``)."""
+    """What a distribution declares, whether or not ``registry.catalog.policy`` admits it."""
     groups = {kind.group: kind.name for kind in KINDS.values()}
     return [
         Component(groups[entry.group], entry.name, found.name, found.version, entry.value, entry)
@@ -152,7 +104,7 @@ def _fits(component: Component, only: str) -> bool:
 def _run(component: Component, only: str, arguments: Mapping[str, Mapping[str, Any]], asked: str) -> None:
     from . import static
 
-    static.spec(component)  # a plugin that cannot be imported is not tried
+    static.spec(component)  # a plugin that cannot be imported is not built
     from .subject import ask
 
     if component.is_zoo:
@@ -169,14 +121,19 @@ def _run(component: Component, only: str, arguments: Mapping[str, Mapping[str, A
 
 
 def _missing(name: str) -> None:
+    raise ContractViolation(
+        f"no distribution {name!r} is installed here",
+        "plugins are found by the entry points of installed distributions",
+        f"pip install -e FOLDER; {_similar(name)}",
+    )
+
+
+def _similar(name: str) -> str | None:
     from importlib.metadata import distributions
 
     names = sorted({each.name for each in distributions() if each.name})
-    hint = did_you_mean(name, names, "'hw1cli plugin list' shows what is")
-    raise ContractViolation(
-        f"no distribution {name!r} is installed here",
-        "a plugin is found by the entry points of what is installed",
-        f"pip install -e FOLDER; {hint}",
+    return did_you_mean(
+        name, names, "see 'hw1cli plugin list'; 'pip install -e FOLDER' installs one"
     )
 
 
@@ -189,8 +146,4 @@ def require(name: str) -> Distribution:
     try:
         return distribution(name)
     except PackageNotFoundError as error:
-        from importlib.metadata import distributions
-
-        names = sorted({each.name for each in distributions() if each.name})
-        hint = did_you_mean(name, names, "'hw1cli plugin list' shows what is; 'pip install -e FOLDER' installs")
-        raise InputError.of("DIST", f"no distribution {name!r} is installed here", hint) from error
+        raise InputError.of("DIST", f"no distribution {name!r} is installed here", _similar(name)) from error

@@ -1,4 +1,4 @@
-"""What trainers and reports are asked: a real small training, of pictures in a class each or with masks."""
+"""The checks of trainers and reports: a real small training, of classified images or of masks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import io
 import math
 import tempfile
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..catalog.kinds import KINDS
 from ..catalog.registry import Registry
@@ -17,16 +18,15 @@ from ..recipe.epochs import epochs_at
 from ..recipe.load import Recipe
 from ..recipe.planner import as_node, make_plan
 from ..recipe.types import uses
-from .runner import ContractViolation, Inconclusive
-from .stubs import image_of
+from .stubs import ENTRY_POINTS
 from .subject import Subject
+from .violations import ContractViolation, Inconclusive
 
-_CLASSES = ("dark", "light")
-_BACKBONE = {"use": "hw1cli:resnet18", "width": 8}
-_RUNTIME = {"device": "cpu", "precision": "fp32", "memory_format": "contiguous", "workers": 0}
+#: Whether images or pixels have a class.
+_TASKS: Final = ("classification", "segmentation")
 
 
-def moments(subject: Subject) -> None:
+def epochs(subject: Subject) -> None:
     """A report's epochs can be read."""
     report = subject.build()
     try:
@@ -42,9 +42,9 @@ def moments(subject: Subject) -> None:
 def draws(subject: Subject) -> None:
     """A report leaves something behind in a run, whether of images or of pixels."""
     reasons = []
-    for task in ("classification", "segmentation"):
+    for task in _TASKS:
         with tempfile.TemporaryDirectory() as folder:
-            sections = _sections(Path(folder), task)
+            sections = _sections(task)
             sections["reports"] = [_use(subject)]
             try:
                 before = _fit(sections, Path(folder) / "plain", without="reports")
@@ -71,12 +71,16 @@ def draws(subject: Subject) -> None:
 def trains(subject: Subject) -> None:
     """A trainer trains: two epochs that end, with finite figures and the score that it trackers."""
     reasons = []
-    for task in ("classification", "segmentation"):
+    for task in _TASKS:
         with tempfile.TemporaryDirectory() as folder:
-            sections = _sections(Path(folder), task)
+            sections = _sections(task)
             sections["trainer"] = {**sections["trainer"], **_use(subject)}
             wanted = {each.name: each for each in subject.component.spec().parameters if uses(each.type)}
-            usual = {"models": sections.pop("model"), "backbones": dict(_BACKBONE), "losses": sections.pop("loss")}
+            usual = {
+                "models": sections.pop("model"),
+                "backbones": "conformance_backbone",
+                "losses": sections.pop("loss"),
+            }
             for name, parameter in wanted.items():
                 kind = str(uses(parameter.type))
                 if parameter.required and kind in usual:
@@ -92,7 +96,7 @@ def trains(subject: Subject) -> None:
             except Hw1Error as error:
                 raise ContractViolation(
                     f"{subject} fails in a {task} run: {error}",
-                    "this is a training of eight pictures of 32 x 32 pixels",
+                    "this is a training of eight images of 32 x 32 pixels",
                     KINDS["trainers"].contract,
                 ) from error
             _judge(subject, summary)
@@ -107,12 +111,12 @@ def trains(subject: Subject) -> None:
 def _judge(subject: Subject, summary: Mapping[str, Any]) -> None:
     figures = {name: value for name, value in summary["last"].items() if isinstance(value, float)}
     infinite = [name for name, value in figures.items() if not math.isfinite(value)]
-    if infinite or "train_loss" not in figures:
-        what = f"gives {infinite[0]} = {figures[infinite[0]]}" if infinite else "gives no loss"
+    if infinite or not figures:
+        what = f"gives {infinite[0]} = {figures[infinite[0]]}" if infinite else "gives neither a loss nor a score"
         raise ContractViolation(
-            f"{subject} {what} after two epochs of eight pictures",
+            f"{subject} {what} after two epochs of eight images",
             "every figure is logged, and the loss minimised",
-            "forward(batch) returns {'loss': scalar, ...}; scores() only what can be told",
+            "forward(batch) returns {'loss': scalar, ...}; scores() leaves out what has no value",
         )
 
 
@@ -121,44 +125,32 @@ def _use(subject: Subject) -> dict[str, Any]:
 
 
 def _fit(sections: Mapping[str, Any], out: Path, summary: dict[str, Any] | None = None, without: str = "") -> set[str]:
-    """Train, and tell the files of the run."""
+    """Train; returns the files of the run."""
     from rich.console import Console
 
     from ..engine.train.session import execute
 
     node = as_node({key: value for key, value in sections.items() if key != without})
-    plan = make_plan(Recipe.of(node), Registry())
-    told = execute(plan, Console(file=io.StringIO()), out=out)
+    plan = make_plan(Recipe.of(node), _registry())
+    result = execute(plan, Console(file=io.StringIO()), out=out)
     if summary is not None:
-        summary.update(told)
+        summary.update(result)
     return {str(path.relative_to(out)) for path in out.rglob("*") if "tensorboard" not in path.parts}
 
 
-def _sections(folder: Path, task: str) -> dict[str, Any]:
-    """A recipe over eight pictures that it writes."""
-    from PIL import Image
+def _registry() -> Registry:
+    """What is installed, and the stand-ins."""
+    installed = [entry for distribution in metadata.distributions() for entry in distribution.entry_points]
+    return Registry([*installed, *ENTRY_POINTS])
 
-    root = folder / "data"
-    for split in ("train", "val"):
-        for number in range(8):
-            image = image_of(32, 32, number)
-            image[: 8 + number] //= 1 + number % 2
-            where = root / split / (_CLASSES[number % 2] if task == "classification" else "images")
-            where.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(where / f"{number}.png")
-            if task == "segmentation":
-                masks = root / split / "masks"
-                masks.mkdir(exist_ok=True)
-                Image.fromarray((image[..., 0] > 100).astype("uint8")).save(masks / f"{number}.png")
-    data: dict[str, Any] = {"use": "hw1cli:image_folders", "root": str(root)}
-    model: dict[str, Any] = {"use": "hw1cli:classifier", "backbone": dict(_BACKBONE)}
-    if task == "segmentation":
-        data = {"use": "hw1cli:image_masks", "root": str(root), "classes": list(_CLASSES)}
-        model["use"] = "hw1cli:smp/unet"
+
+def _sections(task: str) -> dict[str, Any]:
+    """A recipe of stand-ins over eight images."""
+    pixels = task == "segmentation"
     return {
-        "trainer": {"use": f"hw1cli:{task}", "epochs": 2, "batch_size": 4},
-        "data": data,
-        "model": model,
-        "loss": "hw1cli:cross_entropy",
-        "runtime": _RUNTIME,
+        "trainer": {"use": "conformance_trainer", "epochs": 2, "batch_size": 4},
+        "data": {"use": "conformance_data", "masks": pixels},
+        "model": "conformance_segmenter" if pixels else "conformance_classifier",
+        "loss": "conformance_loss",
+        "runtime": {"device": "cpu", "precision": "fp32", "memory_format": "contiguous", "workers": 0},
     }

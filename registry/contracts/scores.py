@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .runner import ContractViolation, Inconclusive
 from .subject import CLASSES, IGNORED, Subject
+from .violations import ContractViolation, Inconclusive
 
 #: (logits, target)
 Pair = tuple[Tensor, Tensor]

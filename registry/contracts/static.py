@@ -20,7 +20,7 @@ from ..catalog.spec import ComponentSpec, argument_lines
 from ..errors import PluginError, did_you_mean
 from ..recipe.grammar import LoopSettings
 from .import_probe import probe
-from .runner import ContractViolation, Inconclusive
+from .violations import ContractViolation, Inconclusive
 
 #: Libraries that a spec's module must not import: each takes from a tenth of a second to several seconds.
 HEAVY: Final = frozenset(

@@ -8,8 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .runner import ContractViolation
 from .subject import Subject
+from .violations import ContractViolation
 
 
 def _problem() -> tuple[nn.Linear, Tensor, Tensor]:

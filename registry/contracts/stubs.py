@@ -1,17 +1,20 @@
-"""Small components that keep their contracts: what a plugin's component is tried together with."""
+"""Small components that keep their contracts: what a component under test is combined with."""
 
 from __future__ import annotations
 
-from typing import Any
+from importlib.metadata import EntryPoint
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
-from .runner import Inconclusive
+from ..catalog.kinds import FromData, Loss, Model
+from ..engine.train.task import Batch, Task
+from .violations import Inconclusive
 
 
 def make(kind: str) -> Any:
-    """A component of the kind, built.
+    """A stand-in of the kind, built.
 
     Raises:
         Inconclusive: there is none.
@@ -28,7 +31,7 @@ def make(kind: str) -> Any:
         import albumentations
 
         return albumentations.HorizontalFlip()
-    raise Inconclusive(f"nothing stands in for {kind}")
+    raise Inconclusive(f"there is no stand-in for {kind}")
 
 
 class TinyBackbone(nn.Module):
@@ -53,11 +56,11 @@ class TinyBackbone(nn.Module):
 
 
 class TinyClassifier(nn.Module):
-    """(B, 3, H, W) -> (B, 3 classes)."""
+    """(B, 3, H, W) -> (B, classes)."""
 
-    def __init__(self) -> None:
+    def __init__(self, num_classes: int = 3) -> None:
         super().__init__()
-        self.backbone, self.head = TinyBackbone(), nn.Linear(32, 3)
+        self.backbone, self.head = TinyBackbone(), nn.Linear(32, num_classes)
 
     def features(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, 32)."""
@@ -65,13 +68,76 @@ class TinyClassifier(nn.Module):
         return pooled
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, 3)."""
+        """(B, 3, H, W) -> (B, classes)."""
         logits: Tensor = self.head(self.features(x))
         return logits
 
 
+class TinySegmenter(TinyClassifier):
+    """(B, 3, H, W) -> (B, classes, H, W)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, classes, H, W)."""
+        logits = self.head(self.backbone(x)[-1].movedim(1, -1)).movedim(-1, 1)
+        return nn.functional.interpolate(logits, size=x.shape[-2:], mode="bilinear")
+
+
+class TinyTask(Task):
+    """Learning from a label for each image, or for each pixel where there are masks."""
+
+    monitor, higher_is_better = "hit_rate", True
+
+    def __init__(self, model: nn.Module, loss: nn.Module) -> None:
+        super().__init__()
+        self.model, self.criterion, self.hits = model, loss, HitRate()
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The loss of a batch."""
+        return {"loss": self.criterion(self.model(batch["image"]).float(), _target(batch))}
+
+    def begin_evaluation(self) -> None:
+        self.hits.reset()
+
+    def evaluate(self, batch: Batch) -> None:
+        self.hits.update(self.model(batch["image"]).float(), _target(batch))
+
+    def scores(self) -> dict[str, float]:
+        return self.hits.compute()
+
+
+def _target(batch: Batch) -> Tensor:
+    target: Tensor = batch["mask"] if "mask" in batch else batch["label"]
+    return target
+
+
+class TinySplit(list[dict[str, Any]]):
+    """Eight images of 32 x 32 and their names."""
+
+    def __init__(self, masks: bool) -> None:
+        for number in range(8):
+            image = image_of(32, 32, number)
+            image[: 8 + number] //= 1 + number % 2
+            target = {"mask": (image[..., 0] > 100).astype("uint8")} if masks else {"label": number % 2}
+            self.append({"image": image, "name": str(number), **target})
+        self.names = [sample["name"] for sample in self]
+
+
+class TinyData:
+    """Two classes, of images or of pixels."""
+
+    def __init__(self, masks: bool) -> None:
+        self.masks = masks
+        self.facts: dict[str, Any] = {"num_classes": 2, "class_names": ["dark", "light"], "ignore_index": None}
+        if masks:
+            self.facts["class_colors"] = [(0, 0, 0), (255, 255, 255)]
+
+    def split(self, name: str) -> TinySplit | None:
+        """Training and validation images."""
+        return TinySplit(self.masks) if name in ("train", "val") else None
+
+
 class HitRate:
-    """Share of right guesses."""
+    """Share of correct guesses."""
 
     headline = "hit_rate"
 
@@ -79,7 +145,7 @@ class HitRate:
         self.reset()
 
     def reset(self) -> None:
-        """Forget."""
+        """Start anew."""
         self.right, self.all = 0, 0
 
     def update(self, logits: Tensor, target: Tensor) -> None:
@@ -93,8 +159,52 @@ class HitRate:
 
 
 def image_of(height: int, width: int, number: int = 0) -> Any:
-    """A picture (H, W, 3) uint8 with edges and noise, the same for a number always."""
+    """An image (H, W, 3) uint8 with edges and noise; the same for the same number."""
     generator = torch.Generator().manual_seed(number)
     noise = torch.randint(0, 60, (height, width, 3), generator=generator, dtype=torch.uint8)
     noise[height // 4 : height // 2, width // 3 :] += 150
     return noise.numpy()
+
+
+def backbone() -> nn.Module:
+    """A backbone with five maps."""
+    return TinyBackbone()
+
+
+def classifier(*, num_classes: FromData[int]) -> nn.Module:
+    """A classifier with features."""
+    return TinyClassifier(num_classes)
+
+
+def segmenter(*, num_classes: FromData[int]) -> nn.Module:
+    """A segmentation model."""
+    return TinySegmenter(num_classes)
+
+
+def loss() -> nn.Module:
+    """Cross entropy."""
+    return nn.CrossEntropyLoss()
+
+
+def trainer(*, model: Model, loss: Loss) -> Task:
+    """Learning from labels of images or pixels."""
+    return TinyTask(model, loss)
+
+
+def data(*, masks: bool = False) -> TinyData:
+    """Eight images."""
+    return TinyData(masks)
+
+
+#: The names under which the recipes of `runs` find these components.
+ENTRY_POINTS: Final = [
+    EntryPoint(f"conformance_{factory.__name__}", f"{__name__}:{factory.__name__}", f"hw1cli.{kind}")
+    for kind, factory in (
+        ("backbones", backbone),
+        ("models", classifier),
+        ("models", segmenter),
+        ("losses", loss),
+        ("trainers", trainer),
+        ("datasets", data),
+    )
+]

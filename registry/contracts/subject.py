@@ -25,7 +25,7 @@ from ..recipe.planner import as_node, plan_component
 from ..recipe.types import INVALID, convert, uses
 from ..recipe.yaml import Node
 from . import stubs
-from .runner import ContractViolation, Inconclusive
+from .violations import ContractViolation, Inconclusive
 
 #: The classes, and the ignored label, of everything that is tried.
 CLASSES: Final = 3
