@@ -14,8 +14,7 @@ from registry.catalog.kinds import FACTS, KINDS, Kind
 from registry.catalog.registry import Registry
 from registry.catalog.spec import ComponentSpec, Parameter
 from registry.cli.tables import as_yaml
-from registry.recipe.grammar import LoopSettings, RuntimeSettings, SplitSettings
-from registry.recipe.planner import SECTIONS
+from registry.recipe.grammar import SECTIONS, LoopSettings, RuntimeSettings, SplitSettings
 from registry.recipe.types import describe_type
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ def _default(parameter: Parameter) -> str:
 
 def _settings() -> str:
     lines = ["# Settings", "", "## Sections of a recipe", "", "| section | |", "|---|---|"]
-    lines += [f"| `{name}` | {_cell(doc)} |" for name, doc in SECTIONS.items()]
+    lines += [f"| `{name}` | {_cell(section.doc)} |" for name, section in SECTIONS.items()]
     lines += ["", "A trainer's signature adds its own, such as `model` and `loss`: see [trainers](trainers.md).", ""]
     settings: tuple[tuple[str, Any], ...] = (
         ("`trainer:`, whatever the trainer", LoopSettings),

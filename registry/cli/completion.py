@@ -18,7 +18,7 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from ..recipe.locations import Place
+    from ..recipe.keys import Location
 
     Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
@@ -111,18 +111,19 @@ def assignments(ctx: click.Context, _parameter: click.Parameter, incomplete: str
 def maker_assignments(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterable[tuple[str, str]]:
     """``--set`` of a generator."""
     from ..catalog.registry import Registry
-    from ..recipe.locations import ComponentPlace
-    from ..recipe.planner import as_node
+    from ..recipe.keys import Location
+    from ..recipe.types import Type
+    from ..recipe.yaml import as_node
 
-    place = ComponentPlace(Registry(), "generators", as_node(_given(ctx).get("name")))
-    found = _assignments(place, incomplete)
+    generator = Location(Registry(), Type("component", of="generators"), as_node(_given(ctx).get("name")))
+    found = _assignments(generator, incomplete)
     return ((value, doc) for value, doc in found if value != "use=")
 
 
 @_quietly
 def present_keys(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterator[tuple[str, str]]:
     """``--unset``: the keys that the recipe has."""
-    node = getattr(_recipe_on_line(ctx), "root", None)
+    node = _recipe_on_line(ctx).node
     *above, start = incomplete.split(".")
     for part in above:
         below = node.value if node is not None else None
@@ -142,28 +143,27 @@ def present_keys(ctx: click.Context, _parameter: click.Parameter, incomplete: st
                 yield f"{path}.", ""
 
 
-def _assignments(root: Place, incomplete: str) -> Iterator[tuple[str, str]]:
-    from ..recipe.locations import Listed, place_at
-
+def _assignments(root: Location, incomplete: str) -> Iterator[tuple[str, str]]:
     match = _ASSIGNMENT.fullmatch(incomplete)
     if match is None:
         *above, start = incomplete.split(".")
-        for key in place_at(root, above).entries():
-            path = ".".join([*above, key.name])
-            if not key.name.startswith(start):
+        for key, location in root.at(*above).keys.items():
+            path = ".".join([*above, key])
+            if not key.startswith(start):
                 continue
-            yield f"{path}=", key.doc
-            if key.is_list:
+            yield f"{path}=", location.doc
+            if location.type.form == "list":
                 yield f"{path}+=", "appends"
-            if key.opens:
+            if location.opens and key != "use":
                 yield f"{path}.", "its own keys"
         return
-    place = place_at(root, match["key"].split("."))
+    location = root.at(*match["key"].split("."))
+    is_list = location.type.form == "list"
     typed = f"{match['key']}{match['sign']}="
-    if match["sign"] == "-" and isinstance(place, Listed):
-        yield from ((typed + name, "removes it") for name in place.present() if name.startswith(match["value"]))
-    elif match["sign"] == "+" or not place.is_list:
-        yield from ((typed + value, doc) for value, doc in place.values(match["value"]))
+    if match["sign"] == "-" and is_list:
+        yield from ((typed + name, "removes it") for name in location.present() if name.startswith(match["value"]))
+    elif match["sign"] == "+" or not is_list:
+        yield from ((typed + value, doc) for value, doc in location.values(match["value"]))
 
 
 def _given(ctx: click.Context) -> dict[str, Any]:
@@ -178,24 +178,25 @@ def _given(ctx: click.Context) -> dict[str, Any]:
     return ctx.command.make_context(ctx.info_name, own, parent=ctx.parent, resilient_parsing=True).params
 
 
-def _recipe_on_line(ctx: click.Context) -> Place:
+def _recipe_on_line(ctx: click.Context) -> Location:
     """The recipe named on the line, with the changes that stand there already."""
     from ..catalog.registry import Registry
+    from ..recipe.keys import Location
     from ..recipe.load import load
-    from ..recipe.locations import RecipePlace
+    from ..recipe.types import Type
     from ..recipe.yaml import parse
 
     given = _given(ctx)
     path = given.get("recipe")
     if path is None:
-        return RecipePlace(Registry(), None)
+        return Location(Registry(), Type("recipe"))
     recipe = load(path, sets=given.get("sets") or (), demo=bool(given.get("demo")))
     root = recipe.root
     if recipe.is_study and isinstance(root.value, dict):  # its runs are taken out when they are read
         whole, _ = parse(Path(path).read_text(encoding="utf-8"), None)
         if whole is not None and "runs" in whole.value:
             root.value["runs"] = whole.value["runs"]
-    return RecipePlace(Registry(), root)
+    return Location(Registry(), Type("recipe"), root)
 
 
 def _kinds(incomplete: str) -> Iterator[tuple[str, str]]:
@@ -209,12 +210,12 @@ def _kinds(incomplete: str) -> Iterator[tuple[str, str]]:
 def _names(kind: str | None, incomplete: str) -> Iterator[tuple[str, str]]:
     from ..catalog.kinds import KINDS, kind_named
     from ..catalog.registry import Registry
-    from ..recipe.locations import names
+    from ..recipe.keys import component_names
 
     wanted = kind_named(kind) if kind else None
     registry = Registry()
     for each in [wanted.name] if wanted else KINDS:
-        yield from names(registry, each, incomplete)
+        yield from component_names(registry, each, incomplete)
 
 
 def _entries(folder: Path, start: str) -> list[os.DirEntry[str]]:

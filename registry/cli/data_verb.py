@@ -9,8 +9,8 @@ from typing import Any
 from ..catalog.registry import Registry
 from ..errors import InputError, PluginError
 from ..recipe.overrides import apply
-from ..recipe.planner import as_node, plan_component
-from ..recipe.yaml import Node, Place
+from ..recipe.planner import plan_component
+from ..recipe.yaml import Node, Place, as_node
 
 
 def make_data(name: str, out: Path, sets: Sequence[str]) -> dict[str, Any]:

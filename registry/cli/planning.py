@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ..catalog.registry import Registry
 from ..errors import InputError, Problem
+from ..recipe.convert import problem_at
 from ..recipe.load import Recipe, load
 from ..recipe.plan import Plan
 from ..recipe.planner import listed, make_plan
 from ..recipe.study import Member, ordered
-from ..recipe.types import problem_at
 
 
 @dataclass(frozen=True)

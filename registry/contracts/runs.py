@@ -16,8 +16,9 @@ from ..catalog.spec import bare
 from ..errors import Hw1Error, InputError, PluginError
 from ..recipe.epochs import epochs_at
 from ..recipe.load import Recipe
-from ..recipe.planner import as_node, make_plan
+from ..recipe.planner import make_plan
 from ..recipe.types import uses
+from ..recipe.yaml import as_node
 from .stubs import ENTRY_POINTS
 from .subject import Subject
 from .violations import ContractViolation, Inconclusive

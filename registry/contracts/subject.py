@@ -20,10 +20,11 @@ from ..catalog.spec import Parameter, bare
 from ..engine.build import build
 from ..engine.train.task import seed_everything
 from ..errors import InputError, PluginError, Problem
+from ..recipe.convert import INVALID, convert
 from ..recipe.plan import ComponentPlan
-from ..recipe.planner import as_node, plan_component
-from ..recipe.types import INVALID, convert, uses
-from ..recipe.yaml import Node
+from ..recipe.planner import plan_component
+from ..recipe.types import type_of, uses
+from ..recipe.yaml import Node, as_node
 from . import stubs
 from .violations import ContractViolation, Inconclusive
 
@@ -128,10 +129,10 @@ class Subject:
         problems: list[Problem] = []
         registry = Registry()
 
-        def nested(node: Node, kind: str, path: str) -> ComponentPlan:
+        def nested(node: Node, kind: str, _path: str, _problems: list[Problem]) -> ComponentPlan:
             return plan_component(node, kind, registry)
 
-        found = convert(as_node(value), parameter.type, parameter.name, nested, problems)
+        found = convert(as_node(value), type_of(parameter.type), parameter.name, nested, problems)
         if problems or found is INVALID:
             raise InputError(problems)
         return found

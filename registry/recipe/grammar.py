@@ -1,11 +1,28 @@
-"""The framework's own parameters in a recipe: the loop's (``trainer:``), the machine's (``runtime:``), ``split:``."""
+"""The grammar of a recipe: its sections, what each holds, and the settings that are the framework's own.
+
+It is written once, as parameters like those of a component: the planner, the JSON schema, completion and the reference
+pages read it here.
+"""
 
 # No postponed annotations here: these classes are read as specs.
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from ..catalog.kinds import Count, Positive, Range
+from ..catalog.kinds import (
+    Augmentation,
+    Backbone,
+    Count,
+    Dataset,
+    Loss,
+    Metric,
+    Model,
+    Positive,
+    Range,
+    Uses,
+)
+from ..catalog.spec import ComponentSpec, Parameter
+from .types import type_of, uses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,3 +95,100 @@ class SplitSettings:
     val: Annotated[float, Range(above=0, most=0.9)] = 0.2
     file: Path | None = None
     seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentSettings:
+    """What is done to images before the network sees them, in order.
+
+    Args:
+        train: augmentations of training images, in order.
+        eval: augmentations of evaluation images, in order.
+    """
+
+    train: list[Augmentation] = ()  # type: ignore[assignment]
+    eval: list[Augmentation] = ()  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Section(Parameter):
+    """A section of a recipe.
+
+    Args:
+        name, type, default, doc: as of any parameter; null leaves a section with a default out.
+        study: whether it makes the recipe a study of several runs.
+        settable: whether the command line can change it.
+    """
+
+    study: bool = False
+    settable: bool = True
+
+    @property
+    def planned(self) -> bool:
+        """Whether it is part of a run's plan; the others say how recipes and runs come about."""
+        return self.settable and not self.study
+
+
+#: More runs than this are taken for a slip.
+MOST_RUNS: Final = 1000
+_Trainer = Annotated[Any, Uses("trainers")]
+_Optimizer = Annotated[Any, Uses("optimizers")]
+_Schedule = Annotated[Any, Uses("schedules")]
+_Report = Annotated[Any, Uses("reports")]
+_Generator = Annotated[Any, Uses("generators")]
+
+#: The sections of every recipe; a trainer's signature adds others, such as ``model`` and ``loss``.
+SECTIONS: Final = {
+    section.name: section
+    for section in (
+        Section("runs", dict[str, Any], None, "several runs: a name, and what changes for it, each", study=True),
+        Section("matrix", dict[str, list[Any]], None, "values to cross: a dotted path, and a list, each", study=True),
+        Section(
+            "repeat", Annotated[int, Range(1, MOST_RUNS)], 1, "how many seeds each run is repeated with", study=True
+        ),
+        Section("description", str, "", "one line on what the recipe does"),
+        Section("seed", int, 0, "seed of everything random"),
+        Section("trainer", _Trainer, doc="the trainer and how long it learns"),
+        Section("data", Dataset, doc="the data set"),
+        Section("split", SplitSettings, None, "how the training images are divided, where no evaluation split is"),
+        Section("augment", AugmentSettings, None, "augmentations of training (`train`) and evaluation (`eval`)"),
+        Section("optimizer", _Optimizer, "adamw", "the optimizer"),
+        Section("schedule", _Schedule, "constant", "factor of the learning rate over the run"),
+        Section("reports", list[_Report], (), "figures drawn along the way"),
+        Section("runtime", RuntimeSettings, None, "device, precision, workers"),
+        Section("make", _Generator, None, "the data made on the spot (in `demo:`)"),
+        Section("demo", dict[str, Any], None, "what changes on data made on the spot", settable=False),
+        Section("extends", str | list[str], None, "the recipe that this one changes", settable=False),
+    )
+}
+#: Sections that make a recipe a study.
+STUDY_SECTIONS: Final = tuple(name for name, section in SECTIONS.items() if section.study)
+#: What trainers usually ask for: checked while the trainer itself is unknown.
+_USUAL: Final = (
+    Parameter("model", Model, None),
+    Parameter("loss", Loss, None),
+    Parameter("backbone", Backbone, None),
+    Parameter("metrics", list[Metric], None),
+)
+
+
+def trainer_sections(trainer: ComponentSpec | None) -> tuple[Parameter, ...]:
+    """The components that a trainer asks for: each is a section of its own in the recipe."""
+    return _USUAL if trainer is None else tuple(each for each in trainer.parameters if uses(each.type))
+
+
+def trainer_arguments(trainer: ComponentSpec | None) -> tuple[Parameter, ...]:
+    """What is written under ``trainer:``: the loop's settings, and the trainer's own where these differ."""
+    own = () if trainer is None else (each for each in trainer.parameters if not uses(each.type))
+    return tuple({each.name: each for each in (*ComponentSpec.of(LoopSettings).parameters, *own)}.values())
+
+
+def named_by_default(parameter: Parameter) -> bool:
+    """Whether it is a section whose arguments may be given without the component's name, which has a default."""
+    section = SECTIONS.get(parameter.name)
+    return section is not None and isinstance(section.default, str) and uses(section.type) is not None
+
+
+def may_be_null(parameter: Parameter) -> bool:
+    """Whether null leaves the section out; to one of a trainer's it may be a value of its own."""
+    return not parameter.required and (parameter.default is None or not type_of(parameter.type).admits("null"))

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from ..errors import Problem, nearest
 from . import overrides, references, study
-from .study import STUDY_SECTIONS, Member
+from .grammar import STUDY_SECTIONS
+from .overrides import merge
+from .study import Member
 from .yaml import BROKEN, LARGEST, Node, Place, parse, too_large
 
 
@@ -88,8 +90,8 @@ def load(
     def read_base(named_at: Node) -> Node | None:
         return reader.read(path.parent / str(named_at.value), named_at, (path.resolve(),))
 
-    is_study = not STUDY_SECTIONS.keys().isdisjoint(root.value)
-    found, faults = study.expand(root, folder, read_base, merge)
+    is_study = not set(STUDY_SECTIONS).isdisjoint(root.value)
+    found, faults = study.expand(root, folder, read_base)
     problems += faults
     if not is_study:
         problems += references.resolve(root)
@@ -99,26 +101,6 @@ def load(
         problems += [problem for problem in own if problem not in problems]
         members.append((member, Recipe(path, member.root, own, demo, overlay is not None, touched, member.name)))
     return Recipe(path, root, problems, demo, overlay is not None, touched, "", is_study, tuple(members))
-
-
-def merge(base: Node, over: Node) -> Node:
-    """``over`` laid upon ``base``, as a new tree.
-
-    Mappings merge key by key. A component that ``over`` names otherwise replaces the base's whole component; arguments
-    without a name go to the component that the base names. Everything else replaces.
-    """
-    below = base
-    if isinstance(base.value, str):
-        below = Node({"use": Node(base.value, base.place, base.text)}, base.place)
-    if not isinstance(over.value, dict) or not isinstance(below.value, dict):
-        return over.copy()
-    name, name_below = over.value.get("use"), below.value.get("use")
-    if name is not None and name_below is not None and name.value != name_below.value:
-        return over.copy()
-    merged = {key: node.copy() for key, node in below.value.items()}
-    for key, node in over.value.items():
-        merged[key] = merge(merged[key], node) if key in merged else node.copy()
-    return Node(merged, over.place)
 
 
 def _with_demo(root: Node, overlay: Node | None, path: Path, problems: list[Problem]) -> Node:

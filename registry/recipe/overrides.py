@@ -1,4 +1,4 @@
-"""``--set`` and ``--unset``: a recipe changed from the command line."""
+"""Changes of a recipe: another one merged onto it, and ``--set`` and ``--unset`` from the command line."""
 
 from __future__ import annotations
 
@@ -20,6 +20,26 @@ class _RefusedError(Exception):
     def __init__(self, *reasons: tuple[str, str | None]) -> None:
         super().__init__(reasons)
         self.reasons = reasons
+
+
+def merge(base: Node, over: Node) -> Node:
+    """``over`` merged onto ``base``, as a new tree.
+
+    Mappings merge key by key. A component that ``over`` names otherwise replaces the base's whole component; arguments
+    without a name go to the component that the base names. Everything else replaces.
+    """
+    below = base
+    if isinstance(base.value, str):
+        below = Node({"use": Node(base.value, base.place, base.text)}, base.place)
+    if not isinstance(over.value, dict) or not isinstance(below.value, dict):
+        return over.copy()
+    name, name_below = over.value.get("use"), below.value.get("use")
+    if name is not None and name_below is not None and name.value != name_below.value:
+        return over.copy()
+    merged = {key: node.copy() for key, node in below.value.items()}
+    for key, node in over.value.items():
+        merged[key] = merge(merged[key], node) if key in merged else node.copy()
+    return Node(merged, over.place)
 
 
 def apply(root: Node, sets: Sequence[str], unsets: Sequence[str]) -> list[Problem]:

@@ -14,9 +14,9 @@ from ..catalog.kinds import KINDS, NETWORKS, WITHOUT_START
 from ..catalog.provenance import of as provenance_of
 from ..catalog.spec import ComponentSpec
 from ..errors import InputError
+from .convert import completed
 from .grammar import LoopSettings, RuntimeSettings, SplitSettings
 from .load import Recipe
-from .types import completed
 from .yaml import NOWHERE, Place
 
 

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ..catalog.components import Component
-from ..catalog.kinds import KINDS
 from ..catalog.policy import aliases_of
 from ..catalog.registry import Registry
 from ..catalog.spec import ComponentSpec, Parameter
 from ..errors import PluginError
-from .grammar import LoopSettings, RuntimeSettings, SplitSettings
-from .planner import SECTIONS
-from .schema_types import REFERENCE, Schema, or_reference, parameter_schema
-from .types import uses
+from .grammar import MOST_RUNS, SECTIONS, named_by_default, trainer_arguments, trainer_sections
+from .schema_types import REFERENCE, Defined, Schema, or_reference, parameter_schema
+from .types import Type, uses
 
-#: Sections that hold one component, the kind of it, and what they are where they are left out.
-_COMPONENTS: Final = {
-    "trainer": ("trainers", None),
-    "data": ("datasets", None),
-    "optimizer": ("optimizers", "adamw"),
-    "schedule": ("schedules", "constant"),
-    "make": ("generators", None),
-}
-#: Sections of a recipe that says something about several runs, or about another recipe: what lacks may stand there.
+#: Sections of a recipe of several runs, or of one that changes another: required keys may be missing in these.
 _PARTIAL: Final = ("extends", "runs", "matrix")
 _LONGEST_SUMMARY: Final = 240
 
@@ -55,19 +45,16 @@ class _Group:
         names: of its members.
         pattern: of the names a recipe may call them by, without the distribution; a regular expression.
         owner: their distribution.
-        parameters: what they take.
-        summary: one line.
-        broken: whether nothing is known of the arguments.
+        spec: the spec of the first; None where it is broken.
         listed: whether the names are to be listed.
-        alike: whether they are a whole zoo, so that its prefix tells them.
+        alike: whether they are a whole zoo, so that its prefix means them.
     """
 
     names: list[str]
     pattern: str
     owner: str
-    parameters: tuple[Parameter, ...]
-    summary: str
-    broken: bool = False
+    spec: ComponentSpec | None
+    summary: str = "broken"
     listed: bool = True
     alike: bool = False
     key: str = field(init=False)
@@ -79,6 +66,12 @@ class _Group:
     def called(self) -> Schema:
         """Matches the names that mean a member."""
         return {"pattern": f"^(?:{re.escape(self.owner)}:)?(?:{self.pattern})$"}
+
+    def arguments(self, kind: str) -> tuple[Parameter, ...]:
+        """What a recipe writes beside ``use``."""
+        if self.spec is None:
+            return ()
+        return trainer_arguments(self.spec) if kind == "trainers" else self.spec.parameters
 
 
 class _Writer:
@@ -98,7 +91,7 @@ class _Writer:
             "required": ["trainer", "data"],
             "allOf": [self._sections_of_trainer(group) for group in self.groups("trainers")],
         }
-        changes = self._changes({**self._around()})
+        changes = self._changes(self._around())
         self.definitions |= {"recipe": whole, "changes": changes}
         return {
             "$schema": "http://json-schema.org/draft-07/schema#",
@@ -116,7 +109,7 @@ class _Writer:
         values = or_reference({"type": "array", "minItems": 1})
         study = {
             "matrix": {"type": "object", "additionalProperties": values},
-            "repeat": or_reference({"type": "integer", "minimum": 1, "maximum": 1000}),
+            "repeat": or_reference({"type": "integer", "minimum": 1, "maximum": MOST_RUNS}),
         }
         run = self._changes({**study, "extends": name})
         self.definitions["run"] = run
@@ -127,40 +120,40 @@ class _Writer:
             "extends": {"anyOf": [name, {"type": "array", "items": name}]},
             "demo": {"allOf": [_ref("demo")]},
         }
-        return {key: {**schema, "description": SECTIONS[key]} for key, schema in around.items()}
+        return {
+            key: {"anyOf": [schema, {"type": "null"}], "description": SECTIONS[key].doc}
+            for key, schema in around.items()
+        }
 
     def _changes(self, more: dict[str, Schema]) -> Schema:
-        """Sections that lie upon others: arguments may stand without the component's name, nothing is required."""
+        """Sections merged onto others: arguments may be given without the component's name, nothing is required."""
         sections = self._sections(partial=True)
         for group in self.groups("trainers"):
-            for parameter in group.parameters:
-                if uses(parameter.type):
-                    other = sections.get(parameter.name)
-                    own = parameter_schema(_without_default(parameter), self._nested(partial=True))
-                    own.pop("description", None)
-                    sections[parameter.name] = own if other is None else _either([other, own])
+            for parameter in trainer_sections(group.spec):
+                known = [sections[parameter.name]] if parameter.name in sections else []
+                own = parameter_schema(_without_default(parameter), self._nested(partial=True))
+                sections[parameter.name] = _either([*known, own])
         return {"type": "object", "properties": {**sections, **more}, "additionalProperties": False}
 
     def _sections(self, *, partial: bool) -> dict[str, Schema]:
-        """The sections of every recipe, whatever its trainer."""
-        component = self._nested(partial=partial)
-        lists = or_reference({"type": "array", "items": component("augmentations", True)})
-        augment = {"type": "object", "properties": {"train": lists, "eval": lists}, "additionalProperties": False}
-        found = {
-            "description": {"type": "string"},
-            "seed": or_reference({"type": "integer"}),
-            "augment": or_reference(augment),
-            "reports": or_reference({"type": "array", "items": component("reports", True)}),
-            "runtime": self._settings("runtime", ComponentSpec.of(RuntimeSettings).parameters),
-            "split": self._settings("split", ComponentSpec.of(SplitSettings).parameters),
-        }
-        for key, (kind, default) in _COMPONENTS.items():
-            found[key] = {"allOf": [self._component(kind, partial=partial, default=default)]}
-        return {key: {**schema, "description": SECTIONS[key]} for key, schema in found.items()}
+        """The sections of every recipe, whatever its trainer; null leaves an optional one out."""
+        found = {}
+        for section in SECTIONS.values():
+            if not section.planned:
+                continue
+            kind = uses(section.type) if named_by_default(section) else None
+            if kind is not None:
+                schema = self._component(kind, partial=partial, default=section.default)
+            else:
+                schema = parameter_schema(replace(section, default=None, doc=""), self._nested(partial=partial))
+            if not section.required:
+                schema = _either([schema, {"type": "null"}])
+            found[section.name] = {"allOf": [schema], "description": section.doc}
+        return found
 
     def _sections_of_trainer(self, group: _Group) -> Schema:
         """If the trainer is this one: the sections that it asks for, and none else."""
-        own = [parameter for parameter in group.parameters if uses(parameter.type)]
+        own = trainer_sections(group.spec)
         common: dict[str, Any] = dict.fromkeys([*self._sections(partial=False), *self._around()], True)
         sections = {each.name: parameter_schema(each, self._nested(partial=False)) for each in own}
         self.definitions[f"sections.{group.key}"] = {
@@ -173,17 +166,22 @@ class _Writer:
         condition = {"required": ["trainer"], "properties": {"trainer": trainer}}
         return {"if": condition, "then": _ref(f"sections.{group.key}")}
 
-    def _settings(self, key: str, parameters: Iterable[Parameter]) -> Schema:
-        """The section of the framework's own settings."""
-        properties = {each.name: parameter_schema(each, self._nested(partial=True)) for each in parameters}
-        self.definitions[key] = {"type": "object", "properties": properties, "additionalProperties": False}
-        return {"anyOf": [_ref(key), _ref("reference")]}
-
     # --- components -----------------------------------------------------------------------------
 
-    def _nested(self, *, partial: bool) -> Any:
-        """Lists are replaced as a whole, so that what stands in them is always complete."""
-        return lambda kind, inside: self._component(kind, partial=partial and not inside)
+    def _nested(self, *, partial: bool) -> Defined:
+        """Lists are replaced as a whole, so that what is in them is always complete."""
+        return lambda wanted, inside: self._defined(wanted, partial=partial and not inside)
+
+    def _defined(self, wanted: Type, *, partial: bool) -> Schema:
+        """A reference to the definition of a component's kind, or of settings."""
+        if wanted.form == "component":
+            return self._component(wanted.of, partial=partial)
+        key = wanted.of.__name__.removesuffix("Settings").lower()
+        if key not in self.definitions:
+            parameters = ComponentSpec.of(wanted.of).parameters
+            properties = {each.name: parameter_schema(each, self._nested(partial=True)) for each in parameters}
+            self.definitions[key] = {"type": "object", "properties": properties, "additionalProperties": False}
+        return {"anyOf": [_ref(key), _ref("reference")]}
 
     def _component(self, kind: str, *, partial: bool, default: str | None = None) -> Schema:
         """A reference to the definition of a component of the kind: its bare name, or a mapping with ``use``."""
@@ -230,10 +228,10 @@ class _Writer:
         return {"anyOf": [*choices, _ref("reference")]}
 
     def _arguments(self, kind: str, group: _Group, *, partial: bool) -> Schema:
-        """What may stand beside ``use``; nothing where that is not known."""
-        if group.broken:
+        """What may be written beside ``use``; nothing where that is not known."""
+        if group.spec is None:
             return {}
-        parameters = self._own(kind, group.parameters)
+        parameters = group.arguments(kind)
         holds = partial and any(uses(each.type) for each in parameters)
         key = f"{'changed.' if holds else ''}{kind}.{group.key}"
         if key not in self.definitions:
@@ -246,26 +244,18 @@ class _Writer:
         """Arguments without a name: those that any component of the kind takes."""
         by_name: dict[str, list[Schema]] = {}
         for group in self.groups(kind):
-            for each in self._own(kind, group.parameters):
+            for each in group.arguments(kind):
                 schema = parameter_schema(_without_default(each), self._nested(partial=True))
                 by_name.setdefault(each.name, []).append(schema)
         properties = {name: _either(schemas) for name, schemas in sorted(by_name.items())}
-        if any(group.broken for group in self.groups(kind)):
+        if any(group.spec is None for group in self.groups(kind)):
             return {"properties": properties}
         return {"properties": properties, "additionalProperties": False}
 
-    def _closed(self, parameters: Sequence[Parameter], *, partial: bool, summary: str = "") -> Schema:
+    def _closed(self, parameters: Iterable[Parameter], *, partial: bool, summary: str = "") -> Schema:
         properties = {each.name: parameter_schema(each, self._nested(partial=partial)) for each in parameters}
-        told = {"description": summary} if summary else {}
-        return {**told, "properties": {"use": True, **properties}, "additionalProperties": False}
-
-    @staticmethod
-    def _own(kind: str, parameters: tuple[Parameter, ...]) -> list[Parameter]:
-        """What a recipe writes beside ``use``: a trainer's components are sections, and the loop's settings join in."""
-        if kind != "trainers":
-            return list(parameters)
-        own = {each.name: each for each in ComponentSpec.of(LoopSettings).parameters}
-        return list((own | {each.name: each for each in parameters if uses(each.type) is None}).values())
+        description = {"description": summary} if summary else {}
+        return {**description, "properties": {"use": True, **properties}, "additionalProperties": False}
 
     # --- the registry ---------------------------------------------------------------------------
 
@@ -293,9 +283,8 @@ class _Writer:
             spec = component.spec()
         except PluginError as error:
             self.broken.append(str(error))
-            return _Group([shown], pattern, component.distribution, (), "broken", broken=True)
-        summary = _short(spec.summary or component.summary)
-        return _Group([shown], pattern, component.distribution, spec.parameters, summary)
+            return _Group([shown], pattern, component.distribution, None)
+        return _Group([shown], pattern, component.distribution, spec, _short(spec.summary or component.summary))
 
     def _of_zoo(self, zoo: Component) -> list[_Group]:
         """The members together that take the same arguments."""
@@ -310,11 +299,10 @@ class _Writer:
                 if key in found:
                     found[key].names.append(name)
                 else:
-                    summary = _short(spec.summary)
-                    found[key] = _Group([name], "", zoo.distribution, spec.parameters, summary)
+                    found[key] = _Group([name], "", zoo.distribution, spec, _short(spec.summary))
         except PluginError as error:
             self.broken.append(str(error))
-            return [_Group([zoo.name], f"{prefix}.+", zoo.distribution, (), "broken", broken=True, listed=False)]
+            return [_Group([zoo.name], f"{prefix}.+", zoo.distribution, None, listed=False)]
         if len(found) == 1 and len(names) > 1:
             (group,) = found.values()
             group.key = re.sub(r"[^\w-]+", "", zoo.name)
@@ -347,6 +335,3 @@ def _with_aliases(kind: str, names: Iterable[str]) -> list[str]:
 
 def _short(text: str) -> str:
     return text if len(text) <= _LONGEST_SUMMARY else f"{text[: _LONGEST_SUMMARY - 1]}…"
-
-
-assert set(_COMPONENTS) <= set(SECTIONS) and {kind for kind, _ in _COMPONENTS.values()} <= set(KINDS)

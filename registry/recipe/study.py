@@ -11,17 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import Problem, did_you_mean
-from .overrides import put
+from .grammar import MOST_RUNS, STUDY_SECTIONS
+from .overrides import merge, put
 from .yaml import BROKEN, Node
-
-#: Sections that make a recipe a study.
-STUDY_SECTIONS: Final = {
-    "runs": "several runs: a name, and what changes for it, each",
-    "matrix": "values to cross: a dotted path, and a list, each",
-    "repeat": "how many seeds each run is repeated with",
-}
-#: More runs than this are taken for a slip.
-_MOST: Final = 1000
 
 _REFERENCE = re.compile(r"\$\{\s*runs\.([^{}.\s]+)\s*\}")
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
@@ -58,20 +50,17 @@ class _Draft:
         return math.prod(len(values) for values in self.axes.values())
 
 
-def expand(
-    root: Node, folder: Path, read_base: Callable[[Node], Node | None], merge: Callable[[Node, Node], Node]
-) -> tuple[list[Member], list[Problem]]:
+def expand(root: Node, folder: Path, read_base: Callable[[Node], Node | None]) -> tuple[list[Member], list[Problem]]:
     """The runs of a study; none of a recipe without the study's sections, which are taken out of ``root``.
 
     Args:
         root: the whole recipe, references not yet resolved.
         folder: the study's folder; a member's is ``folder/name``.
         read_base: the recipe that an ``extends:`` inside a run names; such a run lies upon that, not upon this recipe.
-        merge: lays a run's changes upon its base.
     """
-    if not isinstance(root.value, dict) or not STUDY_SECTIONS.keys() & root.value.keys():
+    if not isinstance(root.value, dict) or not set(STUDY_SECTIONS) & root.value.keys():
         return [], []
-    study = _Study(folder, read_base, merge)
+    study = _Study(folder, read_base)
     sections = {name: root.value.pop(name) for name in STUDY_SECTIONS if name in root.value}
     drafts = study.drafts(root, sections)
     members = list(study.members(drafts)) if not study.problems else []
@@ -79,10 +68,8 @@ def expand(
 
 
 class _Study:
-    def __init__(
-        self, folder: Path, read_base: Callable[[Node], Node | None], merge: Callable[[Node, Node], Node]
-    ) -> None:
-        self.folder, self.read_base, self.merge = folder, read_base, merge
+    def __init__(self, folder: Path, read_base: Callable[[Node], Node | None]) -> None:
+        self.folder, self.read_base = folder, read_base
         self.problems: list[Problem] = []
 
     # --- reading --------------------------------------------------------------------------------
@@ -115,7 +102,7 @@ class _Study:
         below: Node | None = base
         if "extends" in own:
             below = self.read_base(own["extends"])
-        tree = self.merge(below, changes) if below is not None else changes
+        tree = merge(below, changes) if below is not None else changes
         if isinstance(tree.value, dict):
             tree.value.pop("demo", None)
         axes = self._axes(own["matrix"], f"{path}.matrix") if "matrix" in own else axes
@@ -152,7 +139,7 @@ class _Study:
     def _repeat(self, node: Node | None, path: str) -> int:
         if node is None or node.value is BROKEN:
             return 1
-        if isinstance(node.value, bool) or not isinstance(node.value, int) or not 1 <= node.value <= _MOST:
+        if isinstance(node.value, bool) or not isinstance(node.value, int) or not 1 <= node.value <= MOST_RUNS:
             self._report(node, path, f"is {node.plain()!r}, and a number of seeds from 1 up is wanted", "repeat: 3")
             return 1
         return node.value
@@ -162,9 +149,9 @@ class _Study:
     def members(self, drafts: Mapping[str, _Draft]) -> Iterator[Member]:
         """The crossed runs, in the order of the recipe."""
         number = sum(draft.count for draft in drafts.values())
-        if number > _MOST:
+        if number > MOST_RUNS:
             hint = "cross fewer values"
-            self.problems.append(Problem("matrix", f"makes {number:,} runs, more than {_MOST:,}", hint))
+            self.problems.append(Problem("matrix", f"makes {number:,} runs, more than {MOST_RUNS:,}", hint))
             return
         named: set[str] = set()
         for run, draft in drafts.items():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -69,6 +70,15 @@ class Node:
         if isinstance(self.value, list):
             return Node([node.copy() for node in self.value], self.place)
         return Node(self.value, self.place, self.text)
+
+
+def as_node(data: Any) -> Node:
+    """Plain data, such as a signature's default, as nodes without a location."""
+    if isinstance(data, Mapping):
+        return Node({key: as_node(value) for key, value in data.items()}, NOWHERE)
+    if isinstance(data, (list, tuple)):
+        return Node([as_node(item) for item in data], NOWHERE)
+    return Node(str(data) if isinstance(data, Path) else data, NOWHERE)
 
 
 def parse(text: str, file: str | None) -> tuple[Node | None, list[Problem]]:

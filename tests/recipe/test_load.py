@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from registry.recipe.load import Recipe, load, merge
+from registry.recipe.load import Recipe, load
+from registry.recipe.overrides import merge
 from registry.recipe.yaml import BROKEN, Place, parse
 
 

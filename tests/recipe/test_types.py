@@ -6,20 +6,21 @@ from typing import Any, Literal
 
 from registry import Backbone
 from registry.errors import Problem
-from registry.recipe.planner import as_node
-from registry.recipe.types import INVALID, convert
+from registry.recipe.convert import INVALID, convert
+from registry.recipe.types import type_of
+from registry.recipe.yaml import as_node
 
 
 def converted(value: Any, annotation: Any) -> tuple[Any, list[Problem]]:
     problems: list[Problem] = []
 
-    def nested(node: Any, kind: str, path: str) -> Any:
+    def nested(node: Any, kind: str, path: str, problems: list[Problem]) -> Any:
         if node.value == "resnet18":
             return f"the {kind} {node.value}"
         problems.append(Problem(path, "no such backbone"))
         return INVALID
 
-    return convert(as_node(value), annotation, "key", nested, problems), problems
+    return convert(as_node(value), type_of(annotation), "key", nested, problems), problems
 
 
 def test_a_word_beside_a_component_is_taken_before_a_component_is_looked_up() -> None:
