@@ -92,6 +92,10 @@ def image_masks(root: Path) -> Mapping[str, Any] | None:
     labels = _labels(root / folders["train_masks"][0])
     if not labels:
         return None
+    if labels == {0, 255}:
+        colors = [[0, 0, 0], [255, 255, 255]]
+        classes = ["background", "foreground"]
+        return {"root": root, **_unless(**folders), "classes": classes, "mask_format": "colors", "colors": colors}
     ignored = 255 if max(labels) == 255 else None
     highest = _end_of_run(labels - {255} if ignored is not None else labels)
     classes = [f"class_{label}" for label in range(highest + 1)]

@@ -48,7 +48,7 @@ def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
 
     Returns:
         ``dataset``, ``data`` (the block for a recipe), ``split`` (a block, where the data have no evaluation split),
-        ``facts``, ``splits`` (name -> figures), ``sheet``.
+        and what ``registry.engine.data.inspect.inspect`` returns.
 
     Raises:
         InputError: the folder is not there, no dataset recognises it, or its files are faulty.
@@ -64,9 +64,12 @@ def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
         if guessed is not None:
             block = {"use": component.name, **guessed}
             plan = plan_component(as_node(block), "datasets", registry)
-            from ..engine.data.scan import inspect
+            from ..engine.build import build
+            from ..engine.data.inspect import inspect
 
-            told = {"dataset": component.name, "data": block, **inspect(plan, sheet)}
+            data, arguments = build(plan, {"seed": 0}), plan.given_or_default()
+            found = inspect(data, title=root.resolve().name, arguments=arguments, sheet=sheet)
+            told = {"dataset": component.name, "data": block, **found}
             return told if "val" in told["splits"] else {**told, "split": {"val": _HELD_OUT}}
     names = ", ".join(component.name for component in registry.components("datasets"))
     raise InputError.of(str(root), "is in no layout that a dataset recognises", f"datasets: {names}")

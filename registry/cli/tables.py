@@ -170,12 +170,17 @@ def inspection(told: Mapping[str, Any]) -> None:
         for key, value in told["data"].items()
     }
     split = {"split": told["split"]} if "split" in told else {}
-    console.print(escape(dump({"data": data, **split})), soft_wrap=True)
+    augment = {"augment": told["augment"]} if told["augment"] else {}
+    if augment:
+        console.print("[yellow]the images differ in size[/], which a batch must not: 'augment:' makes them equal")
+    console.print(escape(dump({"data": data, **split, **augment})), soft_wrap=True)
+    for question in told["questions"]:
+        console.print(f"[yellow]question:[/] {escape(question)}", soft_wrap=True)
 
 
 def _amiss(split: Mapping[str, Any]) -> list[str]:
     """What would stop a run, or shows that labels are no labels, in sentences."""
-    faults, shares = split["faults"], split["shares"]
+    faults, shares = split["warnings"], split["shares"]
     told = list(faults[:_FAULTS])
     if len(faults) > _FAULTS:
         told.append(f"and {len(faults) - _FAULTS} more of {split['looked_at']} samples cannot be used")

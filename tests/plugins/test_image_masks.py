@@ -121,7 +121,7 @@ def test_inspect_warns_of_strange_labels_and_sizes_and_refuses_jpeg_masks(hw1cli
             Image.fromarray(mask[: 6 if number == 2 else 8]).save(tmp_path / split / f"masks/{number}.png")
     told = json.loads(hw1cli("data", "inspect", tmp_path, "--no-sheet", "--json").stdout)
     assert told["data"]["classes"] == ["class_0", "class_1", "class_2"]
-    faults = told["splits"]["train"]["faults"]
+    faults = told["splits"]["train"]["warnings"]
     assert len(faults) == 2 and "1.png: has values of no class: 77" in faults[0] and "2.png: is 12x6" in faults[1]
     assert "warning: " in hw1cli("data", "inspect", tmp_path, "--no-sheet").stdout
 

@@ -179,7 +179,9 @@ def _stacked(images: Sequence[np.ndarray], names: Sequence[str]) -> Tensor:
     for image, name in zip(images, names, strict=True):
         if image.shape != first:
             seen = f"{names[0]} {first[1]}x{first[0]} and {name} {image.shape[1]}x{image.shape[0]}"
-            hint = "add {use: albumentations/Resize, height: H, width: W} or a crop to augment.train and augment.eval"
+            height, width = (max(32, side // 32 * 32) for side in first[:2])
+            resize = f"[{{use: albumentations/Resize, height: {height}, width: {width}}}]"
+            hint = f"write in the recipe: augment: {{train: {resize}, eval: {resize}}}, or add a crop to both"
             raise InputError.of("augment", f"images of one batch differ in size: {seen}", hint)
     # Channels stay innermost in memory: (B, C, H, W) is a view, which is the channels_last layout already.
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)

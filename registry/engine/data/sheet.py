@@ -14,7 +14,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from ...files import atomic_write
-from .scan import Look, class_names, percent, sizes_in_words, spread
+from .scan import SplitScan, class_names, percent, sizes_in_words, spread
 from .colors import colorize, distinct_colors, overlay
 
 _DPI: Final = 110
@@ -26,21 +26,21 @@ _ROOM: Final = ((12, 8, 0.9), (30, 6, 0.8), (80, 5, 0.62), (240, 3, 0.62))
 _PAIRS, _BESIDE, _PICTURE = 8, 2, 2.6
 
 
-def draw_sheet(path: Path, title: str, look: Look, told: Mapping[str, Any]) -> None:
+def draw_sheet(path: Path, title: str, scan: SplitScan, found: Mapping[str, Any]) -> None:
     """Write the sheet of a training split.
 
     Args:
         path: the PNG; what is there is overwritten.
         title: names the data.
-        look: what was seen of the split.
-        told: ``facts`` and ``splits`` as ``inspect`` gives them.
+        scan: what was seen of the split.
+        found: ``facts`` and ``splits`` as ``inspect`` gives them.
 
     Raises:
         InputError: a file is faulty.
     """
-    number = len(class_names(told["facts"]))
+    number = len(class_names(found["facts"]))
     title = f"{title}: {number} class{'es' * (number != 1)}" if number else f"{title}: no classes"
-    page = _mask_sheet(title, look, told) if look.masks else _class_sheet(title, look, told)
+    page = _mask_sheet(title, scan, found) if scan.masks else _class_sheet(title, scan, found)
     page.write(path)
 
 
@@ -98,41 +98,41 @@ class _Page:
             self.figure.savefig(file, format="png", facecolor="white")
 
 
-def _class_sheet(title: str, look: Look, told: Mapping[str, Any]) -> _Page:
-    names = class_names(told["facts"])
+def _class_sheet(title: str, scan: SplitScan, found: Mapping[str, Any]) -> _Page:
+    names = class_names(found["facts"])
     members: dict[int | None, list[int]] = {label: [] for label in range(len(names))}
-    for index, label in look.labels.items():
+    for index, label in scan.labels.items():
         members.setdefault(label, []).append(index)
     shown = list(members)
     most, number, cell = next((room for room in _ROOM if len(shown) <= room[0]), _ROOM[-1])
     if len(shown) > most:
-        title = f"{title}, of which {most} are shown"
+        title = f"{title}, {most} of them shown"
         shown = [shown[place] for place in spread(len(shown), most)]
     width, height = number * cell, _LINE + cell + 0.08
     columns = _columns(len(shown), width + _GAP, height + _GAP)
     rows = -(-len(shown) // columns)
-    page = _page(title, told, columns * (width + _GAP) - _GAP, rows * (height + _GAP) - _GAP)
+    page = _page(title, found, columns * (width + _GAP) - _GAP, rows * (height + _GAP) - _GAP)
     for place, label in enumerate(shown):
         x = _MARGIN + place % columns * (width + _GAP)
-        y = _top(told) + place // columns * (height + _GAP)
+        y = _top(found) + place // columns * (height + _GAP)
         middle = y + _LINE / 2
-        counted = "" if label is None else _counts(names[label], told)
+        counted = "" if label is None else _counts(names[label], found)
         taken = page.text(counted, x + width, middle, width, 7, ha="right", color="0.35") if counted else 0.0
         name = f"no label ({len(members[label])})" if label is None else names[label]
         page.text(name, x, middle, width - taken - 0.08, weight="bold")
         for column, at in enumerate(spread(len(members[label]), number)):
-            pixels = np.asarray(look.split[members[label][at]]["image"])
+            pixels = np.asarray(scan.split[members[label][at]]["image"])
             page.picture(pixels, x + column * cell, y + _LINE + 0.04, cell - 0.05, cell - 0.05)
         if not members[label]:
             page.text("no images", x, y + _LINE + cell / 2, width, color="0.5")
     return page
 
 
-def _mask_sheet(title: str, look: Look, told: Mapping[str, Any]) -> _Page:
-    facts, figures = told["facts"], told["splits"]["train"]
+def _mask_sheet(title: str, scan: SplitScan, found: Mapping[str, Any]) -> _Page:
+    facts, figures = found["facts"], found["splits"]["train"]
     names, ignored = class_names(facts), facts.get("ignore_index")
     colors = [*(facts.get("class_colors") or distinct_colors(len(names)))]
-    samples = [look.split[index] for index in _varied(look.masks, ignored)]
+    samples = [scan.split[index] for index in _varied(scan.masks, ignored)]
     shape = max(sample["image"].shape[0] / sample["image"].shape[1] for sample in samples)
     width, height = 2 * _PICTURE, _LINE + _PICTURE * min(shape, 1.0)
     across = min(_BESIDE, len(samples))
@@ -149,17 +149,17 @@ def _mask_sheet(title: str, look: Look, told: Mapping[str, Any]) -> _Page:
     entry = (drawn + _GAP) / max(int((drawn + _GAP) / _ENTRY), 1)
     lines = -(-len(legend) // round((drawn + _GAP) / entry))
     below = rows * (height + _GAP)
-    page = _page(title, told, drawn, below + lines * _LINE)
+    page = _page(title, found, drawn, below + lines * _LINE)
     for place, sample in enumerate(samples):
         x = _MARGIN + place % across * (width + _GAP)
-        y = _top(told) + place // across * (height + _GAP)
+        y = _top(found) + place // across * (height + _GAP)
         page.text(str(sample["name"]), x, y + _LINE / 2, width)
         image = np.asarray(sample["image"])
         for side, pixels in enumerate((image, overlay(image, np.asarray(sample["mask"]), colors))):
             page.picture(pixels, x + side * _PICTURE, y + _LINE, _PICTURE - 0.04, height - _LINE)
     for place, (name, share, color) in enumerate(legend):
         x = _MARGIN + place // lines * entry
-        y = _top(told) + below + (place % lines + 0.5) * _LINE
+        y = _top(found) + below + (place % lines + 0.5) * _LINE
         page.patch(color, x, y - 0.06, 0.12)
         end = x + entry - _GAP
         taken = page.text(percent(share), end, y, 1, ha="right", color="0.35")
@@ -183,24 +183,24 @@ def _varied(masks: Mapping[int, np.ndarray], ignored: int | None) -> list[int]:
     return sorted(chosen)
 
 
-def _page(title: str, told: Mapping[str, Any], width: float, height: float) -> _Page:
+def _page(title: str, found: Mapping[str, Any], width: float, height: float) -> _Page:
     """An empty page around what is to be drawn, with its heading."""
     width = max(width, 4.0)
-    page = _Page(width + 2 * _MARGIN, _top(told) + height + _MARGIN)
+    page = _Page(width + 2 * _MARGIN, _top(found) + height + _MARGIN)
     page.text(title, _MARGIN, _MARGIN + 0.1, width, 11, weight="bold")
-    for line, (name, split) in enumerate(told["splits"].items()):
+    for line, (name, split) in enumerate(found["splits"].items()):
         words = f"{name}: {split['images']:,} images, {sizes_in_words(split['sizes'])}"
         page.text(words, _MARGIN, _MARGIN + 0.34 + line * _LINE, width, color="0.35")
     return page
 
 
-def _top(told: Mapping[str, Any]) -> float:
+def _top(found: Mapping[str, Any]) -> float:
     """Inches above what is drawn under the heading."""
-    return float(_MARGIN + 0.34 + _LINE * len(told["splits"]) + 0.06)
+    return float(_MARGIN + 0.34 + _LINE * len(found["splits"]) + 0.06)
 
 
-def _counts(name: str, told: Mapping[str, Any]) -> str:
-    return ", ".join(f"{split['counts'][name]:,} {which}" for which, split in told["splits"].items())
+def _counts(name: str, found: Mapping[str, Any]) -> str:
+    return ", ".join(f"{split['counts'][name]:,} {which}" for which, split in found["splits"].items())
 
 
 def _columns(number: int, width: float, height: float) -> int:
