@@ -15,6 +15,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Several pytest workers share the cores; torch's threads in each of them would only wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +108,7 @@ def stranger(install: Callable[..., None]) -> None:
 
 
 @pytest.fixture
-def hw1cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def hw1cli() -> Callable[..., subprocess.CompletedProcess[str]]:
     """hw1cli(*words): the command line in a process of its own."""
 
     def call(*words: Any, cwd: Path = ROOT, timeout: float = 240) -> subprocess.CompletedProcess[str]:
