@@ -16,7 +16,7 @@ def read(path: Path) -> tuple[str, ast.Module]:
     """A Python file's text and its tree.
 
     Raises:
-        InputError: it cannot be read, or is no Python.
+        InputError: it cannot be read, or is not Python.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -24,7 +24,7 @@ def read(path: Path) -> tuple[str, ast.Module]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError.of("--from-file", f"{path} cannot be read: {error}") from error
     except SyntaxError as error:
-        raise InputError.of("--from-file", f"{path}:{error.lineno} is no Python: {error.msg}") from error
+        raise InputError.of("--from-file", f"{path}:{error.lineno} is not Python: {error.msg}") from error
 
 
 def copied(path: Path, text: str, tree: ast.Module, notes: list[str]) -> Iterator[tuple[str, str]]:
@@ -45,7 +45,7 @@ def copied(path: Path, text: str, tree: ast.Module, notes: list[str]) -> Iterato
                     seen.add(name)
                     other = own.parent / f"{name}.py"
                     queue.append((other, *read(other)))
-        stem = own.stem if own.stem not in ("spec", "__init__") else "network"
+        stem = own.stem if own.stem not in ("specs", "__init__") else "network"
         yield f"{stem}.py", "".join(lines)
 
 

@@ -15,11 +15,10 @@ from typing import Any, Final
 
 from ..catalog import policy
 from ..catalog.introspect import locate
-from ..catalog.kinds import KINDS, Kind
+from ..catalog.kinds import KINDS, Kind, kind_named
 from ..catalog.policy import API_VERSION, normalized, shown
 from ..catalog.registry import Registry, article
-from ..cli.listing_verb import kind_called
-from ..errors import InputError
+from ..errors import InputError, did_you_mean
 from ..files import atomic_folder
 from .from_class import Wrapped, wrap
 
@@ -58,12 +57,16 @@ def new_plugin(name: str, kind_word: str, *, source: str | None = None, out: Pat
     Raises:
         InputError: the name cannot be used, the folder is there, or the class cannot be wrapped; nothing was written.
     """
-    kind = KINDS[str(kind_called(kind_word))]
+    kind = kind_named(kind_word)
+    if kind is None:
+        singulars = [each.singular for each in KINDS.values()]
+        hint = did_you_mean(kind_word, singulars, f"kinds: {', '.join(singulars)}")
+        raise InputError.of("--kind", f"there is no kind {kind_word!r}", hint)
     names = names_from(name, kind)
     folder = out or Path(names.distribution)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError.of(str(folder), "is there already", "choose another NAME, or another folder with --out")
-    wrapped = wrap(source, kind, names.package, names.component) if source is not None else None
+        raise InputError.of(str(folder), "exists already", "choose another NAME, or another folder with --out")
+    wrapped = wrap(source, kind, names.component) if source is not None else None
     files = _files(names, kind, wrapped)
     _write(folder, files)
     return {
@@ -79,12 +82,14 @@ def names_from(name: str, kind: Kind) -> Names:
     """The names of a plugin, from the one that the user gave.
 
     Raises:
-        InputError: no distribution, package or component can be called so.
+        InputError: it is not a name for a distribution, a package and a component.
     """
     if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
         proposal = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower() or "my-net"
         raise InputError.of(
-            "NAME", f"{name!r} is no name for a package: letters, digits, '-', '_' and '.'", f"such as {proposal}"
+            "NAME",
+            f"{name!r} is not a name for a package, which has letters, digits, '-', '_' and '.'",
+            f"such as {proposal}",
         )
     distribution = normalized(name)
     package = distribution.replace("-", "_")
@@ -122,8 +127,9 @@ def _files(names: Names, kind: Kind, wrapped: Wrapped | None) -> dict[str, str]:
     values["reports"] = "curves, confusion_matrix, pca" if wrapped is None else "curves, confusion_matrix"
     if wrapped is not None:
         files = {f"{package}/{name}": text for name, text in wrapped.files.items()}
-        values["modules"], values["note"] = wrapped.modules, f"\n{wrapped.about}\n"
-        modules = json.dumps([f"{names.package}.{name}" for name in wrapped.copies])
+        files[f"{package}/specs.py"] = _filled(_TEMPLATES / "from_file" / "specs.py.tmpl", {**values, **wrapped.spec})
+        values["modules"], values["note"] = wrapped.spec["module"], f"\n{wrapped.about}\n"
+        modules = json.dumps([f"{names.package}.{name.removesuffix('.py')}" for name in wrapped.files])
         values["mypy"] = (
             f'untyped_calls_exclude = ["{names.package}"]\n\n# Your own files, as they are.\n'
             f"[[tool.mypy.overrides]]\nmodule = {modules}\nignore_errors = true\n"

@@ -54,6 +54,14 @@ class Maps(nn.Module):
         return [self.one(x)]
 
 
+class Untyped(nn.Module):
+    def __init__(self, width: int, cfg):
+        super().__init__()
+
+    def forward(self, x):
+        return x
+
+
 class Needs(nn.Module):
     def __init__(self, inner: nn.Module):
         super().__init__()
@@ -130,7 +138,7 @@ def test_a_users_own_classifier(site: Path, tmp_path: Path) -> None:
     found = {p.name: (p.default, p.supplied, p.doc) for p in spec.parameters if p.name not in spec.adopted}
     assert found["num_classes"][1] and found["width"] == (8, False, "channels at the start.")
     assert (
-        found["rates"][0] == (0.1, 0.2)
+        found["rates"][0] == [0.1, 0.2]
         and found["norm"][0] is None
         and set(found) == {*("num_classes", "width", "rates", "norm")}
     )
@@ -140,14 +148,13 @@ def test_a_users_classifier_becomes_a_backbone(site: Path, tmp_path: Path) -> No
     (tmp_path / "net.py").write_text(MINE)
     (tmp_path / "parts.py").write_text(PARTS)
     told = new_plugin("inside", "backbone", source=f"{tmp_path / 'net.py'}:Classifier", out=tmp_path / "inside")
-    assert any("as_backbone finds its maps" in note for note in told["notes"])
+    assert any("as_backbone finds the maps" in note for note in told["notes"])
     ask(installed(tmp_path / "inside", site), run=True, skipped=1)  # it takes no in_channels
     backbone = Registry().find("backbones", "inside").spec()(num_classes=3)
     assert (backbone.strides, backbone.channels) == ((1, 2, 4), (8, 16, 16))
     assert not backbone.net.head.weight.requires_grad and backbone.net.one.weight.requires_grad
-    # One that keeps the contract is not wrapped.
-    told = new_plugin("maps", "backbone", source=f"{tmp_path / 'net.py'}:Maps", out=tmp_path / "maps")
-    assert "as_backbone" not in (tmp_path / "maps/src/maps/specs.py").read_text()
+    # One that keeps the contract is used as it is.
+    new_plugin("maps", "backbone", source=f"{tmp_path / 'net.py'}:Maps", out=tmp_path / "maps")
     ask(installed(tmp_path / "maps", site), run=True)
 
 
@@ -158,22 +165,27 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "taken" / "file").write_text("mine")
     source = f"{tmp_path / 'net.py'}"
     for words, options, message, hint in (
-        (("taken", "backbone"), {}, "is there already", "--out"),
+        (("taken", "backbone"), {}, "exists already", "--out"),
         (("torch", "backbone"), {}, "one would hide the other", "my-torch"),
         (("json", "backbone"), {}, "Python itself", "my-json"),
         (("focal", "loss"), {}, "offers a loss 'focal' already", "my-focal"),
         (("ce", "loss"), {}, "'ce' already", "my-ce"),
         (("1st", "loss"), {}, "cannot be imported", "my-1st"),
-        (("my net!", "loss"), {}, "no name for a package", "my-net"),
+        (("my net!", "loss"), {}, "not a name for a package", "my-net"),
         (("x-net", "backbon"), {}, "there is no kind", "backbone"),
         (("x-net", "report"), {"source": f"{source}:Maps"}, "does not go with", "backbone"),
         (("x-net", "model"), {"source": f"{source}:Map"}, "no class 'Map'", "Maps"),
         (("x-net", "model"), {"source": f"{source}:Needs"}, "inner: nn.Module", "default"),
+        (("x-net", "model"), {"source": f"{source}:Untyped"}, "'cfg' of Untyped has no type", "cfg: int"),
         (("x-net", "model"), {"source": "net.py"}, "is not FILE:CLASS", "net.py:MyNet"),
     ):
         with pytest.raises(InputError) as caught:
             new_plugin(*words, **dict[str, Any](options))
         assert message in str(caught.value) and hint in str(caught.value.problems[0].hint)
+    with pytest.raises(InputError, match=rf"{source}:\d+: ") as caught:
+        new_plugin("x-net", "model", source=f"{source}:Untyped")
+    line = int(str(caught.value).split(":")[1])
+    assert "cfg" in MINE.splitlines()[line - 1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.py", "taken"]
 
 
