@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from registry import InputError
-from registry.engine import Batch, Task
+from registry.engine import Batch, Scores, Task
 
 from .neighbours import NeighbourVote
 from .ssl import Embedding, shape_of
@@ -31,9 +31,8 @@ class LinearProbe(Task):
         embedding = standing_still(backbone)
         self.model = nn.Sequential(embedding, nn.Linear(embedding.dim, num_classes))
         self.criterion = loss
-        self.metrics = list(metrics)
-        self.monitor = metrics[0].headline if metrics else "loss"
-        self.higher_is_better = bool(metrics)
+        self.metrics = Scores(metrics)
+        self.monitor, self.higher_is_better = self.metrics.monitor, self.metrics.higher_is_better
 
     def train(self, mode: bool = True) -> LinearProbe:
         """The backbone stays in evaluation mode, so that its statistics stand still, too."""
@@ -58,27 +57,24 @@ class LinearProbe(Task):
     def begin_evaluation(self) -> None:
         self._losses: list[Tensor] = []
         self._images = 0
-        for metric in self.metrics:
-            metric.reset()
+        self.metrics.reset()
 
     def evaluate(self, batch: Batch) -> None:
         logits, labels = self._logits(batch), batch["label"]
         self._losses.append(self.criterion(logits, labels) * len(labels))
         self._images += len(labels)
-        for metric in self.metrics:
-            metric.update(logits, labels)
+        self.metrics.update(logits, labels)
 
     def scores(self) -> dict[str, float]:
-        found = {"loss": float(torch.stack(self._losses).sum()) / max(self._images, 1)}
-        for metric in self.metrics:
-            found |= metric.compute()
-        return found
+        loss = float(torch.stack(self._losses).sum()) / max(self._images, 1)
+        return {"loss": loss, **self.metrics.compute()}
 
 
 class NearestNeighbours(Task):
     """A vote of the nearest training images; nothing is learned. See the spec ``knn``."""
 
     evaluation_splits = ("train", "val")
+    predicts_classes = False
     higher_is_better = True
     monitor = "knn"
 

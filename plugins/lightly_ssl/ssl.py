@@ -68,6 +68,7 @@ class SelfSupervised(Task):
 
     evaluation_splits = ("train", "val")
     pretrains = True
+    predicts_classes = False
     higher_is_better = True
 
     def __init__(self, common: Common, least_views: int = 2) -> None:

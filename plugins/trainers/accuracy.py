@@ -6,42 +6,41 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from registry import InputError
+from registry.engine import Classes, ConfusionMetric
 
 
-class Accuracy:
-    """Shares of images classified rightly, in all and class by class.
+class Accuracy(ConfusionMetric):
+    """Shares of images that are classified correctly, overall and class by class.
 
     Args:
         num_classes: classes of the model.
-        class_names: names for the classes' own figures; their numbers when None.
-        top: number of guesses of the second figure.
+        class_names: names for the classes' own scores; their numbers when None.
+        top: number of guesses of the second score.
+        ignore_index: images with this label are left out.
     """
 
     headline = "accuracy"
+    among: Tensor
 
-    def __init__(self, num_classes: int, class_names: Sequence[str] | None, top: int) -> None:
-        self.classes = num_classes
-        self.names = list(class_names or map(str, range(num_classes)))
+    def __init__(
+        self, num_classes: int, class_names: Sequence[str] | None, top: int, ignore_index: int | None = None
+    ) -> None:
+        super().__init__(Classes.of(class_names or [str(label) for label in range(num_classes)], None, ignore_index))
         self.top = top if top < num_classes else 1
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget every count."""
-        # Rows are the truth, columns the prediction.
-        self.counts = torch.zeros(self.classes, self.classes, dtype=torch.long)
-        self.among = torch.zeros((), dtype=torch.long)
+        self.add_state("among", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Count a batch: logits (B, classes), target (B,)."""
         if target.dim() != 1:
-            raise InputError.of("metrics", "accuracy counts images, and these targets are masks", "use miou")
-        guesses = logits.topk(self.top, dim=1).indices
-        cells = multiclass_confusion_matrix(guesses[:, 0], target, self.classes, validate_args=False)
-        self.counts = self.counts.to(cells.device) + cells
-        self.among = self.among.to(cells.device) + (guesses == target[:, None]).sum()
+            raise InputError.of("metrics", "accuracy counts images, but these targets are masks", "use miou")
+        super().update(logits, target)
+        if self.top > 1:
+            among = (logits.topk(self.top, dim=1).indices == target[:, None]).any(1)
+            if self.classes.ignore_index is not None:
+                among &= target != self.classes.ignore_index
+            self.among += among.sum()
 
     def compute(self) -> dict[str, float]:
         """``accuracy``; ``top<k>`` where there are enough classes; ``balanced_accuracy``, the mean over the classes
@@ -49,16 +48,13 @@ class Accuracy:
 
         The last is what always naming the most frequent class reaches: a score has to beat it to mean anything.
         """
-        counts = self.counts.cpu()
-        right, truth = counts.diag().tolist(), counts.sum(1).tolist()
-        images = max(sum(truth), 1)
-        recalls = {self.names[c]: right[c] / truth[c] for c in range(self.classes) if truth[c]}
-        figures = {"accuracy": sum(right) / images}
+        confusion = self.confusion
+        scores = {"accuracy": confusion.accuracy or 0.0}
         if self.top > 1:
-            figures[f"top{self.top}"] = float(self.among) / images
+            scores[f"top{self.top}"] = int(self.among) / max(int(confusion.known.sum()), 1)
         return {
-            **figures,
-            "balanced_accuracy": sum(recalls.values()) / max(len(recalls), 1),
-            **{f"accuracy/{name}": recall for name, recall in recalls.items()},
-            "constant/accuracy": max(truth) / images,
+            **scores,
+            "balanced_accuracy": confusion.mean("recall") or 0.0,
+            **{f"accuracy/{name}": recall for name, recall in confusion.of_classes("recall").items()},
+            "constant/accuracy": confusion.constant_accuracy,
         }

@@ -22,7 +22,7 @@ def segmentation(
     Args:
         model: images to (B, classes, H, W) logits.
         loss: of logits and masks.
-        metrics: scores over the evaluation images; the first one's headline chooses the best checkpoint.
+        metrics: scores over the evaluation images; the first one chooses the best checkpoint.
         class_colors: for pictures.
     """
     from .segmentation import Segmentation
@@ -43,7 +43,7 @@ def classification(
     Args:
         model: images to (B, classes) logits.
         loss: of logits and labels.
-        metrics: scores over the evaluation images; the first one's headline chooses the best checkpoint.
+        metrics: scores over the evaluation images; the first one chooses the best checkpoint.
         mixup: alpha of mixup (Zhang et al., 2018), such as 0.2: images are added up in pairs; 0 for none.
         cutmix: alpha of CutMix (Yun et al., 2019), such as 1: a rectangle of another image is pasted; 0 for none. With
             mixup, each batch has the one or the other.
@@ -64,20 +64,20 @@ def miou(
 ) -> Any:
     """Mean intersection over union, over all evaluation pixels pooled, with each class's IoU, Dice and pixel accuracy.
 
-    A class that is nowhere true has an IoU of 0 where it is predicted; where it is not even that, it is left out of the
-    mean, and the run says so.
+    A class that is nowhere true has an IoU of 0 where it is predicted, else it is left out of the mean; the run reports
+    both.
 
     Args:
         num_classes: classes of the model.
-        class_names: names for the classes' own figures.
+        class_names: names for the classes' own scores.
         ignore_index: the label that is not to be learned.
         ignored_pixels: leave_out forgets pixels with that label; count_against lets a class predicted there count
             against that class, as NTU's DLCV course measures.
         left_out: names of the classes left out of the mean; default the ignored one, where it is a class. With
             count_against, [] makes it a class like any other.
-        per_class: what is shown class by class.
+        per_class: scores given class by class.
     """
-    from .overlap import MeanIoU
+    from .miou import MeanIoU
 
     against = ignored_pixels == "count_against"
     return MeanIoU(num_classes, class_names, ignore_index, against, left_out, per_class)
@@ -98,24 +98,31 @@ def boundary_iou(
 
     Args:
         num_classes: classes of the model.
-        class_names: names for the classes' own figures.
+        class_names: names for the classes' own scores.
         ignore_index: the label that is not to be learned.
         dilation_ratio: width of a band, as a share of the image's diagonal; at least one pixel.
         left_out: names of the classes left out of the mean; default the ignored one, where it is a class.
     """
-    from .boundary import BoundaryIoU
+    from .boundary_iou import BoundaryIoU
 
     return BoundaryIoU(num_classes, class_names, ignore_index, dilation_ratio, left_out)
 
 
-def accuracy(*, num_classes: FromData[int], class_names: FromData[list[str] | None] = None, top: Count = 5) -> Any:
+def accuracy(
+    *,
+    num_classes: FromData[int],
+    class_names: FromData[list[str] | None] = None,
+    ignore_index: FromData[int | None] = None,
+    top: Count = 5,
+) -> Any:
     """Share of images whose class is right, and whose class is among the first ``top``; also class by class.
 
     Args:
         num_classes: classes of the model.
-        class_names: names for the classes' own figures.
-        top: the second figure's number of guesses; left out where there are not more classes than that.
+        class_names: names for the classes' own scores.
+        ignore_index: the label of images that are left out.
+        top: number of guesses of the second score, which needs more classes than that.
     """
     from .accuracy import Accuracy
 
-    return Accuracy(num_classes, class_names, top)
+    return Accuracy(num_classes, class_names, top, ignore_index)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from registry import InputError
-from registry.engine import Batch, Task
+from registry.engine import Batch, Scores, Task
 
 
 class Supervised(Task):
@@ -18,7 +18,7 @@ class Supervised(Task):
     Args:
         model: images to logits.
         loss: (logits, target) -> scalar.
-        metrics: see the kind ``metrics``; the first one's headline is monitored.
+        metrics: a ``torchmetrics.Metric`` each; the first one is monitored, see ``Scores``.
     """
 
     #: The batch's key of the targets.
@@ -28,9 +28,8 @@ class Supervised(Task):
         super().__init__()
         self.model = model
         self.criterion = loss
-        self.metrics = list(metrics)  # a plain list: scores are no part of a checkpoint
-        self.higher_is_better = bool(metrics)
-        self.monitor = metrics[0].headline if metrics else "loss"
+        self.metrics = Scores(metrics)
+        self.monitor, self.higher_is_better = self.metrics.monitor, self.metrics.higher_is_better
         self._loss_sum, self._images = torch.zeros(()), 0
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -57,8 +56,7 @@ class Supervised(Task):
 
     def begin_evaluation(self) -> None:
         self._loss_sum, self._images = torch.zeros(()), 0
-        for metric in self.metrics:
-            metric.reset()
+        self.metrics.reset()
 
     def evaluate(self, batch: Batch) -> None:
         logits = self.model(batch["image"]).float()
@@ -66,16 +64,12 @@ class Supervised(Task):
         loss = self.criterion(logits, target)
         self._loss_sum = self._loss_sum.to(loss.device) + loss * len(target)
         self._images += len(target)
-        for metric in self.metrics:
-            metric.update(logits, target)
+        self.metrics.update(logits, target)
 
     def scores(self) -> dict[str, float]:
-        """Mean loss and every metric's figures."""
-        figures = {"loss": float(self._loss_sum) / max(self._images, 1)}
-        for metric in self.metrics:
-            figures |= metric.compute()
-        return figures
+        """The mean loss and the scores of every metric."""
+        return {"loss": float(self._loss_sum) / max(self._images, 1), **self.metrics.compute()}
 
     def notes(self) -> list[str]:
-        """What the metrics have to say besides figures."""
-        return [text for metric in self.metrics if hasattr(metric, "notes") for text in metric.notes()]
+        """What the metrics report besides scores."""
+        return self.metrics.notes()

@@ -60,8 +60,9 @@ _ALL = (
     Kind(
         "metrics",
         "metric",
-        "An object with reset(), update(logits, target), compute() -> dict of name to float, and `headline`, "
-        "the name of the figure that chooses the best checkpoint.",
+        "A torchmetrics.Metric: update(logits, target) takes logits (B, classes, ...) and labels (B, ...), compute() "
+        "gives a number or a dict of numbers by name. May have `headline`, the name of the one that chooses the best "
+        "checkpoint (default: the first); `higher_is_better` as in torchmetrics.",
     ),
     Kind(
         "reports",

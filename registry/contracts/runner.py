@@ -132,9 +132,7 @@ def _similar(name: str) -> str | None:
     from importlib.metadata import distributions
 
     names = sorted({each.name for each in distributions() if each.name})
-    return did_you_mean(
-        name, names, "see 'hw1cli plugin list'; 'pip install -e FOLDER' installs one"
-    )
+    return did_you_mean(name, names, "see 'hw1cli plugin list'; 'pip install -e FOLDER' installs one")
 
 
 def require(name: str) -> Distribution:

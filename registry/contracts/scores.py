@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..engine.evaluate.metrics import Scores
 from .subject import CLASSES, IGNORED, Subject
 from .violations import ContractViolation, Inconclusive
 
@@ -148,14 +149,15 @@ def _metrics(subject: Subject) -> tuple[Any, list[Pair]]:
 
 
 def _figures(metric: Any, pairs: list[Pair]) -> dict[str, float]:
-    metric.reset()
+    scores = Scores([metric])
+    scores.reset()
     for pair in pairs:
-        metric.update(*pair)
-    return dict(metric.compute())
+        scores.update(*pair)
+    return scores.compute()
 
 
 def figures(subject: Subject) -> None:
-    """``compute`` gives floats by name, the headline among them."""
+    """``compute`` gives a number, or numbers by name, the headline among them."""
     metric, pairs = _metrics(subject)
     for pair in pairs:
         found = _figures(metric, [pair])
@@ -166,9 +168,9 @@ def figures(subject: Subject) -> None:
                 "figures are written to CSV and JSON and compared",
                 "a float for every name; leave out what cannot be told",
             )
-        if metric.headline not in found:
+        if Scores([metric]).monitor not in found:
             raise ContractViolation(
-                f"the headline {metric.headline!r} of {subject} is not among its figures: {', '.join(found)}",
+                f"the headline {Scores([metric]).monitor!r} of {subject} is not among its scores: {', '.join(found)}",
                 "the best checkpoint is chosen by it",
                 "let headline be a name that compute() always gives",
             )
@@ -181,13 +183,14 @@ def _is_number(figure: Any) -> bool:
 def _metric_order(subject: Subject) -> None:
     metric, pairs = _metrics(subject)
     for _, target in pairs:
-        right = _figures(metric, [(_confident(target), target)])[metric.headline]
-        wrong = _figures(metric, [(_confident(target, 1), target)])[metric.headline]
-        if not right > wrong:
+        scores = Scores([metric])
+        right = _figures(metric, [(_confident(target), target)])[scores.monitor]
+        wrong = _figures(metric, [(_confident(target, 1), target)])[scores.monitor]
+        if not (right > wrong if scores.higher_is_better else right < wrong):
             raise ContractViolation(
-                f"{metric.headline} of {subject} is {right:.4g} where all is right and {wrong:.4g} where all is wrong",
-                "the epoch where it is highest is kept as the best",
-                "let the headline grow with quality: 1 - error",
+                f"{scores.monitor} of {subject} is {right:.4g} where all is right and {wrong:.4g} where all is wrong",
+                "the best epoch is chosen by it",
+                "set higher_is_better to False on the metric where less is better",
             )
 
 

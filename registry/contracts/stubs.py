@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from ..catalog.kinds import FromData, Loss, Model
 from ..engine.train.task import Batch, Task
@@ -102,7 +103,7 @@ class TinyTask(Task):
         self.hits.update(self.model(batch["image"]).float(), _target(batch))
 
     def scores(self) -> dict[str, float]:
-        return self.hits.compute()
+        return {"hit_rate": float(self.hits.compute())}
 
 
 def _target(batch: Batch) -> Tensor:
@@ -136,26 +137,25 @@ class TinyData:
         return TinySplit(self.masks) if name in ("train", "val") else None
 
 
-class HitRate:
+class HitRate(Metric):
     """Share of correct guesses."""
 
-    headline = "hit_rate"
+    higher_is_better = True
+    full_state_update = False
 
     def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Start anew."""
-        self.right, self.all = 0, 0
+        super().__init__()
+        self.add_state("right", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+        self.add_state("all", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Count a batch."""
-        self.right += int((logits.argmax(1) == target).sum())
+        self.right += (logits.argmax(1) == target).sum()
         self.all += target.numel()
 
-    def compute(self) -> dict[str, float]:
+    def compute(self) -> Tensor:
         """The share."""
-        return {"hit_rate": self.right / max(self.all, 1)}
+        return self.right / self.all.clamp(min=1)
 
 
 def image_of(height: int, width: int, number: int = 0) -> Any:

@@ -209,6 +209,12 @@ def _task() -> type:
     return Task
 
 
+def _metric() -> type:
+    from torchmetrics import Metric
+
+    return Metric
+
+
 _SHAPES: Final = {
     "backbones": _Shape(lambda: nn.Module, ("channels", "strides")),
     "models": _Shape(lambda: nn.Module),
@@ -219,7 +225,7 @@ _SHAPES: Final = {
     "generators": _Shape(None, ("make",)),
     "optimizers": _Shape(lambda: torch.optim.Optimizer),
     "schedules": _Shape(None, (), True),
-    "metrics": _Shape(None, ("reset", "update", "compute", "headline")),
+    "metrics": _Shape(_metric),
     "reports": _Shape(None, ("at",), True),
 }
 

@@ -6,11 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .data.classes import Classes
     from .data.colors import Color, colorize, distinct_colors, overlay
     from .data.images import IMAGE_SUFFIXES, Pixels, UnreadableImage, image_size, images_in, read_image
     from .data.labels import IMAGE_COLUMNS, LABEL_COLUMNS, LabelTable, in_class_order, read_label_table
     from .data.masks import MaskReader, read_color_mask, read_index_mask
     from .data.pairs import PairedImages, files_by_name, pair_files
+    from .evaluate.confusion import Confusion
+    from .evaluate.metrics import ConfusionMetric, Scores, count_images
     from .network.contract import (
         IMAGENET_MEAN,
         IMAGENET_STD,
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Batch": "train.task",
+    "Classes": "data.classes",
+    "Confusion": "evaluate.confusion",
+    "ConfusionMetric": "evaluate.metrics",
     "Color": "data.colors",
     "HUB_FILES": "network.pretrained",
     "IMAGENET_MEAN": "network.contract",
@@ -41,11 +47,13 @@ _HOME = {
     "PairedImages": "data.pairs",
     "Pixels": "data.images",
     "Run": "train.run",
+    "Scores": "evaluate.metrics",
     "Task": "train.task",
     "UnreadableImage": "data.images",
     "as_backbone": "network.wrap",
     "check_backbone": "network.contract",
     "colorize": "data.colors",
+    "count_images": "evaluate.metrics",
     "describe_backbone": "network.contract",
     "distinct_colors": "data.colors",
     "files_by_name": "data.pairs",
@@ -81,18 +89,23 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "LABEL_COLUMNS",
     "Batch",
+    "Classes",
     "Color",
+    "Confusion",
+    "ConfusionMetric",
     "LabelTable",
     "MaskReader",
     "Outputs",
     "PairedImages",
     "Pixels",
     "Run",
+    "Scores",
     "Task",
     "UnreadableImage",
     "as_backbone",
     "check_backbone",
     "colorize",
+    "count_images",
     "describe_backbone",
     "distinct_colors",
     "files_by_name",

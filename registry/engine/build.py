@@ -49,6 +49,8 @@ def build(plan: ComponentPlan, facts: Mapping[str, Any]) -> Any:
                 from .network.weights import load_weights
 
                 load_weights(built, start, plan.name, head=plan.component.kind == "models")
+            if plan.component.kind == "metrics":
+                built.score_name = plan.component.name.rpartition("/")[2]  # what a metric of one number is called
             return built
     except Hw1Error:
         raise

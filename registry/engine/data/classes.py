@@ -24,6 +24,7 @@ class Classes:
         count_against: whether a class predicted where the truth is ignored counts against that class, as NTU's DLCV
             course measures; else such pixels are forgotten.
         left_out: indices of the labels left out of means over the classes.
+        ignore_index: what the truth holds for ``ignored``, where that is another number, such as 255.
     """
 
     names: tuple[str, ...]
@@ -31,6 +32,7 @@ class Classes:
     ignored: int | None = None
     count_against: bool = False
     left_out: frozenset[int] = frozenset()
+    ignore_index: int | None = None
 
     @classmethod
     def of(
@@ -51,7 +53,8 @@ class Classes:
             left_out: names of the classes left out of means; when None, the ignored one.
 
         Raises:
-            InputError: ``left_out`` names no class, or leaves none.
+            InputError: ``left_out`` has a name that is not a class's, leaves no class, or keeps one whose pixels are
+                left out.
         """
         names = tuple(names)
         table: list[Color] = [(int(c[0]), int(c[1]), int(c[2])) for c in colors or distinct_colors(len(names))]
@@ -60,6 +63,9 @@ class Classes:
             if name not in names:
                 raise InputError.of("left_out", f"there is no class {name!r}", did_you_mean(name, names))
         out = {names.index(name) for name in left_out} if left_out is not None else {ignored} - {None}
+        if not outside and ignored is not None and ignored not in out and not count_against:
+            message = f"{names[ignored]!r} is the class that is ignored, so it cannot be in the mean"
+            raise InputError.of("left_out", message, f"name {names[ignored]!r} here too, or leave it to the default")
         if outside:
             ignored, out = len(names), out - {ignore_index} | {len(names)}
             names, table = (*names, "ignored"), [*table[: len(names)], _IGNORED]
@@ -67,9 +73,8 @@ class Classes:
             out |= {ignored}  # its pixels are forgotten, so it can have no figure
         if len(out) >= len(names):
             raise InputError.of("left_out", "leaves no class to take the mean over", "name fewer classes")
-        return cls(
-            names, tuple(table), ignored, count_against, frozenset(int(index) for index in out if index is not None)
-        )
+        kept_out = frozenset(int(index) for index in out if index is not None)
+        return cls(names, tuple(table), ignored, count_against, kept_out, ignore_index)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -1,15 +1,19 @@
-"""Scores out of a confusion matrix: what is counted, and what follows from the counts."""
+"""The confusion matrix, and every score that follows from it: IoU, Dice, accuracy, recall, of a set or of one image."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.classes import Classes
+
+#: A note names this many classes.
+_MOST_NAMED: Final = 10
 
 
 def count(truth: NDArray[Any], predicted: NDArray[Any], labels: int) -> NDArray[np.int64]:
@@ -23,29 +27,33 @@ def count(truth: NDArray[Any], predicted: NDArray[Any], labels: int) -> NDArray[
     return np.bincount(cells, minlength=labels * labels).reshape(labels, labels)
 
 
-def image_ious(counts: NDArray[np.int64], ignored: int | None) -> NDArray[np.float64]:
-    """Each image's own mean IoU, over the classes that its truth holds; ignored pixels are left out.
+class ClassScores(NamedTuple):
+    """Scores of one class. With P the prediction and G the truth, and None for 0/0:
 
-    Args:
-        counts: (N, K, K), as from ``count``.
-        ignored: the ignored label.
-
-    Returns:
-        (N,); NaN for an image whose truth is ignored everywhere.
+    Attributes:
+        iou: |P=c and G=c| / (|P=c| + |G=c| - |P=c and G=c|).
+        dice: 2 |P=c and G=c| / (|P=c| + |G=c|), the F1 score.
+        precision: |P=c and G=c| / |P=c|.
+        recall: |P=c and G=c| / |G=c|.
+        truth, predicted: |G=c| and |P=c|, in pixels or images.
+        in_mean: whether the class counts in means.
     """
-    known = counts.copy()
-    if ignored is not None:
-        known[:, ignored] = 0
-    both, truth, predicted = np.einsum("nkk->nk", known), known.sum(2), known.sum(1)
-    held = truth > 0
-    ious = np.divide(both, truth + predicted - both, out=np.zeros(both.shape), where=held)
-    number = held.sum(1)
-    return np.asarray(np.divide(ious.sum(1), number, out=np.full(len(counts), np.nan), where=number > 0))
+
+    iou: float | None
+    dice: float | None
+    precision: float | None
+    recall: float | None
+    truth: int
+    predicted: int
+    in_mean: bool
 
 
 @dataclass(frozen=True)
 class Confusion:
     """A confusion matrix and the scores that follow from it.
+
+    Training's metrics, ``evaluate``, the scores of single images and the figures all read this one class, so that they
+    cannot disagree.
 
     Attributes:
         counts: (K, K), rows the truth, columns the prediction: pixels or images.
@@ -65,61 +73,101 @@ class Confusion:
 
     @property
     def counted(self) -> NDArray[np.int64]:
-        """What the figures of the classes go by."""
+        """The counts that the classes' scores are computed from."""
         return self.counts if self.classes.count_against else self.known
 
-    def by_class(self) -> dict[str, dict[str, Any]]:
-        """Figures of every label by its name.
-
-        With P the prediction and G the truth: ``iou`` |P=c and G=c| / (|P=c| + |G=c| - |P=c and G=c|), ``dice`` (F1)
-        2 |P=c and G=c| / (|P=c| + |G=c|), ``precision`` |P=c and G=c| / |P=c|, ``recall`` |P=c and G=c| / |G=c|;
-        None for 0/0. ``truth`` and ``predicted`` are counts; ``in_mean`` says whether it counts in means.
-        """
+    @cached_property
+    def by_class(self) -> dict[str, ClassScores]:
+        """The scores of every label by its name."""
         counted = self.counted
         both, truth, predicted = counted.diagonal().tolist(), counted.sum(1).tolist(), counted.sum(0).tolist()
         return {
-            name: {
-                "iou": _ratio(both[c], truth[c] + predicted[c] - both[c]),
-                "dice": _ratio(2 * both[c], truth[c] + predicted[c]),
-                "precision": _ratio(both[c], predicted[c]),
-                "recall": _ratio(both[c], truth[c]),
-                "truth": truth[c],
-                "predicted": predicted[c],
-                "in_mean": c not in self.classes.left_out,
-            }
+            name: ClassScores(
+                iou=_ratio(both[c], truth[c] + predicted[c] - both[c]),
+                dice=_ratio(2 * both[c], truth[c] + predicted[c]),
+                precision=_ratio(both[c], predicted[c]),
+                recall=_ratio(both[c], truth[c]),
+                truth=truth[c],
+                predicted=predicted[c],
+                in_mean=c not in self.classes.left_out,
+            )
             for c, name in enumerate(self.classes.names)
         }
 
-    def mask_scores(self) -> dict[str, float | None]:
-        """``miou``, ``dice``, ``pixel_accuracy`` of the pixels that are not ignored, and ``balanced_accuracy``.
+    def of_classes(self, score: str) -> dict[str, float]:
+        """A score, such as ``iou``, of each class that is in the mean and has it, by name."""
+        values = {name: getattr(own, score) for name, own in self.by_class.items() if own.in_mean}
+        return {name: value for name, value in values.items() if value is not None}
 
-        Means are over the classes that have the figure: one that neither truth nor prediction holds has no IoU, one
-        that is predicted but nowhere true has 0. None where there is nothing to take a mean of.
+    def mean(self, score: str) -> float | None:
+        """The mean of a score over the classes that have it; None where none has.
+
+        A class that neither truth nor prediction holds has no IoU; one that is predicted but nowhere true has 0.
         """
-        return {
-            "miou": self._mean("iou"),
-            "dice": self._mean("dice"),
-            "pixel_accuracy": _ratio(int(self.known.trace()), int(self.known.sum())),
-            "balanced_accuracy": self._mean("recall"),
-        }
+        values = self.of_classes(score).values()
+        return sum(values) / len(values) if values else None
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of right predictions where the truth is not ignored; None where it is ignored everywhere."""
+        return _ratio(int(self.known.trace()), int(self.known.sum()))
+
+    @property
+    def image_iou(self) -> float:
+        """The mean IoU over the classes that the truth holds, without ignored pixels: the measure of a single image.
+
+        NaN where the truth is ignored everywhere.
+        """
+        both, truth, predicted = self.known.diagonal(), self.known.sum(1), self.known.sum(0)
+        held = truth > 0
+        return float((both[held] / (truth + predicted - both)[held]).mean()) if held.any() else float("nan")
+
+    @property
+    def constant_accuracy(self) -> float:
+        """The share that the most frequent class of the mean has of all that is counted."""
+        return self._most_frequent() / max(int(self.counted.sum()), 1)
+
+    @property
+    def constant_iou(self) -> float:
+        """The mean IoU that predicting the most frequent class everywhere reaches."""
+        occurring = sum(own.truth > 0 for own in self.by_class.values() if own.in_mean)
+        return self.constant_accuracy / max(occurring, 1)
+
+    def mask_scores(self) -> dict[str, float | None]:
+        """``miou``, ``dice``, ``pixel_accuracy`` and ``balanced_accuracy``; None for a mean over nothing."""
+        scores = {"miou": self.mean("iou"), "dice": self.mean("dice"), "pixel_accuracy": self.accuracy}
+        return {**scores, "balanced_accuracy": self.mean("recall")}
 
     def label_scores(self) -> dict[str, float | None]:
         """``accuracy``; ``balanced_accuracy``, the mean recall of the classes that occur; ``macro_f1``."""
-        return {
-            "accuracy": _ratio(int(self.known.trace()), int(self.known.sum())),
-            "balanced_accuracy": self._mean("recall"),
-            "macro_f1": self._mean("dice"),
-        }
+        return {"accuracy": self.accuracy, "balanced_accuracy": self.mean("recall"), "macro_f1": self.mean("dice")}
 
     def nowhere_true(self) -> tuple[list[str], list[str]]:
-        """Classes of the mean that the truth does not hold: those predicted all the same, and those in neither."""
-        absent = {name: own for name, own in self.by_class().items() if own["in_mean"] and not own["truth"]}
-        predicted = [name for name, own in absent.items() if own["predicted"]]
-        return predicted, [name for name in absent if name not in predicted]
+        """Classes of the mean that the truth does not hold: those that are predicted, and those in neither."""
+        absent = {name: own.predicted for name, own in self.by_class.items() if own.in_mean and not own.truth}
+        return [name for name in absent if absent[name]], [name for name in absent if not absent[name]]
 
-    def _mean(self, figure: str) -> float | None:
-        values = [own[figure] for own in self.by_class().values() if own["in_mean"] and own[figure] is not None]
-        return sum(values) / len(values) if values else None
+    def notes(self, unit: str) -> list[str]:
+        """How classes that the truth does not hold are counted, in sentences; none where it holds them all.
+
+        Args:
+            unit: what the matrix counts, in the singular.
+        """
+        predicted, neither = self.nowhere_true()
+        notes = []
+        if predicted:
+            notes.append(f"no {unit} of the truth is {name_some(predicted)}: predicted all the same, IoU and F1 are 0")
+        if neither:
+            notes.append(f"neither in the truth nor predicted: {name_some(neither)}; left out of the means")
+        return notes
+
+    def _most_frequent(self) -> int:
+        return max((own.truth for own in self.by_class.values() if own.in_mean), default=0)
+
+
+def name_some(names: Sequence[str], most: int = _MOST_NAMED) -> str:
+    """The names in one line: the first ``most``, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _ratio(part: float, whole: float) -> float | None:

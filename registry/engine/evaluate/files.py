@@ -18,8 +18,8 @@ from ..data.images import UnreadableImage, read_image
 from ..data.masks import MaskReader, comparing_reader
 from ..data.pairs import find_images, find_masks, with_common_names
 from ..progress import followed
-from .confusion import Confusion, count, image_ious
-from .report import Evaluation, absence
+from .confusion import Confusion, count
+from .report import Evaluation
 from .worst import Example
 
 #: Faults that are told at once, and names that a message holds.
@@ -113,8 +113,9 @@ def _compare_masks(question: Question, console: Console) -> Evaluation:
             continue
         counts = count(truth, predicted, labels)
         total += counts
-        ious.append(float(image_ious(counts[None], classes.ignored)[0]))
-        right.append(Confusion(counts, classes).mask_scores()["pixel_accuracy"])
+        image = Confusion(counts, classes)
+        ious.append(image.image_iou)
+        right.append(image.accuracy)
     if problems:
         raise InputError(problems[:_MOST])
     confusion = Confusion(total, classes)
@@ -139,7 +140,7 @@ def _compare_masks(question: Question, console: Console) -> Evaluation:
         confusion,
         rows,
         worst,
-        notes + absence(confusion, "pixel"),
+        notes + confusion.notes("pixel"),
     )
 
 
@@ -171,7 +172,7 @@ def _example(
 ) -> Example:
     image = read_image(pictures[name]) if name in pictures else None
     masks = (reader(truths[name]), reader(predictions[name]))
-    return Example(name, f"own IoU {iou:.3f}", image, *masks).thin()
+    return Example(name, f"IoU {iou:.3f}", image, *masks).thin()
 
 
 def _unpaired(
@@ -244,7 +245,7 @@ def _compare_labels(question: Question) -> Evaluation:
         confusion,
         rows,
         worst,
-        notes + absence(confusion, "image"),
+        notes + confusion.notes("image"),
     )
 
 

@@ -52,29 +52,18 @@ class Evaluation:
 
     def as_json(self) -> dict[str, Any]:
         """Everything but pictures and the images' own figures; what is no number is None."""
-        told: dict[str, Any] = {**self.about, "kind": self.kind, "images": self.images}
-        told["scores"] = {name: _number(value) for name, value in self.scores.items()}
+        report: dict[str, Any] = {**self.about, "kind": self.kind, "images": self.images}
+        report["scores"] = {name: _number(value) for name, value in self.scores.items()}
         if self.confusion is not None:
             classes = self.confusion.classes
             predicted, neither = self.confusion.nowhere_true()
-            told["classes"] = self.confusion.by_class()
-            told["ignored"] = classes.names[classes.ignored] if classes.ignored is not None else None
-            told["ignored_pixels"] = "count_against" if classes.count_against else "leave_out"
-            told["nowhere_true"] = {"predicted": predicted, "in_neither": neither}
-        told["worst"] = [example.name for example in self.worst]
-        told["notes"] = self.notes
-        return told
-
-
-def absence(confusion: Confusion, unit: str) -> list[str]:
-    """How the classes are counted that the truth does not hold, in sentences; none for none."""
-    predicted, neither = confusion.nowhere_true()
-    told = []
-    if predicted:
-        told.append(f"no {unit} of the truth: {_some(predicted)}; predicted all the same, so that IoU and F1 are 0")
-    if neither:
-        told.append(f"neither in the truth nor predicted: {_some(neither)}; left out of the means")
-    return told
+            report["classes"] = {name: own._asdict() for name, own in self.confusion.by_class.items()}
+            report["ignored"] = classes.names[classes.ignored] if classes.ignored is not None else None
+            report["ignored_pixels"] = "count_against" if classes.count_against else "leave_out"
+            report["nowhere_true"] = {"predicted": predicted, "in_neither": neither}
+        report["worst"] = [example.name for example in self.worst]
+        report["notes"] = self.notes
+        return report
 
 
 def require_writable(folder: Path) -> None:
@@ -132,7 +121,3 @@ def _cell(value: Any) -> Any:
 
 def _number(value: Any) -> Any:
     return None if value is None or (isinstance(value, float) and not math.isfinite(value)) else value
-
-
-def _some(names: Sequence[str], most: int = 10) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

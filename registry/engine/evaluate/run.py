@@ -24,7 +24,7 @@ from ..train.prepare import open_data
 from ..train.saved_run import Device, SavedRun, open_run
 from ..train.task import seed_everything
 from .per_image import Collected
-from .report import Evaluation, absence
+from .report import Evaluation
 
 IgnoredPixels = Literal["leave_out", "count_against"]
 
@@ -67,10 +67,11 @@ def evaluate_run(question: RunQuestion, console: Console) -> Evaluation:
     _require_same_classes(saved.facts, completed_facts(data), plan)
     splits = _splits(saved, data, question)
     rule = _rule(plan, question)
-    classes = classes_of(saved.facts, **rule) if "num_classes" in saved.facts else None
-    collected = Collected(classes)
+    collected = None
+    if saved.task.predicts_classes and "num_classes" in saved.facts:
+        collected = Collected(classes_of(saved.facts, **rule), saved.facts["num_classes"])
     scores = _walk(saved, splits, collected, question.split, console)
-    found = collected.finish()
+    found = collected.finish() if collected is not None else None
     notes = list(saved.task.notes())
     if found is not None and question.ignored_pixels is not None:
         # The rule was asked for, and the run's own metrics may follow another one.
@@ -80,9 +81,9 @@ def evaluate_run(question: RunQuestion, console: Console) -> Evaluation:
     shown = splits[question.split]
     worst = found.worst(saved, shown, question.worst) if found is not None else []
     if found is not None:
-        notes += absence(found.confusion, "pixel" if found.kind == "masks" else "image")
+        notes += found.confusion.notes("pixel" if found.kind == "masks" else "image")
     else:
-        notes.append(f"{plan.trainer.name} predicts no classes here: there are scores only")
+        notes.append(f"{plan.trainer.name} does not predict classes: scores only, without a confusion matrix")
     title = "/".join(saved.folder.path.resolve().parts[-2:])
     about = {
         "run": str(saved.folder.path),
@@ -170,7 +171,7 @@ def _rule(plan: Plan, question: RunQuestion) -> dict[str, Any]:
 
 
 def _walk(
-    saved: SavedRun, splits: Mapping[str, Augmented], collected: Collected, shown: str, console: Console
+    saved: SavedRun, splits: Mapping[str, Augmented], collected: Collected | None, shown: str, console: Console
 ) -> dict[str, float]:
     """The task's scores over the splits, as the training loop computes them."""
     task, settings = saved.task, saved.plan.loop
@@ -184,7 +185,7 @@ def _walk(
                     prepared = saved.prepared(batch)
                     outputs.clear()
                     task.evaluate({**prepared, "split": name})
-                    if name == shown:
+                    if name == shown and collected is not None:
                         collected.add(prepared, outputs)
             finally:
                 close(loader)

@@ -31,6 +31,8 @@ class Task(nn.Module):
     higher_is_better: bool = False
     #: The module that predicts; what ``predict`` and reports use.
     model: nn.Module
+    #: Whether ``model`` gives a logit for each class; False for one that gives features.
+    predicts_classes: bool = True
     #: Augmentations of which each makes a view of its own of every training image; None for one augmented image.
     views: Sequence[Any] | None = None
     #: The splits that an evaluation walks over in turn, without the training's augmentations.

@@ -25,13 +25,13 @@ from test_run import train
 
 import hw1cli as command_line
 from plugins.hw1.landcover import CLASS_COLORS, CLASS_NAMES
-from plugins.trainers.overlap import MeanIoU
+from plugins.trainers.miou import MeanIoU
 from registry.engine.data.classes import Classes, KnownClasses, parse_classes
 from registry.engine.evaluate import confusion_figure, worst
-from registry.engine.evaluate.confusion import Confusion, count, image_ious
+from registry.engine.evaluate.confusion import Confusion, count
 from registry.engine.evaluate.drawing import save
 from registry.engine.evaluate.files import Question, compare
-from registry.engine.evaluate.per_image import _own_figures
+from registry.engine.evaluate.metrics import count_images
 from registry.errors import InputError
 
 QUIET = Console(quiet=True)
@@ -68,22 +68,18 @@ def test_scores_are_the_formulas_and_the_trainings(ignored: int | None, count_ag
     indices = np.where(truth == 255, 8, truth)
     confusion = Confusion(count(indices, predicted, len(classes)), classes)
     expected = by_hand(truth, predicted, ignored, count_against)
-    scores, own = confusion.mask_scores(), confusion.by_class()
-    assert {
-        names.index(name): told["iou"] for name, told in own.items() if told["in_mean"] and told["iou"] is not None
-    } == {label: pytest.approx(value) for label, value in expected.items()}
+    scores, own = confusion.mask_scores(), confusion.by_class
+    assert {names.index(name): each.iou for name, each in own.items() if each.in_mean and each.iou is not None} == {
+        label: pytest.approx(value) for label, value in expected.items()
+    }
     assert scores["miou"] == pytest.approx(np.mean(list(expected.values())))
     assert confusion.nowhere_true() == (["e", "g"], ["h"])
 
     metric = MeanIoU(8, names, ignored, count_against, per_class=("iou", "dice"))
     metric.update(torch.nn.functional.one_hot(torch.tensor(predicted), 8).movedim(3, 1).float(), torch.tensor(truth))
     told = metric.compute()
-    assert {name: scores[name] for name in ("miou", "dice", "pixel_accuracy")} == pytest.approx(
-        {name: told[name] for name in ("miou", "dice", "pixel_accuracy")}, abs=1e-6
-    )
-    assert all(
-        own[name]["iou"] == pytest.approx(told[f"iou/{name}"], abs=1e-6) for name in names if f"iou/{name}" in told
-    )
+    assert all(scores[name] == told[name] for name in ("miou", "dice", "pixel_accuracy"))
+    assert confusion.of_classes("iou") == {name: told[f"iou/{name}"] for name in names if f"iou/{name}" in told}
 
     known = truth != ignored
     matrices = np.stack([count(*pair, len(classes)) for pair in zip(indices, predicted, strict=True)])
@@ -91,8 +87,8 @@ def test_scores_are_the_formulas_and_the_trainings(ignored: int | None, count_ag
         jaccard_score(t[k], p[k], labels=np.unique(t[k]), average="macro")
         for t, p, k in zip(truth, predicted, known, strict=True)
     ]
-    assert image_ious(matrices, classes.ignored) == pytest.approx(literal)
-    assert _own_figures(torch.tensor(matrices), classes.ignored)[:, 0].numpy() == pytest.approx(literal)
+    assert [Confusion(each, classes).image_iou for each in matrices] == pytest.approx(literal)
+    assert (count_images(torch.tensor(predicted), torch.tensor(truth), classes).numpy() == matrices).all()
 
 
 def test_label_scores_are_scikit_learns() -> None:
@@ -222,7 +218,7 @@ def test_folders_of_masks_score_by_the_formula(
     found = compare(Question(predictions, truth, ignore=ignore, count_against=count_against), QUIET)
     ious = by_hand(np.stack(true), np.stack(predicted), 3, count_against)
     assert found.scores["miou"] == pytest.approx(np.mean(list(ious.values()))) and found.images == 3
-    assert found.confusion is not None and found.confusion.by_class()["#00ff00" if as_colors else "1"]["iou"] == ious[1]
+    assert found.confusion is not None and found.confusion.by_class["#00ff00" if as_colors else "1"].iou == ious[1]
     assert [example.image is not None for example in found.worst] == [True] * 3  # found beside the masks
     rule = "count_against" if count_against else "leave_out"
     words = ("--predictions", predictions, "--truth", truth, "--ignore", ignore, "--ignored-pixels", rule)
