@@ -62,8 +62,8 @@ def planned(request: Request, registry: Registry) -> Plan:
 def planned_runs(request: Request, registry: Registry) -> list[PlannedRun]:
     """The plans of a recipe's runs, each after those that it needs.
 
-    The demo stands in only where the root that is missing is the recipe's own and the recipe has a demo: a root that
-    the user named has to be there.
+    The demo runs instead only where the missing root is the recipe's own and the recipe has a demo: a root that the
+    user named has to exist.
 
     Raises:
         InputError: with every problem of every run.
@@ -96,7 +96,9 @@ def _in_order(plans: list[PlannedRun]) -> list[PlannedRun]:
     try:
         return [by_name[member.name] for member in ordered([run.member for run in plans if run.member is not None])]
     except ValueError as circle:
-        raise InputError.of("runs", f"need one another in a circle: {circle}", "let one of them go first") from circle
+        raise InputError.of(
+            "runs", f"need each other in a circle: {circle}", "remove one of the references"
+        ) from circle
 
 
 def every_problem(request: Request, registry: Registry) -> list[Problem]:

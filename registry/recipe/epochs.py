@@ -1,41 +1,41 @@
-"""Epochs named in a reader's words: ``first``, ``middle``, ``last``, a number, a per cent, ``every N``."""
+"""Epochs by name: ``first``, ``middle``, ``last``, a number, a per cent, ``every N``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-#: How a recipe may say when.
-Moment = int | str
+#: How a recipe names an epoch.
+EpochName = int | str
 
 
-def epochs_at(moments: Iterable[Moment], epochs: int) -> list[int]:
+def epochs_at(names: Iterable[EpochName], epochs: int) -> list[int]:
     """The epochs meant, ascending, each once.
 
     Args:
-        moments: ``first``, ``middle`` (the epoch at half of the run, rounded up), ``last``, 1-based epoch numbers
+        names: ``first``, ``middle`` (the epoch at half of the run, rounded up), ``last``, 1-based epoch numbers
             (those beyond the end mean the last), ``"50%"``, ``"every 10"``.
         epochs: length of the run.
 
     Raises:
-        ValueError: a moment cannot be read.
+        ValueError: an epoch cannot be read.
     """
-    return sorted({min(epoch, epochs) for moment in moments for epoch in _epochs(moment, epochs)})
+    return sorted({min(epoch, epochs) for name in names for epoch in _epochs(name, epochs)})
 
 
-def _epochs(moment: Moment, epochs: int) -> list[int]:
+def _epochs(name: EpochName, epochs: int) -> list[int]:
     words = {"first": 1, "middle": (epochs + 1) // 2, "last": epochs}
-    if isinstance(moment, int) and not isinstance(moment, bool) and moment >= 1:
-        return [moment]
-    if isinstance(moment, str):
-        if moment in words:
-            return [words[moment]]
-        if percent := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", moment):
+    if isinstance(name, int) and not isinstance(name, bool) and name >= 1:
+        return [name]
+    if isinstance(name, str):
+        if name in words:
+            return [words[name]]
+        if percent := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", name):
             share = float(percent[1])
             if share <= 100:
                 return [max(1, round(epochs * share / 100))]
-        if every := re.fullmatch(r"every\s+(\d+)", moment):
+        if every := re.fullmatch(r"every\s+(\d+)", name):
             stride = int(every[1])
             if stride >= 1:
                 return [*range(stride, epochs + 1, stride), epochs]
-    raise ValueError(f"{moment!r} names no epoch")
+    raise ValueError(f"{name!r} is not an epoch")

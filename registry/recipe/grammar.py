@@ -36,14 +36,14 @@ class LoopSettings:
         accumulate: batches whose gradients are summed before one optimizer step.
         clip_norm: gradients are scaled down to this L2 norm; null leaves them.
         evaluate_every: epochs between evaluations; the last epoch is always evaluated.
-        log_every: optimizer steps between two looks at the loss (each waits for the device).
+        log_every: optimizer steps between two readings of the loss (each waits for the device).
         patience: evaluations without a better score before the run ends early; null never ends early.
         ema: decay of an exponential moving average of the weights, such as 0.999; it is what is evaluated and kept as
-            the best then. null for none.
+            the best. null for none.
         layer_decay: factor of the learning rate from each twelfth of the network's depth to the one before it; below 1
             the layers near the image, which a pretrained network needs to change least, learn more slowly.
-        sampling: shuffled shows every image once an epoch; balanced draws images with replacement so that every class
-            is seen about as often (of masks, so that the pixels of rare classes are).
+        sampling: shuffled shows every image once an epoch; balanced samples images with replacement so that every class
+            is seen about equally often (for masks, so that the pixels of rare classes are).
         decay: what weight decay acts on: all, or weights alone, without biases and the scales of norms.
     """
 
@@ -125,7 +125,7 @@ class Section(Parameter):
 
     @property
     def planned(self) -> bool:
-        """Whether it is part of a run's plan; the others say how recipes and runs come about."""
+        """Whether it is part of a run's plan; the others are used up when recipes are read."""
         return self.settable and not self.study
 
 

@@ -16,7 +16,7 @@ from .yaml import BROKEN, LARGEST, Node, Place, parse, too_large
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a recipe says in the end.
+    """A recipe with everything applied.
 
     Args:
         path: its file.
@@ -75,13 +75,13 @@ def load(
     problems = reader.problems
     touched = overrides.keys_named(sets, unsets)
     root = reader.read(path)
-    if root is None:  # nothing more can be said of it
+    if root is None:  # nothing else can be checked
         return Recipe(path, Node(BROKEN, Place(str(path), None)), problems, demo, touched=touched)
     overlay = root.value.pop("demo", None)
     if demo:
         root = _with_demo(root, overlay, path, problems)
     problems += overrides.apply(root, sets, unsets)
-    problems += _laid_down(root)
+    problems += _refuse_late(root)
     for name in STUDY_SECTIONS:
         if name in root.value and root.value[name].value is None:
             del root.value[name]
@@ -107,17 +107,19 @@ def _with_demo(root: Node, overlay: Node | None, path: Path, problems: list[Prob
     if overlay is None:
         problems.append(Problem("--demo", "this recipe has no demo", "add a 'demo:' section", None, str(path)))
     elif isinstance(overlay.value, dict):
-        return replace(merge(root, overlay), place=root.place)  # the demo is no line to look for what is missing
+        return replace(
+            merge(root, overlay), place=root.place
+        )  # a missing section is reported at the recipe, not at its demo
     elif overlay.value is not BROKEN:
-        problems.append(_problem(overlay, "demo", "is no mapping", "demo: {trainer: {epochs: 1}}"))
+        problems.append(_problem(overlay, "demo", "is not a mapping", "demo: {trainer: {epochs: 1}}"))
     return root
 
 
-def _laid_down(root: Node) -> list[Problem]:
-    """What was set too late to change anything: by the command line, or by the demo itself."""
+def _refuse_late(root: Node) -> list[Problem]:
+    """``extends`` and ``demo`` are applied already: neither the command line nor the demo can change them."""
     late = [(key, root.value.pop(key)) for key in ("extends", "demo") if key in root.value]
-    said, hint = "comes too late here to change anything", "change the sections themselves, such as trainer.epochs"
-    return [_problem(node, key, said, hint) for key, node in late]
+    message, hint = "cannot be changed from here", "change the sections themselves, such as trainer.epochs"
+    return [_problem(node, key, message, hint) for key, node in late]
 
 
 class _Reader:
@@ -128,7 +130,7 @@ class _Reader:
         self._trees: dict[Path, Node | None] = {}
 
     def read(self, path: Path, named_at: Node | None = None, chain: tuple[Path, ...] = ()) -> Node | None:
-        """The tree of a file; None, with a problem told, where there is none.
+        """The tree of a file; None, with a problem appended, where there is none.
 
         Args:
             path: the file.
@@ -143,7 +145,7 @@ class _Reader:
             return None
         identity = path.resolve()
         if named_at is not None and identity in chain:
-            hint = "let one of the two go"
+            hint = "remove one of the two"
             self.problems.append(_problem(named_at, "extends", f"{named_at.value!r} extends this file in turn", hint))
             return None
         if identity not in self._trees:
@@ -153,7 +155,7 @@ class _Reader:
         return self._trees[identity]
 
     def _extended(self, root: Node, path: Path, chain: tuple[Path, ...]) -> Node:
-        """A file's tree upon its bases, of which a later one lies upon an earlier one."""
+        """A file's tree merged onto its bases, a later base onto an earlier one."""
         below: Node | None = None
         for name in self._base_names(root.value.pop("extends", None)):
             base = self.read(path.parent / str(name.value), name, chain)
@@ -167,7 +169,7 @@ class _Reader:
         items = extends.value if isinstance(extends.value, list) else [extends]
         names = [item for item in items if isinstance(item.value, str) and item.value]
         if any(item not in names and item.value is not BROKEN for item in items):
-            message = "names the recipe, or the list of recipes, that this one changes"
+            message = "expected the name of a recipe, or a list of names"
             self.problems.append(_problem(extends, "extends", message, "extends: base.yaml"))
         return names
 
@@ -181,9 +183,9 @@ def _text_of(path: Path) -> str | Problem:
             content = file.read(LARGEST + 1)
         return content.decode("utf-8") if len(content) <= LARGEST else too_large(str(path))
     except UnicodeDecodeError:
-        return Problem(str(path), "is no text in UTF-8", "save it as UTF-8")
+        return Problem(str(path), "is not UTF-8 text", "save it as UTF-8")
     except IsADirectoryError:
-        return Problem(str(path), "is a folder, and a recipe is a file", _recipes_near(path, path))
+        return Problem(str(path), "is a directory, expected a recipe file", _recipes_near(path, path))
     except FileNotFoundError:
         return Problem(str(path), "is not there", _recipes_near(path, path.parent))
     except OSError as error:
@@ -194,7 +196,7 @@ def _text_of(path: Path) -> str | Problem:
 
 def _recipes_near(path: Path, folder: Path) -> str | None:
     there = {file.stem: str(file) for file in sorted(folder.glob("*.yaml"))}
-    # Compared by stem alone: folder and ending in common would make every recipe look near.
+    # Compared by stem alone: a common folder and ending would make every recipe similar.
     near = nearest(path.stem, there)
     if near:
         return f"did you mean {' or '.join(repr(there[stem]) for stem in near)}?"

@@ -94,12 +94,12 @@ def keys_named(sets: Sequence[str], unsets: Sequence[str]) -> frozenset[str]:
 def _set(root: Node, option: str) -> None:
     match = _OPTION.fullmatch(option)
     if match is None or not match["key"].strip():
-        raise _RefusedError(("is no assignment", _USAGE))
+        raise _RefusedError(("is not an assignment", _USAGE))
     place = Place(f"--set {option}", None)
     value, problems = parse_value(match["value"], place)
     if problems:
-        told = ((f"{said.path}: {said.message}" if said.path else said.message, said.hint) for said in problems)
-        raise _RefusedError(*told)
+        reasons = ((f"{each.path}: {each.message}" if each.path else each.message, each.hint) for each in problems)
+        raise _RefusedError(*reasons)
     *above, last = _parts(match["key"])
     if match["sign"] == "-":
         _remove(_walk(root, [*above, last]), value)
@@ -144,7 +144,7 @@ def _reach(root: Node, parts: Sequence[str], place: Place) -> Node:
 
 
 def _as_mapping(node: Node, path: str) -> None:
-    """A component written as its bare name becomes ``{use: name}``, an empty value a mapping, where a key is needed."""
+    """A component written as its bare name becomes ``{use: name}``, an empty value a mapping, where a key is set."""
     if node.value is BROKEN:
         raise _RefusedError
     if node.value is None:
@@ -152,7 +152,7 @@ def _as_mapping(node: Node, path: str) -> None:
     elif isinstance(node.value, str):
         node.value, node.text = {"use": Node(node.value, node.place, node.text)}, None
     elif not isinstance(node.value, dict):
-        raise _RefusedError((f"goes through {node.plain()!r}, which holds no keys", f"set {path!r} itself"))
+        raise _RefusedError((f"goes through {node.plain()!r}, which has no keys", f"set {path!r} itself"))
 
 
 def _walk(root: Node, parts: Sequence[str]) -> Node:
@@ -179,7 +179,7 @@ def _keys_near(word: str, known: dict[str, Node]) -> str:
 def _index(node: Node, part: str) -> int:
     length = len(node.value)
     if not re.fullmatch(r"-?[0-9]{1,9}", part):
-        raise _RefusedError((f"{part!r} is no position in a list of {length}", "number the items from 0"))
+        raise _RefusedError((f"{part!r} is not a position in a list of {length}", "number the items from 0"))
     index = int(part)
     if not -length <= index < length:
         hint = f"its items are 0 to {length - 1}; += appends" if length else "the list is empty; += appends"
@@ -213,7 +213,7 @@ def _demand_list(target: Node) -> None:
     if target.value is BROKEN:
         raise _RefusedError
     if not isinstance(target.value, list):
-        raise _RefusedError(("is no list", "replace it with KEY=VALUE"))
+        raise _RefusedError(("is not a list", "replace it with KEY=VALUE"))
 
 
 def _is(item: Node, wanted: object) -> bool:

@@ -28,7 +28,7 @@ class ComponentPlan:
         component: the registered component.
         spec: its loaded component spec.
         arguments: what the recipe gave, converted; nested components are plans themselves.
-        path: dotted place in the recipe.
+        path: dotted path in the recipe.
         place: file and line.
     """
 
@@ -48,7 +48,7 @@ class ComponentPlan:
 
     @contextmanager
     def attach_location(self) -> Iterator[None]:
-        """Give the problems that the component tells of its arguments their place in the recipe."""
+        """Give the problems that the component reports about its arguments their location in the recipe."""
         try:
             yield
         except InputError as error:
@@ -61,10 +61,10 @@ class ComponentPlan:
             raise
 
     def preflight(self) -> None:
-        """Look whether what the arguments ask for can be had.
+        """Check that what the arguments name is available.
 
         Raises:
-            InputError: it cannot.
+            InputError: it is not.
         """
         arguments = self.given_or_default()
         with self.attach_location():

@@ -18,13 +18,13 @@ _LONGEST_CHAIN: Final = 100  # levels passed on the way included
 
 
 def resolve(root: Node) -> list[Problem]:
-    """Put what is referred to in the place of every reference, in the tree itself.
+    """Replace every reference by what it refers to, in the tree itself.
 
     A scalar that is one reference gets the value referred to, with its type, mappings and lists too; inside longer text
     a reference stands for a scalar's text. ``$${`` is a literal ``${``.
 
     Returns:
-        Unknown paths, circles, mappings inside text, references without end or beyond measure; the scalars concerned
+        Unknown paths, circles, mappings inside text, unclosed references and too large ones; the scalars affected
         become ``BROKEN``, as does what refers to them.
     """
     resolver = _Resolver(root)
@@ -96,8 +96,8 @@ class _Resolver:
         if found is None:
             return None
         if isinstance(found.value, (dict, list)):
-            message = f"${{{reference}}} is no scalar, so it cannot stand inside text"
-            self._report(node, path, message, "let the reference stand alone")
+            message = f"${{{reference}}} is not a scalar, so it cannot be part of a text"
+            self._report(node, path, message, "make the reference the whole value")
             return None
         return found.text if found.text is not None else str(found.value)
 
@@ -118,12 +118,12 @@ class _Resolver:
             found, walked = child, _join(walked, part)
             if self._is_open(walked, found, wanted):
                 message = f"refers to {wanted!r}, which refers back to it"
-                self._report(node, path, message, "write the value in one of the places")
+                self._report(node, path, message, "write the value in one of the two")
                 return None
             if isinstance(found.value, str) or walked == wanted:
                 self.visit(found, walked)
             if found.value is BROKEN:
-                node.value = BROKEN  # told already
+                node.value = BROKEN  # reported already
                 return None
         return found
 

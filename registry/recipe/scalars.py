@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-#: Longer is no number that a recipe means, and Python neither reads nor prints 4300 digits (3570 hexadecimal ones).
+#: Longer numbers are text: and Python neither reads nor prints 4300 digits (3570 hexadecimal ones).
 _LONGEST_NUMBER: Final = 3500
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")

@@ -1,4 +1,4 @@
-"""What the installed plugins let a recipe say, as one JSON schema: for editors, which then complete and underline."""
+"""The JSON schema of recipes, from the installed plugins: with it editors complete and underline."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class _Writer:
         }
 
     def _around(self) -> dict[str, Schema]:
-        """The sections that say something about whole recipes."""
+        """The sections that are about whole recipes."""
         name = {"type": "string", "minLength": 1}
         values = or_reference({"type": "array", "minItems": 1})
         study = {
@@ -276,7 +276,7 @@ class _Writer:
         names = [component.name, *aliases_of(component.kind, component.name)]
         pattern = "|".join(map(re.escape, names))
         shown = component.name
-        if component.name in ambiguous:  # only the distribution tells which is meant
+        if component.name in ambiguous:  # only the distribution makes it unique
             shown = f"{component.distribution}:{component.name}"
             pattern = re.escape(shown)
         try:

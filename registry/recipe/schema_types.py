@@ -53,7 +53,7 @@ def or_reference(schema: Schema) -> Schema:
     listed = kinds if isinstance(kinds, list) else [kinds]
     if "string" in listed:
         return schema
-    # A pattern asks nothing of what is no text, so one schema says both, and editors show one message.
+    # A pattern applies to text alone, so that one schema allows both, and editors show one message.
     expected = f"expected {' or '.join(listed)}, or ${{path.to.value}}"
     return {**schema, "type": [*listed, "string"], "pattern": REFERENCE, "patternErrorMessage": expected}
 

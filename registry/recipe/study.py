@@ -56,7 +56,7 @@ def expand(root: Node, folder: Path, read_base: Callable[[Node], Node | None]) -
     Args:
         root: the whole recipe, references not yet resolved.
         folder: the study's folder; a member's is ``folder/name``.
-        read_base: the recipe that an ``extends:`` inside a run names; such a run lies upon that, not upon this recipe.
+        read_base: the recipe that an ``extends:`` inside a run names; such a run is merged onto that instead.
     """
     if not isinstance(root.value, dict) or not set(STUDY_SECTIONS) & root.value.keys():
         return [], []
@@ -81,7 +81,7 @@ class _Study:
         if runs is None:
             return {"": _Draft(base, self._with_seeds(base, axes, repeat, sections.get("repeat"), "repeat"))}
         if not isinstance(runs.value, dict) or not runs.value:
-            self._report(runs, "runs", "names no runs", "runs: {small: {model: ...}, large: {model: ...}}")
+            self._report(runs, "runs", "has no runs", "runs: {small: {model: ...}, large: {model: ...}}")
             return {}
         found = {}
         for name, overlay in runs.value.items():
@@ -90,9 +90,9 @@ class _Study:
             if changes.value is BROKEN:
                 continue
             if not _NAME.fullmatch(name):
-                self._report(overlay, path, "is no name for a folder", "use letters, digits, '-', '_', '+' and '.'")
+                self._report(overlay, path, "is not a name for a folder", "use letters, digits, '-', '_', '+' and '.'")
             elif not isinstance(changes.value, dict):
-                self._report(overlay, path, "is no mapping of what changes", f"{name}: {{optimizer: {{lr: 1e-3}}}}")
+                self._report(overlay, path, "is not a mapping of changes", f"{name}: {{optimizer: {{lr: 1e-3}}}}")
             else:
                 found[name] = self._draft(base, changes, path, axes, repeat)
         return found
@@ -126,21 +126,23 @@ class _Study:
         if node is None or node.value is None or node.value is BROKEN:
             return {}
         if not isinstance(node.value, dict):
-            self._report(node, path, "is no mapping", "matrix: {optimizer.lr: [1e-3, 1e-4], seed: [0, 1]}")
+            self._report(node, path, "is not a mapping", "matrix: {optimizer.lr: [1e-3, 1e-4], seed: [0, 1]}")
             return {}
         axes = {}
         for key, values in node.value.items():
             if isinstance(values.value, list) and values.value:
                 axes[key] = values.value
             elif values.value is not BROKEN:
-                self._report(values, f"{path}.{key}", "is no list of values", f"{key}: [..., ...]")
+                self._report(values, f"{path}.{key}", "is not a list of values", f"{key}: [..., ...]")
         return axes
 
     def _repeat(self, node: Node | None, path: str) -> int:
         if node is None or node.value is BROKEN:
             return 1
         if isinstance(node.value, bool) or not isinstance(node.value, int) or not 1 <= node.value <= MOST_RUNS:
-            self._report(node, path, f"is {node.plain()!r}, and a number of seeds from 1 up is wanted", "repeat: 3")
+            self._report(
+                node, path, f"expected a number of seeds from 1 to {MOST_RUNS:,}, got {node.plain()!r}", "repeat: 3"
+            )
             return 1
         return node.value
 
@@ -204,13 +206,13 @@ class _Study:
         if name not in drafts or name == own:
             others = [other for other in drafts if other and other != own]
             hint = did_you_mean(name, others, f"the other runs: {', '.join(others) or 'none'}")
-            self._report(node, f"runs.{own}", f"needs the run {name!r}, and there is none", hint)
+            self._report(node, f"runs.{own}", f"needs the run {name!r}, which does not exist", hint)
             return ""
         shared = {path: value for path, value in values.items() if path in drafts[name].axes}
         member = drafts[name].names.get(_key(shared))
         if member is None:
-            hint = f"give runs.{name} the same matrix, or the one value it shall have"
-            self._report(node, f"runs.{own}", f"does not say which run of {name!r} it needs", hint)
+            hint = f"give runs.{name} the same matrix, or one value"
+            self._report(node, f"runs.{own}", f"needs one run of {name!r}, which makes several", hint)
             return ""
         needs[member] = None
         return str(self.folder / member)
@@ -237,7 +239,7 @@ def ordered(members: list[Member]) -> list[Member]:
 
 
 def _crossed(draft: _Draft) -> Iterator[tuple[dict[str, Node], dict[str, str]]]:
-    """Every combination of the axes' values: path -> value, and path -> what stands for it in the run's name."""
+    """Every combination of the axes' values: path -> value, and path -> its label in the run's name."""
     last_words = [path.rpartition(".")[2] for path in draft.axes]
     axes = []
     for (path, values), word in zip(draft.axes.items(), last_words, strict=True):

@@ -1,4 +1,4 @@
-"""Strict YAML -> a tree of nodes that know their place. Everything wrong is collected, nothing is guessed."""
+"""Strict YAML -> a tree of nodes that know their place. Every problem is collected, nothing is guessed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Node:
     text: str | None = None
 
     def plain(self) -> Any:
-        """The value as ordinary Python data; None for what is broken."""
+        """The value as ordinary Python data; None where it is broken."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, list):
@@ -99,20 +99,22 @@ def parse(text: str, file: str | None) -> tuple[Node | None, list[Problem]]:
         return root, composer.problems
     if not composer.problems:
         line = root.place.line if root else 1
-        said = "is empty" if root is None else "is no mapping"
-        composer.report("", said, line, "a recipe is made of 'key: value' lines")
+        message = "is empty" if root is None else "is not a mapping"
+        composer.report("", message, line, "a recipe is made of 'key: value' lines")
     return None, composer.problems
 
 
 def too_large(file: str | None) -> Problem:
     """A file refused unread."""
-    return Problem(file or "recipe", f"is larger than {LARGEST // 1_000_000} MB, which no recipe is", None, None, file)
+    return Problem(
+        file or "recipe", f"is larger than {LARGEST // 1_000_000} MB, too large for a recipe", None, None, file
+    )
 
 
 def parse_value(text: str, place: Place) -> tuple[Node, list[Problem]]:
     """Read the right-hand side of ``--set``: ``[1, 2]``, ``{use: x}``, quoted text, or else one plain scalar.
 
-    Plain text is taken as it stands, so that ``*.png``, ``#fff`` and ``a: b`` need no second quoting. Every node gets
+    Plain text is taken literally, so that ``*.png``, ``#fff`` and ``a: b`` need no second quoting. Every node gets
     ``place``.
     """
     text = text.strip()
@@ -160,26 +162,26 @@ class _Composer:
     def _syntax(self, error: yaml.YAMLError) -> None:
         began, context = getattr(error, "context_mark", None), getattr(error, "context", None)
         mark = getattr(error, "problem_mark", None) or began
-        said = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        message = getattr(error, "problem", None) or str(error).partition("\n")[0]
         line, hint = mark.line + 1 if mark else None, None
         if isinstance(error, yaml.reader.ReaderError):
             line = self.text.count("\n", 0, error.position) + 1
-            said = f"the character U+{error.character:04X} is not allowed"
-        elif "'\\t'" in said:
-            said, hint = "a tab stands where only spaces may", "write spaces instead"
+            message = f"the character U+{error.character:04X} is not allowed"
+        elif "'\\t'" in message:
+            message, hint = "a tab where only spaces are allowed", "write spaces instead"
         elif context in _OPENED and began:
             # PyYAML gives up at the next line that does not fit, or at the end of the file.
             line, hint = began.line + 1, "close it, and put ',' between items and quotes around text that holds ':'"
-            said = f"{_OPENED[context]} is not closed: {said}"
-        elif "could not find expected ':'" in said and began:
-            line, said, hint = began.line + 1, "a line without its ':'", "write 'key: value'"
-        elif "mapping values are not allowed" in said:
-            said, hint = "a ':' that follows no key", "put text that holds ': ' in quotes, and align keys"
-        elif re.search(r"expected <block end>, but found '(<scalar>|[\]}])'", said):
-            said, hint = "text after the end of a value", "put the whole value in quotes"
-        elif "expected <block end>" in said:
-            said, hint = "the indent of this line fits nothing above it", "align it with the lines beside it"
-        self.report("", f"is no YAML: {said}", line, hint)
+            message = f"{_OPENED[context]} is not closed: {message}"
+        elif "could not find expected ':'" in message and began:
+            line, message, hint = began.line + 1, "a line without its ':'", "write 'key: value'"
+        elif "mapping values are not allowed" in message:
+            message, hint = "a ':' that does not follow a key", "put text that holds ': ' in quotes, and align keys"
+        elif re.search(r"expected <block end>, but found '(<scalar>|[\]}])'", message):
+            message, hint = "text after the end of a value", "put the whole value in quotes"
+        elif "expected <block end>" in message:
+            message, hint = "the indentation of this line matches no line above it", "align it with the lines beside it"
+        self.report("", f"is not valid YAML: {message}", line, hint)
 
     def _place(self, event: Any) -> Place:
         return self.fixed or Place(self.file, _line(event))
@@ -228,7 +230,7 @@ class _Composer:
             elif key in entries:
                 self.report(where, f"is given twice, first in line {lines[key]}", line, "keep one of the two")
             else:
-                # A problem with a value is looked for where its key stands.
+                # A problem with a value is reported at the line of its key.
                 node.place = self.fixed or Place(self.file, line)
                 entries[key], lines[key] = node, line
         return entries
@@ -252,7 +254,7 @@ _OPENED: Final = {
 
 
 class _Shield:
-    """Lets references stand bare in flow style: YAML would read ``{root: ${data.root}}`` as a mapping in a mapping.
+    """Allows references without quotes in flow style: YAML would read ``{root: ${a.b}}`` as a mapping in a mapping.
 
     Their braces are exchanged for two characters that the text does not hold, which leaves every column as it is.
     """

@@ -65,7 +65,7 @@ def test_what_is_referred_to_is_copied_and_the_referring_place_kept() -> None:
         ("a: {b: '${a}'}", "a.b", 1, "refers back"),
         ("a: ${b}\nb: {x: '${a.x}'}", "b.x", 2, "refers back"),
         ("c: ${a.x}\na: {x: '${a}'}", "a.x", 2, "refers back"),
-        ("a: x ${b}\nb: {c: 1}", "a", 1, "no scalar"),
+        ("a: x ${b}\nb: {c: 1}", "a", 1, "not a scalar"),
         ("a: x ${b", "a", 1, "without its '}'"),
     ],
 )

@@ -64,6 +64,6 @@ def test_moments(moments: list, epochs: int, expected: list[int]) -> None:
 
 
 @pytest.mark.parametrize("moment", ["soon", 0, -1, "every 0", "120%", True])
-def test_moments_that_name_no_epoch(moment: object) -> None:
-    with pytest.raises(ValueError, match="names no epoch"):
+def test_what_is_not_an_epoch_is_refused(moment: object) -> None:
+    with pytest.raises(ValueError, match="is not an epoch"):
         epochs_at([moment], 10)  # type: ignore[list-item]
