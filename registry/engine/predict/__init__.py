@@ -1,4 +1,4 @@
-"""What a finished run makes of new images: a label each, or a mask each."""
+"""How does a finished run predict new images? ``predict.py`` is the pipeline; read on in ``tiles.py``."""
 
 from .predict import Settings, predict
 

@@ -1,4 +1,4 @@
-"""What is to be predicted: folders, files, patterns and csv tables -> pictures with the names of their results."""
+"""What is to be predicted: folders, files, patterns and csv tables -> images with the names of their results."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _ACCEPTED: Final = f"images end in {', '.join(sorted(IMAGE_SUFFIXES))}"
 
 
 @dataclass(frozen=True)
-class Picture:
+class InputImage:
     """An image to predict.
 
     Attributes:
         path: the file.
-        name: its path below what the user named, with ``/``; results are named after it.
+        name: its path below the input, with ``/``; results are named after it.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Table:
     Attributes:
         path: the file.
         columns: in their order.
-        rows: one for every picture.
+        rows: one for each image.
     """
 
     path: Path
@@ -46,23 +46,23 @@ class Table:
 
 
 @dataclass
-class Found:
+class Inputs:
     """Everything to predict.
 
     Attributes:
-        pictures: in the order of the inputs, those of a folder sorted by path.
+        images: in the order of the inputs, those of a folder sorted by path.
         table: the csv that named them, where a csv did.
-        notes: what was left out, in words.
+        notes: what was skipped, as text.
     """
 
-    pictures: list[Picture] = field(default_factory=list)
+    images: list[InputImage] = field(default_factory=list)
     table: Table | None = None
     notes: list[str] = field(default_factory=list)
 
 
 def find(
     inputs: Sequence[str], *, images: Path | None = None, recursive: bool = False, suffix: str = "", out: Path
-) -> Found:
+) -> Inputs:
     """Look up every input.
 
     Args:
@@ -71,29 +71,31 @@ def find(
         recursive: look into the folders' folders too.
         suffix: what the stems of the data set's images end in, as its dataset says; in a folder that holds such files,
             the others (their masks) are left out.
-        out: where results go; what lies in it is no input of a folder around it.
+        out: where results go; files in it are not inputs of a folder around it.
 
     Raises:
-        InputError: an input is not there or holds no image; every such problem at once.
+        InputError: an input does not exist or has no images; every such problem at once.
     """
-    found, problems = Found(), list[Problem]()
+    found, problems = Inputs(), list[Problem]()
     if images is not None and not any(_is_csv(text) for text in inputs):
-        problems.append(Problem("--images", "is for a csv, and none is named", "name the folder itself as the input"))
+        problems.append(
+            Problem("--images", "goes with a csv, and no input is one", "name the folder itself as the input")
+        )
     for text in inputs:
         path = Path(text)
         if path.is_dir():
             _folder(path, recursive, suffix, out, found, problems)
         elif _is_csv(text) and path.is_file():
             if len(inputs) > 1:
-                problems.append(Problem(text, "is a csv beside other inputs", "predict a csv by itself"))
+                problems.append(Problem(text, "is a csv among other inputs", "predict it separately"))
             else:
                 _csv(path, images, found, problems)
         elif path.is_file():
-            found.pictures.append(Picture(path, path.name))
+            found.images.append(InputImage(path, path.name))
         elif glob.has_magic(text):
             _pattern(text, found, problems)
         else:
-            problems.append(Problem(text, "is not there", "name a folder, a file, a quoted pattern or a csv"))
+            problems.append(Problem(text, "does not exist", "name a folder, a file, a quoted pattern or a csv"))
     if problems:
         raise InputError(problems)
     return found
@@ -107,7 +109,7 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _folder(folder: Path, recursive: bool, suffix: str, out: Path, found: Found, problems: list[Problem]) -> None:
+def _folder(folder: Path, recursive: bool, suffix: str, out: Path, found: Inputs, problems: list[Problem]) -> None:
     files = sorted(path for path in (folder.rglob("*") if recursive else folder.iterdir()) if _is_image(path))
     results = out.resolve()
     if results != folder.resolve():
@@ -115,7 +117,7 @@ def _folder(folder: Path, recursive: bool, suffix: str, out: Path, found: Found,
     if not files:
         deeper = not recursive and any(_is_image(path) for path in folder.glob("*/*"))
         hint = "--recursive looks into its folders" if deeper else _ACCEPTED
-        problems.append(Problem(str(folder), "holds no images", hint))
+        problems.append(Problem(str(folder), "has no images", hint))
         return
     stems = {(path.parent, path.stem.removesuffix(suffix)) for path in files}
     kept = [path for path in files if not _is_written(path, stems)]
@@ -124,8 +126,8 @@ def _folder(folder: Path, recursive: bool, suffix: str, out: Path, found: Found,
     if len(kept) < len(files):
         others = sorted(set(files) - set(kept))
         some = ", ".join(path.name for path in others[:3]) + ", ..." * (len(others) > 3)
-        found.notes.append(f"{len(others)} files in {folder} left out, which are masks or overlays by name: {some}")
-    found.pictures += [Picture(path, path.relative_to(folder).as_posix()) for path in kept]
+        found.notes.append(f"{len(others)} masks or overlays (by their names) in {folder} are skipped: {some}")
+    found.images += [InputImage(path, path.relative_to(folder).as_posix()) for path in kept]
 
 
 def _is_written(path: Path, stems: set[tuple[Path, str]]) -> bool:
@@ -133,17 +135,17 @@ def _is_written(path: Path, stems: set[tuple[Path, str]]) -> bool:
     return any(path.stem.endswith(end) and (path.parent, path.stem.removesuffix(end)) in stems for end in _WRITTEN)
 
 
-def _pattern(text: str, found: Found, problems: list[Problem]) -> None:
+def _pattern(text: str, found: Inputs, problems: list[Problem]) -> None:
     parts = Path(text).parts
     fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
     root = Path(*parts[:fixed])
     files = sorted(path for path in root.glob(str(Path(*parts[fixed:]))) if _is_image(path))
     if not files:
         problems.append(Problem(text, "matches no images", _ACCEPTED))
-    found.pictures += [Picture(path, path.relative_to(root).as_posix()) for path in files]
+    found.images += [InputImage(path, path.relative_to(root).as_posix()) for path in files]
 
 
-def _csv(path: Path, images: Path | None, found: Found, problems: list[Problem]) -> None:
+def _csv(path: Path, images: Path | None, found: Inputs, problems: list[Problem]) -> None:
     if images is not None and not images.is_dir():
         problems.append(Problem(str(images), "is not a directory"))
         return
@@ -163,9 +165,9 @@ def _csv(path: Path, images: Path | None, found: Found, problems: list[Problem])
             name = Path(cells[column])
             # A result stays in its folder, wherever the image comes from.
             inside = name.name if name.is_absolute() or ".." in name.parts else name.as_posix()
-            found.pictures.append(Picture(folder / name, str(PurePosixPath(inside))))
-    if found.pictures and not any(picture.path.is_file() for picture in found.pictures):
-        first, hint = found.pictures[0].path, "--images names the folder of the files"
+            found.images.append(InputImage(folder / name, str(PurePosixPath(inside))))
+    if found.images and not any(image.path.is_file() for image in found.images):
+        first, hint = found.images[0].path, "--images names the folder of the files"
         message = f"names {len(table.rows)} files, none of which exists; the first is {first}"
         problems.append(Problem(str(path), message, hint))
     elif not table.rows:

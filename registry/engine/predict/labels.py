@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,17 +13,17 @@ from torch import Tensor
 
 from ...errors import InputError, Problem
 from ...files import atomic_write
-from .inputs import Found
-from .work import Window
+from .inputs import Inputs
+from .tiles import Tile
 
 #: The column of the predictions.
 LABEL: Final = "label"
 
 
 class Labels:
-    """A csv with a row for every picture, in their order: ``filename,label``, or the rows of the csv that named them.
+    """A csv with a row for each image, in their order: ``filename,label``, or the rows of the csv that named them.
 
-    A picture that cannot be read keeps the label of its row in the csv, or gets none.
+    An image that cannot be read keeps the label of its row in the csv, or gets none.
 
     Args:
         found: what is predicted.
@@ -32,10 +32,10 @@ class Labels:
         scores: add a column of probabilities for each class.
 
     Raises:
-        InputError: two pictures have one name, or the csv is the input.
+        InputError: two images have one name, or the csv is the input.
     """
 
-    def __init__(self, found: Found, out: Path, class_names: Sequence[str], *, scores: bool) -> None:
+    def __init__(self, found: Inputs, out: Path, class_names: Sequence[str], *, scores: bool) -> None:
         table = found.table
         is_file = out.suffix.lower() == ".csv" and not out.is_dir()
         self.path = out if is_file else out / "predictions.csv"
@@ -44,15 +44,15 @@ class Labels:
         if table is not None:
             columns, self._rows = list(table.columns), table.rows
         else:
-            columns, self._rows = ["filename"], [{"filename": picture.name} for picture in found.pictures]
+            columns, self._rows = ["filename"], [{"filename": image.name} for image in found.images]
             _refuse_double(row["filename"] for row in self._rows)
         if LABEL not in columns:
             columns.append(LABEL)
         if table is not None and table.path.resolve() == self.path.resolve():
             raise InputError.of(str(self.path), "is the input, which would be overwritten", "name another --out")
         if scores and (taken := [name for name in names if name in columns]):
-            message = f"is a class and a column, so that its probabilities have no column: {', '.join(taken)}"
-            raise InputError.of("--scores", message, "rename the csv's column")
+            message = f"would add columns that the csv has already: {', '.join(taken)}"
+            raise InputError.of("--scores", message, "rename the columns of the csv")
         self._names, self._scores = names, scores
         self._ready: dict[int, dict[str, Any]] = {}
         self._next = 0
@@ -62,31 +62,29 @@ class Labels:
         self._csv = csv.DictWriter(file, [*columns, *(names if scores else ())], restval="", lineterminator="\n")
         self._csv.writeheader()
 
-    def windows(self, index: int, sample: dict[str, Any]) -> Iterator[Window]:
+    def tiles(self, index: int, sample: dict[str, Any]) -> Iterator[Tile]:
         """The image, whole."""
-        yield Window(sample["image"], (0, 0), 1.0, _Labelled(index, self))
+        yield Tile(sample["image"], (0, 0), 1.0, partial(self._add, index))
 
-    def failed(self, index: int) -> None:
+    def add_unreadable(self, index: int) -> None:
         """A row without a prediction."""
         self._put(index, {})
 
-    def told(self, index: int, probabilities: Tensor) -> None:
-        """A row with one."""
-        values = probabilities.tolist()
+    def _add(self, index: int, _position: tuple[int, int], probabilities: Tensor) -> None:
         row = {LABEL: self._names[int(probabilities.argmax())]}
-        self._put(
-            index, row | (dict(zip(self._names, (f"{v:.6g}" for v in values), strict=True)) if self._scores else {})
-        )
+        if self._scores:
+            row |= {name: f"{value:.6g}" for name, value in zip(self._names, probabilities.tolist(), strict=True)}
+        self._put(index, row)
 
     def _put(self, index: int, row: dict[str, Any]) -> None:
-        # Pictures of one size are predicted together, so that rows come a little out of order.
+        # Images of one size are predicted together, so rows arrive slightly out of order.
         self._ready[index] = self._rows[index] | row
         while self._next in self._ready:
             self._csv.writerow(self._ready.pop(self._next))
             self._next += 1
 
     def close(self, *, abandon: bool = False) -> None:
-        """Move the csv into its place."""
+        """Move the csv to its final name; ``abandon`` deletes it."""
         if not abandon:
             self._open.close()
             return
@@ -94,18 +92,9 @@ class Labels:
         self._open.__exit__(type(stopped), stopped, None)
 
 
-@dataclass(frozen=True)
-class _Labelled:
-    index: int
-    labels: Labels
-
-    def take(self, _place: tuple[int, int], probabilities: Tensor) -> None:
-        self.labels.told(self.index, probabilities)
-
-
 def _refuse_double(names: Iterable[str]) -> None:
     seen: set[str] = set()
     double = [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
     if double:
-        hint = "predict them into tables of their own, or name the folder above them with --recursive"
-        raise InputError(Problem(name, "is the name of two pictures of one table", hint) for name in double[:10])
+        hint = "predict them into separate tables, or name the folder above them with --recursive"
+        raise InputError(Problem(name, "is the name of two images of one table", hint) for name in double[:10])

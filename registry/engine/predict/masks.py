@@ -1,4 +1,4 @@
-"""Predicted masks as pictures, at the size of the image that they belong to."""
+"""Predicted masks as image files of the size of their images."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from torch import Tensor
 from ...errors import InputError, Problem
 from ...files import atomic_write
 from ..data.colors import colorize, overlay
-from .inputs import Found
-from .tiles import Canvas, Size, stretch
+from .inputs import Inputs
+from .threads import Writer
+from .tiles import Size, Tile, TileBlender, stretch
 from .views import MULTIPLE
-from .work import Window
-from .writers import Writer
 
 #: Rows of an overlay that are mixed at a time: the mixture is in floating point.
 _ROWS = 256
@@ -32,18 +31,18 @@ class Tiling:
     """When and how an image is cut.
 
     Attributes:
-        window: images larger than this are cut into windows of this size.
-        overlap: least share of a window that the next one covers too.
-        seen: sizes that the network has seen, which therefore need no padding.
+        tile: larger images are cut into tiles of this size.
+        overlap: minimum share of a tile that the next one covers too.
+        seen: sizes that the network was trained or evaluated on, which need no padding.
     """
 
-    window: Size
+    tile: Size
     overlap: float
     seen: Sequence[Size] = ()
 
     @classmethod
     def of(cls, sizes: Mapping[str, Sequence[int]], tile: int | None, overlap: float) -> Tiling:
-        """Windows of ``tile``, or else of the largest size that the run has seen, or else of 512.
+        """Tiles of ``tile`` pixels, or else of the largest size that the run has seen, or else of 512.
 
         Args:
             sizes: (height, width) by split; empty for a run that did not record them.
@@ -55,15 +54,15 @@ class Tiling:
             return cls((_up(tile), _up(tile)), overlap, seen)
         if not seen:
             return cls((512, 512), overlap)
-        window = (max(height for height, _ in seen), max(width for _, width in seen))
-        return cls(window if window in seen else (_up(window[0]), _up(window[1])), overlap, seen)
+        largest = (max(height for height, _ in seen), max(width for _, width in seen))
+        return cls(largest if largest in seen else (_up(largest[0]), _up(largest[1])), overlap, seen)
 
-    def window_for(self, size: Size) -> Size:
-        """The size of the windows over an image of a size: the image's own, padded, where it is small enough."""
-        if size in self.seen and size[0] <= self.window[0] and size[1] <= self.window[1]:
+    def tile_for(self, size: Size) -> Size:
+        """The size of the tiles of an image: its own, padded, where it is small enough."""
+        if size in self.seen and size[0] <= self.tile[0] and size[1] <= self.tile[1]:
             return size
         height, width = (
-            min(_up(side), most) if side <= most else most for side, most in zip(size, self.window, strict=True)
+            min(_up(side), most) if side <= most else most for side, most in zip(size, self.tile, strict=True)
         )
         return height, width
 
@@ -81,7 +80,7 @@ class Masks:
         colors: (R, G, B) of each class.
         suffix: what an image's stem has after NAME.
         tiling: for images larger than the network knows.
-        mask_format: ``colors`` as RGB, or ``index``, a grey picture of the labels themselves.
+        mask_format: ``colors`` as RGB, or ``index``, a grey image of the labels.
         scores: also write ``NAME_scores.npy``, probabilities as float16 (classes, H, W).
         overlays: also write ``NAME_overlay.jpg``, the mask over its image.
 
@@ -91,7 +90,7 @@ class Masks:
 
     def __init__(
         self,
-        found: Found,
+        found: Inputs,
         out: Path,
         colors: Sequence[Any],
         suffix: str,
@@ -111,26 +110,26 @@ class Masks:
             scores,
             overlays,
         )
-        self._bases = [_base(out, picture.name, suffix) for picture in found.pictures]
+        self._bases = [_base(out, image.name, suffix) for image in found.images]
         _refuse_clashes(found, self._bases)
         self._writer = Writer(threads=2)
         self._unfinished: set[_Mask] = set()
         out.mkdir(parents=True, exist_ok=True)
 
-    def windows(self, index: int, sample: dict[str, Any]) -> Iterator[Window]:
+    def tiles(self, index: int, sample: dict[str, Any]) -> Iterator[Tile]:
         """The image whole, or its tiles; padded to sizes that networks take."""
-        image, own = sample["image"], sample["own"]
-        mask = _Mask(self, self._bases[index], image.shape[:2], own)
+        image, original = sample["image"], sample["own"]
+        mask = _Mask(self, self._bases[index], image.shape[:2], original)
         self._unfinished.add(mask)
-        canvas = Canvas(image, self.tiling.window_for(image.shape[:2]), self.tiling.overlap, mask.rows)
-        for place, pixels in canvas.cut(image):
-            yield Window(pixels, place, 1 / len(canvas), canvas)
+        blender = TileBlender(image, self.tiling.tile_for(image.shape[:2]), self.tiling.overlap, mask.rows)
+        for position, pixels in blender.cut(image):
+            yield Tile(pixels, position, 1 / len(blender), blender.take)
 
-    def failed(self, index: int) -> None:
-        """There is no mask of an image that cannot be read."""
+    def add_unreadable(self, index: int) -> None:
+        """An image that cannot be read has no mask."""
 
     def finished(self, mask: _Mask) -> None:
-        """All probabilities of an image were taken: its files are written."""
+        """All probabilities of an image are in: write its files."""
         self._unfinished.discard(mask)
         self._writer.submit(mask.labels.size, mask.write)
 
@@ -190,8 +189,9 @@ class _Mask:
         """Write the files; called in a thread."""
         self.base.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(_file(self.base, "_mask.png"), "wb") as file:
-            told = colorize(self.labels, self.masks.colors) if self.masks.mask_format == "colors" else self.labels
-            Image.fromarray(told).save(file, "PNG", compress_level=4)
+            colored = self.masks.mask_format == "colors"
+            pixels = colorize(self.labels, self.masks.colors) if colored else self.labels
+            Image.fromarray(pixels).save(file, "PNG", compress_level=4)
         if self._image is not None:
             large = max(self.own) > _JPEG_SIDE
             with atomic_write(_file(self.base, "_overlay.png" if large else "_overlay.jpg"), "wb") as file:
@@ -209,7 +209,7 @@ class _Mask:
         return mixed
 
     def discard(self) -> None:
-        """Leave nothing half done behind."""
+        """Delete what is incomplete."""
         self._scores.unlink(missing_ok=True)
 
 
@@ -222,19 +222,19 @@ def _file(base: Path, end: str) -> Path:
     return base.with_name(base.name + end)
 
 
-def _refuse_clashes(found: Found, bases: Sequence[Path]) -> None:
-    """No mask over another one, and none over an image."""
-    inputs = {picture.path.resolve() for picture in found.pictures}
+def _refuse_clashes(found: Inputs, bases: Sequence[Path]) -> None:
+    """No mask may overwrite another one, or an image."""
+    inputs = {image.path.resolve() for image in found.images}
     first: dict[Path, Path] = {}
     problems = []
-    for picture, base in zip(found.pictures, bases, strict=True):
+    for image, base in zip(found.images, bases, strict=True):
         mask = _file(base, "_mask.png")
         if mask in first:
-            message = f"would be written twice, for {first[mask]} and for {picture.path}"
-            hint = "predict them into folders of their own, or name the folder above them with --recursive"
+            message = f"would be written twice, for {first[mask]} and {image.path}"
+            hint = "predict them into separate folders, or name the folder above them with --recursive"
             problems.append(Problem(str(mask), message, hint))
         elif mask.resolve() in inputs:
             problems.append(Problem(str(mask), "is an input, which would be overwritten", "name another --out"))
-        first.setdefault(mask, picture.path)
+        first.setdefault(mask, image.path)
     if problems:
         raise InputError(problems[:10])

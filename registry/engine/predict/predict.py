@@ -1,13 +1,13 @@
-"""The way from files through the model to files."""
+"""Files -> tiles -> probabilities -> labels or masks in files."""
 
 from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from rich.console import Console
@@ -16,18 +16,36 @@ from rich.text import Text
 from ...errors import InputError
 from ...files import atomic_write
 from ..train.saved_run import SavedRun
-from .inputs import Found, Picture, find
+from .inputs import InputImage, Inputs, find
 from .labels import Labels
 from .masks import Masks, Tiling
 from .progress import Bar
-from .reading import Reader, keeping_geometry, read_ahead
+from .threads import Reader, keeping_geometry, read_ahead
+from .tiles import Tile, batches
 from .views import Views
-from .work import Results, Window, batches
 
-#: Pixels in a batch on a processor, which gains nothing from more and needs memory for them.
+#: Pixels in a batch on a CPU, where more cost memory and gain no speed.
 _CPU_PIXELS: Final = 1_000_000
-#: Failures that are shown one by one; the file lists all.
+#: Failures that are shown; the file lists all of them.
 _SHOWN: Final = 10
+
+
+class Results(Protocol):
+    """Where predictions go: a table of labels, or a folder of masks."""
+
+    #: What is reported to the user.
+    path: Path
+    #: The list of files that could not be read.
+    failures: Path
+
+    def tiles(self, index: int, sample: dict[str, Any]) -> Iterable[Tile]:
+        """The tiles of an image."""
+
+    def add_unreadable(self, index: int) -> None:
+        """The image cannot be read."""
+
+    def close(self, *, abandon: bool = False) -> None:
+        """Finish what is being written; ``abandon`` drops what is incomplete."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +102,7 @@ def predict(saved: SavedRun, settings: Settings, console: Console) -> dict[str, 
     results: Results
     if dense:
         tiling = Tiling.of(saved.facts.get("image_sizes", {}), settings.tile, settings.overlap)
-        found.pictures = list(dict.fromkeys(found.pictures))  # a csv may name an image twice
+        found.images = list(dict.fromkeys(found.images))  # a csv may name an image twice
         results = Masks(
             found,
             settings.out,
@@ -97,12 +115,12 @@ def predict(saved: SavedRun, settings: Settings, console: Console) -> dict[str, 
         )
     else:
         results = Labels(found, settings.out, saved.facts["class_names"], scores=settings.scores)
-    told = {"run": str(saved.folder.path), "epoch": saved.epoch, "kind": "masks" if dense else "labels"}
-    return {**told, **_Passage(saved, settings, found, results, dense).carry_out(views, transform, console)}
+    summary = {"run": str(saved.folder.path), "epoch": saved.epoch, "kind": "masks" if dense else "labels"}
+    return {**summary, **_Prediction(saved, settings, found, results, dense).run(views, transform, console)}
 
 
 def _gives_masks(saved: SavedRun) -> bool:
-    """Whether the model gives a class for every pixel, found by asking it.
+    """Whether the model gives a class for every pixel, found by a forward pass.
 
     Raises:
         InputError: it gives neither labels nor masks of the run's classes.
@@ -112,8 +130,8 @@ def _gives_masks(saved: SavedRun) -> bool:
     shape = tuple(Views(saved)([np.zeros((height, width, saved.facts.get("in_channels", 3)), np.uint8)]).shape)
     classes = saved.facts.get("num_classes")
     if classes is None or shape[1] != classes:
-        message = f"gives {shape[1:]} for an image, which are no probabilities of the run's {classes or 'classes'}"
-        raise InputError.of(str(saved.folder.path), message, "predict wants a run that has learned classes")
+        message = f"gives {shape[1:]} for an image, expected a probability of each of the run's {classes or 'classes'}"
+        raise InputError.of(str(saved.folder.path), message, "predict needs a run with classes")
     if len(shape) == 4 and classes > 256:
         raise InputError.of(str(saved.folder.path), f"has {classes} classes, and a mask holds 256 at most")
     return len(shape) == 4
@@ -123,37 +141,37 @@ def _notes(settings: Settings, dense: bool, left_out: Sequence[str]) -> list[str
     notes = []
     if left_out:
         names = ", ".join(dict.fromkeys(left_out))
-        notes.append(f"left out of augment.eval, since masks keep their image's geometry: {names}")
+        notes.append(f"skipped from augment.eval, since a mask keeps its image's geometry: {names}")
     if not dense and (settings.overlays or settings.tile is not None or settings.mask_format != "colors"):
-        notes.append("--overlay, --tile and --mask-format are for masks, and this run predicts labels")
+        notes.append("--overlay, --tile and --mask-format have no effect: this run predicts labels")
     return notes
 
 
-class _Passage:
-    """All pictures on their way."""
+class _Prediction:
+    """One prediction of all images."""
 
-    def __init__(self, saved: SavedRun, settings: Settings, found: Found, results: Results, dense: bool) -> None:
-        self.saved, self.settings, self.pictures = saved, settings, found.pictures
+    def __init__(self, saved: SavedRun, settings: Settings, found: Inputs, results: Results, dense: bool) -> None:
+        self.saved, self.settings, self.images = saved, settings, found.images
         self.results, self.dense = results, dense
-        self.failed: list[tuple[Picture, str]] = []
+        self.failed: list[tuple[InputImage, str]] = []
 
-    def carry_out(self, views: Views, transform: Any | None, console: Console) -> dict[str, Any]:
+    def run(self, views: Views, transform: Any | None, console: Console) -> dict[str, Any]:
         loop = self.saved.plan.loop
         size = self.settings.batch_size or loop.eval_batch_size or loop.batch_size
         limited = self.settings.batch_size is None and self.saved.runtime.device.type == "cpu"
         processors = os.cpu_count() or 1
-        reader = Reader(self.pictures, transform)
+        reader = Reader(self.images, transform)
         reading = read_ahead(reader, threads=max(2, min(8, processors)), ahead=2 * size + 2)
         finished = False
         try:
-            with Bar(console, len(self.pictures)) as bar:
-                for batch in batches(self._windows(reading, bar), size, _CPU_PIXELS if limited else None):
-                    probabilities = views([window.pixels for window in batch])
+            with Bar(console, len(self.images)) as bar:
+                for batch in batches(self._tiles(reading, bar), size, _CPU_PIXELS if limited else None):
+                    probabilities = views([tile.pixels for tile in batch])
                     if not self.dense:
                         probabilities = probabilities.cpu()
-                    for window, told in zip(batch, probabilities, strict=True):
-                        window.job.take(window.place, told)
-                        bar.advance(window.share)
+                    for tile, predicted in zip(batch, probabilities, strict=True):
+                        tile.take(tile.position, predicted)
+                        bar.advance(tile.share)
                     del batch, probabilities
                 self.results.close()
             self._list_failures()
@@ -164,15 +182,15 @@ class _Passage:
                 self.results.close(abandon=True)
         return self._conclude(bar, console)
 
-    def _windows(self, reading: Iterator[tuple[int, dict[str, Any]]], bar: Bar) -> Iterator[Window]:
+    def _tiles(self, reading: Iterator[tuple[int, dict[str, Any]]], bar: Bar) -> Iterator[Tile]:
         for index, sample in reading:
             error = sample.get("error")
             if error is None:
-                yield from self.results.windows(index, sample)
+                yield from self.results.tiles(index, sample)
                 continue
             problem = error.problems[0] if isinstance(error, InputError) else error
-            self.failed.append((self.pictures[index], problem.message))
-            self.results.failed(index)
+            self.failed.append((self.images[index], problem.message))
+            self.results.add_unreadable(index)
             bar.advance(1)
 
     def _list_failures(self) -> None:
@@ -182,22 +200,22 @@ class _Passage:
         with atomic_write(self.results.failures) as file:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(["file", "reason"])
-            rows.writerows((picture.path, reason) for picture, reason in self.failed)
+            rows.writerows((image.path, reason) for image, reason in self.failed)
 
     def _conclude(self, bar: Bar, console: Console) -> dict[str, Any]:
-        predicted = len(self.pictures) - len(self.failed)
+        predicted = len(self.images) - len(self.failed)
         kind = "mask" if self.dense else "label"
-        told = f"{predicted} {kind}{'s' * (predicted != 1)} in {bar.seconds:.1f} s, {bar.rate}"
-        console.print(Text(f"{told}: {self.results.path}"), soft_wrap=True)
+        text = f"{predicted} {kind}{'s' * (predicted != 1)} in {bar.seconds:.1f} s, {bar.rate}"
+        console.print(Text(f"{text}: {self.results.path}"), soft_wrap=True)
         if self.failed:
-            console.print(Text(f"{len(self.failed)} of {len(self.pictures)} could not be read:", style="red"))
-            for picture, reason in self.failed[:_SHOWN]:
-                console.print(Text(f"  {picture.path}: {reason}"), soft_wrap=True)
+            console.print(Text(f"{len(self.failed)} of {len(self.images)} could not be read:", style="red"))
+            for image, reason in self.failed[:_SHOWN]:
+                console.print(Text(f"  {image.path}: {reason}"), soft_wrap=True)
             console.print(Text(f"all of them: {self.results.failures}"), soft_wrap=True)
         return {
-            "images": len(self.pictures),
+            "images": len(self.images),
             "predicted": predicted,
-            "failed": [{"file": str(picture.path), "reason": reason} for picture, reason in self.failed],
+            "failed": [{"file": str(image.path), "reason": reason} for image, reason in self.failed],
             "out": str(self.results.path),
             "seconds": round(bar.seconds, 3),
             "images_per_second": round(bar.speed, 3),

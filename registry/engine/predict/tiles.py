@@ -1,9 +1,9 @@
-"""A large image in overlapping windows, and their probabilities blended a strip at a time."""
+"""Images cut into overlapping tiles, tiles in batches, and their probabilities blended a strip at a time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -18,53 +18,100 @@ Size: TypeAlias = tuple[int, int]
 _STRIP: Final = 16_000_000
 
 
+#: Takes the probabilities of the tile at (row, column).
+Take: TypeAlias = Callable[[tuple[int, int], Tensor], None]
+
+
 @dataclass(frozen=True)
-class Row:
-    """Windows side by side along one axis.
+class Tile:
+    """Part of an image, or all of it.
+
+    Attributes:
+        pixels: uint8 (H, W, 3), of the size that the model gets.
+        position: row and column among the tiles of its image.
+        share: of its image's tiles that it is, for the progress bar.
+        take: called with the position and the probabilities; tiles of an image come in order.
+    """
+
+    pixels: np.ndarray
+    position: tuple[int, int]
+    share: float
+    take: Take
+
+
+def batches(tiles: Iterable[Tile], size: int, pixels: int | None = None) -> Iterator[list[Tile]]:
+    """Tiles of one size together, those of an image in their order.
+
+    Args:
+        tiles: in the order of their images.
+        size: tiles in a batch, at most.
+        pixels: in a batch, at most, where it holds more than one tile; None for any number.
+    """
+    waiting: dict[tuple[int, ...], list[Tile]] = {}
+    held = 0
+    for tile in tiles:
+        shape = tile.pixels.shape
+        most = size if pixels is None else max(1, min(size, pixels // (shape[0] * shape[1])))
+        waiting.setdefault(shape, []).append(tile)
+        held += 1
+        if len(waiting[shape]) < most and held >= 2 * size:
+            shape = next(iter(waiting))  # many sizes: the one that has waited longest goes incomplete
+        elif len(waiting[shape]) < most:
+            continue
+        batch = waiting.pop(shape)
+        held -= len(batch)
+        yield batch
+        del batch
+    yield from waiting.values()
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Tiles side by side along one axis.
 
     Attributes:
         size: of the image.
-        window: of every window; larger than the image where it is padded.
-        starts: of the windows, ascending.
-        weights: for each window, (window,) float32; over every pixel of the image they sum to 1.
+        tile: of every tile; larger than the image where it is padded.
+        starts: of the tiles, ascending.
+        weights: for each tile, (tile,) float32; over every pixel of the image they sum to 1.
     """
 
     size: int
-    window: int
+    tile: int
     starts: tuple[int, ...]
     weights: tuple[Tensor, ...]
 
     @classmethod
-    def over(cls, size: int, window: int, overlap: float) -> Row:
-        """As few windows as overlap by at least the share ``overlap``, evenly spread.
+    def over(cls, size: int, tile: int, overlap: float) -> Axis:
+        """As few tiles as overlap by at least the share ``overlap``, evenly spread.
 
-        A window's weight is a raised cosine over it, highest in the middle, where a network sees most around a pixel.
+        A tile's weight is a raised cosine over it, highest in the middle, where a network sees most around a pixel.
         """
-        count = 1 if size <= window else 1 + math.ceil((size - window) / max(1, int(window * (1 - overlap))))
-        starts = tuple(round(number * (size - window) / max(1, count - 1)) for number in range(count))
+        count = 1 if size <= tile else 1 + math.ceil((size - tile) / max(1, int(tile * (1 - overlap))))
+        starts = tuple(round(number * (size - tile) / max(1, count - 1)) for number in range(count))
         if count == 1:
-            return cls(size, window, (0,), (torch.ones(window),))
-        bell = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(window) + 0.5) / window)
+            return cls(size, tile, (0,), (torch.ones(tile),))
+        bell = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(tile) + 0.5) / tile)
         total = np.zeros(size)
         for start in starts:
-            total[start : start + window] += bell
-        parts = (torch.from_numpy(bell / total[start : start + window]).float() for start in starts)
-        return cls(size, window, starts, tuple(parts))
+            total[start : start + tile] += bell
+        parts = (torch.from_numpy(bell / total[start : start + tile]).float() for start in starts)
+        return cls(size, tile, starts, tuple(parts))
 
 
-class Canvas:
-    """Blends the windows of an image. It holds a strip as high as a window; finished rows leave at once.
+class TileBlender:
+    """Blends the tiles of an image. It holds a strip as high as a tile; finished rows are emitted at once.
 
     Args:
         image: uint8 (H, W, 3).
-        window: the windows' size.
-        overlap: least share of a window that the next one covers too.
+        tile: the tiles' size.
+        overlap: least share of a tile that the next one covers too.
         emit: called with the first row's number and probabilities (classes, rows, W), from top to bottom; what it is
             given is overwritten afterwards.
     """
 
-    def __init__(self, image: np.ndarray, window: Size, overlap: float, emit: Callable[[int, Tensor], None]) -> None:
-        self.rows, self.columns = (Row.over(*pair, overlap) for pair in zip(image.shape[:2], window, strict=True))
+    def __init__(self, image: np.ndarray, tile: Size, overlap: float, emit: Callable[[int, Tensor], None]) -> None:
+        self.rows, self.columns = (Axis.over(*pair, overlap) for pair in zip(image.shape[:2], tile, strict=True))
         self.emit = emit
         self._strip: Tensor | None = None
 
@@ -72,25 +119,25 @@ class Canvas:
         return len(self.rows.starts) * len(self.columns.starts)
 
     def cut(self, image: np.ndarray) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
-        """((row, column), pixels) of each window in order; beyond the image is its mirror image."""
+        """((row, column), pixels) of each tile in order; beyond the image is its mirror image."""
         for row, top in enumerate(self.rows.starts):
             for column, left in enumerate(self.columns.starts):
-                pixels = image[top : top + self.rows.window, left : left + self.columns.window]
-                missing = (self.rows.window - pixels.shape[0], self.columns.window - pixels.shape[1])
+                pixels = image[top : top + self.rows.tile, left : left + self.columns.tile]
+                missing = (self.rows.tile - pixels.shape[0], self.columns.tile - pixels.shape[1])
                 if any(missing):
                     pixels = np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="reflect")
                 yield (row, column), pixels
 
-    def take(self, place: tuple[int, int], probabilities: Tensor) -> None:
-        """Take the probabilities (classes, height, width) of the window at a place, in the order of ``cut``."""
-        row, column = place
+    def take(self, position: tuple[int, int], probabilities: Tensor) -> None:
+        """Take the probabilities (classes, height, width) of the tile at a position, in the order of ``cut``."""
+        row, column = position
         height, width = self.rows.size, self.columns.size
         probabilities = probabilities[:, :height, :width]
         if len(self) == 1:
             self.emit(0, probabilities)
             return
         if self._strip is None:
-            self._strip = probabilities.new_zeros(probabilities.shape[0], min(self.rows.window, height), width)
+            self._strip = probabilities.new_zeros(probabilities.shape[0], min(self.rows.tile, height), width)
         down, across = (
             axis.weights[number][:side].to(probabilities.device)
             for axis, number, side in zip(
@@ -104,7 +151,7 @@ class Canvas:
             self._finish(row)
 
     def _finish(self, row: int) -> None:
-        """Let go of the rows that no later window covers, and move the others up."""
+        """Emit the rows that no later tile covers, and move the others up."""
         assert self._strip is not None
         top = self.rows.starts[row]
         last = row == len(self.rows.starts) - 1

@@ -17,12 +17,12 @@ from ..train.saved_run import SavedRun
 
 #: Tensor axes by the letter of a flip: h mirrors left and right, v top and bottom.
 FLIPS: Final = {"h": -1, "v": -2}
-#: Sides that are made up for a network are multiples of this.
+#: Padded and scaled sides are multiples of this.
 MULTIPLE: Final = 32
 
 
 class Views(NamedTuple):
-    """A model seen from several sides.
+    """A model that predicts flipped and scaled copies of its images.
 
     Attributes:
         saved: the run whose model predicts.
@@ -49,10 +49,10 @@ class Views(NamedTuple):
                 return self._mean(self.saved.prepared(batch)["image"])
         except torch.OutOfMemoryError as error:
             hint = "try a smaller --batch-size or --tile"
-            raise Hw1Error(f"the device has too little memory for {_told(images)}", hint) from error
+            raise Hw1Error(f"the device has too little memory for {_text(images)}", hint) from error
         except (RuntimeError, AssertionError, ValueError) as error:
             hint = "a network made for one size needs augment.eval to resize to it, or a --tile of it"
-            raise Hw1Error(f"the model fails on {_told(images)}: {type(error).__name__}: {error}", hint) from error
+            raise Hw1Error(f"the model fails on {_text(images)}: {type(error).__name__}: {error}", hint) from error
 
     def _mean(self, images: Tensor) -> Tensor:
         total: Tensor | None = None
@@ -63,7 +63,9 @@ class Views(NamedTuple):
                 axes = [FLIPS[letter] for letter in turn]
                 logits = self.saved.task.model(scaled.flip(axes) if axes else scaled).float()
                 if logits.dim() not in (2, 4):
-                    raise InputError.of("model", f"gives {tuple(logits.shape)}, which is neither labels nor masks")
+                    raise InputError.of(
+                        "model", f"gives {tuple(logits.shape)}, expected (B, classes) or (B, classes, H, W)"
+                    )
                 seen = logits.softmax(1)
                 if seen.dim() == 4:
                     seen = seen.flip(axes) if axes else seen
@@ -77,12 +79,12 @@ class Views(NamedTuple):
         if scale == 1:
             return images
         size = [max(MULTIPLE, round(side * scale / MULTIPLE) * MULTIPLE) for side in images.shape[-2:]]
-        if max(images.shape[-2:]) < 4 * MULTIPLE:  # small pictures: the scale matters more than the multiple
+        if max(images.shape[-2:]) < 4 * MULTIPLE:  # small images: the scale matters more than the multiple
             size = [max(1, round(side * scale)) for side in images.shape[-2:]]
         scaled = F.interpolate(images, size=size, mode="bilinear", antialias=True)
         return scaled.contiguous(memory_format=self.saved.runtime.layout)
 
 
-def _told(images: list[np.ndarray]) -> str:
+def _text(images: list[np.ndarray]) -> str:
     height, width = images[0].shape[:2]
     return f"{len(images)} image{'s' * (len(images) > 1)} of {width}x{height}"

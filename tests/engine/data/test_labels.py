@@ -23,7 +23,7 @@ def test_training_prediction_and_evaluation_accept_the_same_columns(tmp_path: Pa
     assert CsvLabels(tmp_path, val=None).facts["class_names"] == ["cat"]
     assert {name: row.label for name, row in read_labels(table).items()} == {"a.png": "cat"}
     found = find([str(table)], images=tmp_path / "train", out=tmp_path / "out")
-    assert [picture.name for picture in found.pictures] == ["a.png"]
+    assert [image.name for image in found.images] == ["a.png"]
 
 
 def test_every_reader_names_the_accepted_columns_and_those_present(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from registry.engine.data.masks import read_index_mask
 from registry.engine.predict import Settings, predict
 from registry.engine.predict.masks import Tiling
-from registry.engine.predict.tiles import Canvas, stretch
+from registry.engine.predict.tiles import TileBlender, stretch
 from registry.engine.predict.views import Views
 from registry.engine.train.saved_run import SavedRun, open_run
 from registry.errors import Hw1Error, InputError
@@ -196,7 +196,7 @@ def test_a_resized_image_gets_its_mask_in_its_own_size(pixelwise: None, recipe: 
     saved = open_run(tmp_path / "run", device="cpu")
     save(tmp_path / "x.png", noise((203, 151), 4))
     told = done(saved, tmp_path / "out", tmp_path / "x.png", mask_format="index")
-    assert "left out of augment.eval" in told["said"] and "HorizontalFlip" in told["said"]
+    assert "skipped from augment.eval" in told["said"] and "HorizontalFlip" in told["said"]
     import cv2
 
     small = saved.logits([cv2.resize(noise((203, 151), 4), (80, 48), interpolation=cv2.INTER_LINEAR)]).softmax(1)
@@ -204,27 +204,27 @@ def test_a_resized_image_gets_its_mask_in_its_own_size(pixelwise: None, recipe: 
     assert (read_index_mask(tmp_path / "out" / "x_mask.png") == expected).mean() > 0.999
 
 
-def test_windows_are_as_large_as_what_was_seen_and_of_sides_that_networks_take() -> None:
+def test_tiles_are_as_large_as_the_images_seen_and_of_sides_that_networks_take() -> None:
     tiling = Tiling.of({"train": [256, 256], "val": [360, 480]}, None, 0.25)
-    assert tiling.window_for((360, 480)) == (360, 480)  # whole and unpadded, as in the evaluation
-    assert tiling.window_for((100, 200)) == (128, 224) and tiling.window_for((4000, 33)) == (360, 64)
-    assert Tiling.of({"train": [300, 200], "val": [200, 300]}, None, 0.25).window == (320, 320)
-    assert Tiling.of({"val": [360, 480]}, 250, 0.25).window_for((360, 480)) == (256, 256)
-    assert Tiling.of({}, None, 0.25).window_for((513, 20)) == (512, 32)
+    assert tiling.tile_for((360, 480)) == (360, 480)  # whole and unpadded, as in the evaluation
+    assert tiling.tile_for((100, 200)) == (128, 224) and tiling.tile_for((4000, 33)) == (360, 64)
+    assert Tiling.of({"train": [300, 200], "val": [200, 300]}, None, 0.25).tile == (320, 320)
+    assert Tiling.of({"val": [360, 480]}, 250, 0.25).tile_for((360, 480)) == (256, 256)
+    assert Tiling.of({}, None, 0.25).tile_for((513, 20)) == (512, 32)
 
 
-def test_a_canvas_holds_a_strip_and_blends_to_one() -> None:
+def test_tiles_are_blended_in_a_strip_with_weights_that_sum_to_one() -> None:
     image = np.zeros((1000, 300, 3), np.uint8)
     given: list[tuple[int, torch.Tensor]] = []
-    canvas = Canvas(image, (64, 96), 0.25, lambda top, rows: given.append((top, rows.clone())))
-    for place, _ in canvas.cut(image):
-        canvas.take(place, torch.ones(2, 64, 96))
-        assert canvas._strip is None or canvas._strip.shape == (2, 64, 300)
+    blender = TileBlender(image, (64, 96), 0.25, lambda top, rows: given.append((top, rows.clone())))
+    for position, _ in blender.cut(image):
+        blender.take(position, torch.ones(2, 64, 96))
+        assert blender._strip is None or blender._strip.shape == (2, 64, 300)
     tops = [top for top, _ in given]
-    assert tops == sorted(tops) and len(tops) == len(canvas.rows.starts) > 15
+    assert tops == sorted(tops) and len(tops) == len(blender.rows.starts) > 15
     assert max(rows.shape[1] for _, rows in given) <= 64
     assert torch.allclose(torch.cat([rows for _, rows in given], 1), torch.ones(2, 1000, 300), atol=1e-5)
-    starts = canvas.columns.starts
+    starts = blender.columns.starts
     assert starts[0] == 0 and starts[-1] == 300 - 96 and max(np.diff(starts)) <= 72
 
 
@@ -323,10 +323,10 @@ def test_nothing_is_overwritten_or_passed_over_in_silence(masker: SavedRun, tmp_
         done(masker, out, tmp_path / "a" / "1.png", tmp_path / "b")
     with pytest.raises(InputError, match="is an input, which would be overwritten"):
         done(masker, tmp_path / "c", tmp_path / "c" / "x_mask.png", save(tmp_path / "x.png", photo))
-    with pytest.raises(InputError, match="holds no images") as caught:
+    with pytest.raises(InputError, match="has no images") as caught:
         done(masker, out, tmp_path / "empty", tmp_path / "d", tmp_path / "none", str(tmp_path / "*.gif"))
     told = [(problem.message, problem.hint) for problem in caught.value.problems]
-    assert [message for message, _ in told] == ["holds no images"] * 2 + ["is not there", "matches no images"]
+    assert [message for message, _ in told] == ["has no images"] * 2 + ["does not exist", "matches no images"]
     assert ".png" in str(told[0][1]) and "--recursive" in str(told[1][1])
     assert not out.exists()
     done(masker, out, str(tmp_path / "?" / "**" / "*.png"))

@@ -1,0 +1,176 @@
+"""Images read ahead of the model and results written behind it, by threads, with a bound on what waits in memory."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, NamedTuple
+
+from ..build import compose
+from ..data.images import UnreadableImage, image_size, read_image
+from ..data.loader import Augmented
+from .inputs import InputImage
+
+#: Pixels that may wait to be predicted, or to be written: 150 MB as uint8 RGB.
+WAITING_PIXELS: Final = 50_000_000
+
+
+class Files:
+    """Images as samples: ``image`` uint8 (H, W, 3), ``name``, and ``own``, the image as it is in the file.
+
+    Args:
+        images: what to read.
+    """
+
+    def __init__(self, images: Sequence[InputImage]) -> None:
+        self.images = images
+        self.names = [image.name for image in images]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        image = read_image(self.images[index].path)
+        return {"image": image, "own": image, "name": self.names[index]}
+
+
+class Reader:
+    """Reads and prepares the image of an index, in any thread.
+
+    Args:
+        images: what to read.
+        transform: the evaluation augmentations, an albumentations ``Compose``; None leaves images as they are.
+    """
+
+    def __init__(self, images: Sequence[InputImage], transform: Any | None) -> None:
+        self.samples, self.transform = Files(images), transform
+        self._own = threading.local()
+
+    def __call__(self, index: int) -> dict[str, Any]:
+        """The sample, or ``{"error": ...}``."""
+        # A Compose draws from a generator inside itself, so that two threads must not share one.
+        if not hasattr(self._own, "data"):
+            self._own.data = Augmented(self.samples, copy.deepcopy(self.transform), seed=None)
+        sample: dict[str, Any] = self._own.data[(0, index)]
+        return sample
+
+    def pixels(self, index: int) -> int:
+        """Pixels of the file by its header; 0 where it cannot be read."""
+        try:
+            width, height = image_size(self.samples.images[index].path)
+        except UnreadableImage:
+            return 0
+        return width * height
+
+
+def read_ahead(reader: Reader, *, threads: int, ahead: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """``(index, sample)`` of every image in order.
+
+    Args:
+        reader: reads one image.
+        threads: how many.
+        ahead: how many images, at most, are read before they are requested; fewer where they are large.
+    """
+    waiting: deque[tuple[int, int, Future[dict[str, Any]]]] = deque()
+    held, upcoming = 0, 0
+    pool = ThreadPoolExecutor(threads, "read")
+    try:
+        while waiting or upcoming < len(reader.samples):
+            while upcoming < len(reader.samples) and len(waiting) < ahead:
+                pixels = reader.pixels(upcoming)
+                if waiting and held + pixels > WAITING_PIXELS:
+                    break
+                waiting.append((upcoming, pixels, pool.submit(reader, upcoming)))
+                held, upcoming = held + pixels, upcoming + 1
+            index, pixels, future = waiting.popleft()
+            held -= pixels
+            yield index, future.result()
+            del future  # it holds the sample, and the next wait may be long
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Writer:
+    """Threads that write, with a bound on the pixels that wait for them.
+
+    Args:
+        threads: how many.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, "write")
+        self._room = threading.Condition()
+        self._waiting = 0
+        self._error: BaseException | None = None
+
+    def submit(self, pixels: int, write: Callable[[], None]) -> None:
+        """Call ``write`` in a thread; blocks while too much is waiting.
+
+        Raises:
+            Exception: what an earlier ``write`` raised.
+        """
+        with self._room:
+            self._room.wait_for(lambda: self._waiting == 0 or self._waiting + pixels <= WAITING_PIXELS)
+            self._raise()
+            self._waiting += pixels
+        self._pool.submit(self._run, pixels, write)
+
+    def _run(self, pixels: int, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except BaseException as error:
+            self._error = self._error or error
+        finally:
+            with self._room:
+                self._waiting -= pixels
+                self._room.notify_all()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def close(self, *, abandon: bool = False) -> None:
+        """Wait until everything is written; ``abandon`` drops what has not been begun.
+
+        Raises:
+            Exception: what a ``write`` raised, unless ``abandon``.
+        """
+        self._pool.shutdown(wait=True, cancel_futures=abandon)
+        if not abandon:
+            self._raise()
+
+
+class Prepared(NamedTuple):
+    """The evaluation augmentations that a prediction applies.
+
+    Attributes:
+        transform: None where none is left.
+        left_out: class names of those that are not applied.
+    """
+
+    transform: Any | None
+    left_out: list[str]
+
+
+def keeping_geometry(transform: Any | None) -> Prepared:
+    """Without transforms that move, crop or pad, after which a mask does not fit its image.
+
+    Resizing is kept, since the mask is resized back, and so are transforms of values alone.
+    """
+    if transform is None:
+        return Prepared(None, [])
+    import albumentations as A
+
+    resizing = (A.Resize, A.LongestMaxSize, A.SmallestMaxSize)
+
+    def stays(part: Any) -> bool:
+        if isinstance(part, A.BaseCompose):
+            return all(stays(inner) for inner in part.transforms)
+        return isinstance(part, resizing) or not isinstance(part, A.DualTransform)
+
+    kept = [part for part in transform.transforms if stays(part)]
+    left_out = [type(part).__name__ for part in transform.transforms if not stays(part)]
+    return Prepared(compose(kept) if kept else None, left_out)
