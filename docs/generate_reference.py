@@ -37,6 +37,11 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Links to code, which serve in the repository, as plain text: the site does not hold the code."""
+    return re.sub(r"\[([^\]]+)\]\((?:\.\./)+[\w/]+\.py\)", r"\1", markdown)
+
+
 def pages() -> Iterator[tuple[str, str]]:
     """Name and Markdown of every page."""
     registry = Registry([entry for entry in metadata.distribution("hw1cli").entry_points if _is_component(entry)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import re
@@ -176,8 +177,33 @@ def test_links_lead_to_files(page: Path) -> None:
         path = (page.parent / target).resolve()
         generated = path.is_relative_to(DOCS) and path.relative_to(DOCS).as_posix() in reference()
         assert path.is_file() or generated, f"{target} is not there"
-        # The site holds docs/ alone; a link out of it would lead nowhere.
-        assert page.name == "README.md" or path.is_relative_to(DOCS), f"{target} is outside of docs/"
+        # The site holds docs/ alone; the hook turns the links to code, which serve in the repository, into plain text.
+        outside = page.name == "README.md" or path.suffix == ".py"
+        assert outside or path.is_relative_to(DOCS), f"{target} is outside of docs/"
+
+
+def test_the_map_of_the_code_names_what_exists() -> None:
+    text = (DOCS / "architecture.md").read_text()
+    links = re.findall(r"\[`(\w+)` in ([\w/]+\.py)\]\(\.\./([\w/]+\.py)\)", text)
+    assert len(links) > 20 and len(links) == text.count("](../")
+    for name, shown, target in links:
+        assert target in (shown, f"registry/{shown}"), f"{shown} links to {target}"
+        tree = ast.parse((ROOT / target).read_text())
+        defined = {each.name for each in tree.body if isinstance(each, (ast.FunctionDef, ast.ClassDef))}
+        assert name in defined, f"{target} does not define {name}"
+
+
+def test_each_journey_has_at_most_ten_hops() -> None:
+    sections = (DOCS / "architecture.md").read_text().split("\n## ")[1:]
+    hops = {section.split("\n")[0]: re.findall(r"^\d+\. ", section, re.MULTILINE) for section in sections}
+    journeys = ["A name to a module", "An image to the loss", "A score to the eye"]
+    assert [name for name in journeys if not 0 < len(hops[name]) <= 10] == []
+
+
+def test_every_package_is_on_the_map() -> None:
+    text = (DOCS / "architecture.md").read_text()
+    packages = sorted(path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "registry").rglob("__init__.py"))
+    assert [package for package in packages if f"`{package}/`" not in text] == []
 
 
 def test_the_reference_names_every_component_and_every_command() -> None:
