@@ -94,6 +94,16 @@ class StoppedBySignal(Hw1Error):
     exit_code = STOPPED
 
 
+def raised_at(error: BaseException) -> str:
+    """``file:line`` of the innermost code that raised an error, the import machinery left out; '?' where unknown."""
+    location, traceback = "?", error.__traceback__
+    while traceback is not None:
+        file = traceback.tb_frame.f_code.co_filename
+        location = location if file.startswith("<frozen") else f"{file}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return location
+
+
 def nearest(word: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
     """The candidates spelt most like ``word``, best first, compared without regard to case."""
     folded = {candidate.casefold(): candidate for candidate in reversed(list(candidates))}

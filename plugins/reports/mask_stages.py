@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image
 
+from registry import InputError
 from registry.engine import Run, colorize
 
 from .figures import blank, heading, literal, publish
@@ -32,6 +33,15 @@ class MaskStages:
     ) -> None:
         self.images, self.at = images, list(at)
         self.names, self.colors, self.ignored = list(class_names), list(class_colors), ignore_index
+
+    def ready(self, run: Run) -> None:
+        """Check before the training that there are masks to compare with.
+
+        Raises:
+            InputError: there are none.
+        """
+        if run.val is None or "mask" not in run.evaluation_sample(0):
+            raise InputError.of("mask_stages", "needs an evaluation split with masks", "leave it out of `reports`")
 
     def __call__(self, run: Run, epoch: int) -> None:
         """Predict the images, keep their masks, and draw the figure of all stages so far."""

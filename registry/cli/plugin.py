@@ -84,7 +84,7 @@ def plugin_check(distribution: str, run: bool, only: str, as_json: bool) -> None
         sign, color = {"passed": ("ok", "green"), "failed": ("WRONG", "red"), "skipped": ("--", "yellow")}[
             finding.outcome
         ]
-        reason = f"  ({finding.what})" if finding.outcome == "skipped" else ""
+        reason = f"  ({finding.what})" if finding.what and finding.outcome != "failed" else ""
         click.echo(f"{click.style(f'{sign:>5}', fg=color)}  {finding.subject}: {finding.check}{reason}")
         if finding.outcome == "failed":
             click.echo(f"       {finding.what}")
@@ -95,7 +95,9 @@ def plugin_check(distribution: str, run: bool, only: str, as_json: bool) -> None
         click.echo(json.dumps({"ok": not failed, "checks": [finding.as_json() for finding in findings]}, indent=2))
     else:
         tried = "" if run else "; --run tries the components too"
-        click.secho(f"{len(findings)} checks, {failed} failed{tried}", fg="red" if failed else "green")
+        passed, skipped = (sum(finding.outcome == outcome for finding in findings) for outcome in ("passed", "skipped"))
+        counts = f"{passed} passed, {skipped} skipped, {failed} failed"
+        click.secho(f"{len(findings)} checks: {counts}{tried}", fg="red" if failed else "green")
     sys.exit(PLUGIN_FAILED if failed else DONE)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ..contracts.runner import checks, require
 from ..contracts.violations import Check, ContractViolation, Inconclusive
+from ..errors import raised_at
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Finding:
         subject: what was asked: the distribution, a module, or ``kind/name``.
         check: what was asked of it.
         outcome: passed, failed, or skipped where nothing can be said.
-        what, why, instead: of a failure; ``what`` is the reason of a skip.
+        what, why, instead: of a failure; ``what`` is the reason of a skip, or the warnings of a check that passed.
     """
 
     subject: str
@@ -45,12 +47,18 @@ def check_plugin(distribution: str, *, run: bool, only: str = "*") -> Iterator[F
 
 def _asked(check: Check) -> Finding:
     try:
-        check()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            # Building warns once of what is second best; the other checks build the same again.
+            warnings.simplefilter("always" if check.name == "builds" else "ignore", UserWarning)
+            check()
     except ContractViolation as error:
         return Finding(check.subject, check.name, "failed", error.what, error.why, error.instead)
     except Inconclusive as reason:
         return Finding(check.subject, check.name, "skipped", str(reason))
     except Exception as error:  # the checks themselves must survive whatever a plugin does
-        told = f"{type(error).__name__}: {error}"
-        return Finding(check.subject, check.name, "failed", told, "it was not foreseen", "see 'hw1cli --debug'")
-    return Finding(check.subject, check.name, "passed")
+        what = f"{type(error).__name__}: {error} ({raised_at(error)})"
+        return Finding(
+            check.subject, check.name, "failed", what, "the check itself could not go on", "--debug shows where"
+        )
+    return Finding(check.subject, check.name, "passed", "; ".join(dict.fromkeys(str(each.message) for each in caught)))

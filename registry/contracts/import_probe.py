@@ -13,11 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from functools import lru_cache
 from typing import Any, Final
 
 import registry
+from registry.errors import raised_at
 
 #: After so many seconds the import is given up.
 _PATIENCE: Final = 30
@@ -25,14 +25,14 @@ _PATIENCE: Final = 30
 
 @lru_cache(maxsize=256)
 def probe(module: str) -> dict[str, Any]:
-    """What importing the module does, in a fresh interpreter, beyond importing ``registry``."""
+    """What importing the module does in a fresh interpreter, beyond what importing ``registry`` does."""
     command = [sys.executable, "-m", f"{registry.__name__}.contracts.import_probe", module]
     # Not from the folder that is current here: what lies in it is found whether or not it is installed.
     with tempfile.TemporaryDirectory() as elsewhere:
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, cwd=elsewhere)
         except subprocess.TimeoutExpired:
-            return {"error": f"it is not done after {_PATIENCE} s", "seconds": _PATIENCE}
+            return {"error": f"it takes more than {_PATIENCE} s", "seconds": _PATIENCE}
     try:
         return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
     except (ValueError, IndexError):
@@ -43,8 +43,8 @@ def probe(module: str) -> dict[str, Any]:
 def _measure(module: str) -> dict[str, Any]:
     before, sockets = set(sys.modules), list[str]()
     sys.addaudithook(
-        lambda event, told: (
-            sockets.append(str(told[-1] if event == "socket.connect" else told[0]))
+        lambda event, given: (
+            sockets.append(str(given[-1] if event == "socket.connect" else given[0]))
             if event in ("socket.connect", "socket.getaddrinfo")
             else None
         )
@@ -57,8 +57,7 @@ def _measure(module: str) -> dict[str, Any]:
         try:
             importlib.import_module(module)
         except BaseException as raised:
-            place = traceback.extract_tb(raised.__traceback__)[-1]
-            error = f"{type(raised).__name__}: {raised} ({place.filename}:{place.lineno})"
+            error = f"{type(raised).__name__}: {raised} ({raised_at(raised)})"
         seconds = time.perf_counter() - started
         sys.stdout.flush()
         os.dup2(kept, 1)
@@ -69,7 +68,7 @@ def _measure(module: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    told = json.dumps(_measure(sys.argv[1]))
-    sys.stdout.write(f"{told}\n")
+    measured = json.dumps(_measure(sys.argv[1]))
+    sys.stdout.write(f"{measured}\n")
     sys.stdout.flush()
     os._exit(0)  # threads that the plugin started must not keep this process

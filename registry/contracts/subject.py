@@ -1,4 +1,4 @@
-"""A component tried by itself on the CPU: what ``registry.testing`` asks once a plugin is to be run."""
+"""A component under test: built on the CPU, and handed to the checks of its kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -19,7 +18,7 @@ from ..catalog.registry import Registry
 from ..catalog.spec import Parameter, bare
 from ..engine.build import build
 from ..engine.train.task import seed_everything
-from ..errors import InputError, PluginError, Problem
+from ..errors import InputError, PluginError, Problem, raised_at
 from ..recipe.convert import INVALID, convert
 from ..recipe.plan import ComponentPlan
 from ..recipe.planner import plan_component
@@ -28,7 +27,7 @@ from ..recipe.yaml import Node, as_node
 from . import stubs
 from .violations import ContractViolation, Inconclusive
 
-#: The classes, and the ignored label, of everything that is tried.
+#: The number of classes, and the ignored label, of every trial.
 CLASSES: Final = 3
 IGNORED: Final = 255
 
@@ -43,7 +42,7 @@ _HOMES: Final = {
 
 
 def facts() -> dict[str, Any]:
-    """What the run supplies to a component that is tried."""
+    """What the run supplies to a component under test."""
     return {
         "num_classes": CLASSES,
         "class_names": ["a", "b", "c"],
@@ -62,7 +61,7 @@ def facts() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Subject:
-    """A component under examination.
+    """A component under test.
 
     Args:
         component: registered or not.
@@ -80,11 +79,11 @@ class Subject:
         return any(parameter.name == name and parameter.supplied for parameter in self.component.spec().parameters)
 
     def build(self, seed: int = 0, **other: Any) -> Any:
-        """Built with its defaults, and with facts of which some may be others.
+        """Build it with its defaults; ``other`` replaces some of the facts.
 
         Raises:
             ContractViolation: the factory fails.
-            Inconclusive: it cannot be built without arguments of its author.
+            Inconclusive: it cannot be built without arguments from its author.
         """
         spec = self.component.spec()
         arguments = {}
@@ -92,19 +91,20 @@ class Subject:
             found = self._argument(parameter)
             if found is not _ABSENT:
                 arguments[parameter.name] = found
-        if self.component.kind in NETWORKS:  # no download: what is tried is the code
+        if self.component.kind in NETWORKS:  # no download: the code is tested, not the weights
             own = {parameter.name for parameter in spec.parameters}
             arguments |= {k: v for k, v in WITHOUT_START.items() if k in own and k not in self.given}
         seed_everything(seed)
         try:
             return build(ComponentPlan(self.component, spec, arguments, ""), {**facts(), **other})
         except (PluginError, InputError) as error:
-            told = error.reason if isinstance(error, PluginError) else str(error)
+            reason = error.reason if isinstance(error, PluginError) else str(error)
             raise ContractViolation(
-                f"{self} cannot be built with its defaults: {told}",
+                f"{self} cannot be built with its defaults: {reason}",
                 f"'{KINDS[self.component.kind].singular}: {self.component.name}' is the first that a user tries",
-                "give every argument a default that works with what FromData supplies; where there can be none, leave "
-                f'it out and let the test give one: checks("{self.component.distribution}", '
+                _missing_name(error)
+                or "give every argument a default that works with what FromData supplies; where there can be none, "
+                f'leave it out and let the test give one: checks("{self.component.distribution}", '
                 f'arguments={{"{self}": {{...}}}})',
             ) from error
 
@@ -141,12 +141,25 @@ class Subject:
 _ABSENT: Final = object()
 
 
+def _missing_name(error: Exception) -> str | None:
+    """What to do where a factory failed for want of a module or a name; None where it failed otherwise."""
+    cause = error.__cause__
+    if isinstance(cause, ImportError):
+        return (
+            f"{raised_at(cause)} imports {cause.name!r}: install it and add its distribution to `dependencies` in "
+            f"pyproject.toml; where it is a file of the package, write 'from .{cause.name} import ...'"
+        )
+    if isinstance(cause, NameError):
+        return f"{raised_at(cause)} uses {cause.name!r}: import or define it at the top of that file"
+    return None
+
+
 def ask(component: Component, given: Mapping[str, Any], asked: str) -> None:
     """Carry out the check ``asked`` of a component.
 
     Raises:
         ContractViolation: it breaks its contract.
-        Inconclusive: it cannot be told.
+        Inconclusive: the check does not apply or cannot decide.
     """
     subject = Subject(component, given)
     home = importlib.import_module(f".{_HOMES[component.kind]}", __package__)
@@ -159,10 +172,9 @@ def ask(component: Component, given: Mapping[str, Any], asked: str) -> None:
         except (ContractViolation, Inconclusive):
             raise
         except Exception as error:
-            frame = _innermost(error)
             raise ContractViolation(
-                f"{subject} fails: {type(error).__name__}: {error} ({frame})",
-                f"the check {asked.replace('_', ' ')!r} does with it what a run does",
+                f"{subject} fails: {type(error).__name__}: {error} ({raised_at(error)})",
+                f"the check {asked.replace('_', ' ')!r} uses it as a run does",
                 f"the contract of {component.kind}: {KINDS[component.kind].contract}",
             ) from error
         finally:
@@ -237,22 +249,12 @@ def pickles(subject: Subject) -> None:
     survives_spawn(subject.build(), str(subject))
 
 
-def _innermost(error: BaseException) -> str:
-    """Where it was raised: file and line."""
-    traceback = error.__traceback__
-    place = "?"
-    while traceback is not None:
-        place = f"{Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}"
-        traceback = traceback.tb_next
-    return place
-
-
 _watched: list[list[str]] = []
 
 
-def _hear(event: str, told: tuple[Any, ...]) -> None:
+def _refuse_sockets(event: str, arguments: tuple[Any, ...]) -> None:
     if _watched and event in ("socket.connect", "socket.getaddrinfo"):
-        address = told[1] if event == "socket.connect" else told[0]
+        address = arguments[1] if event == "socket.connect" else arguments[0]
         if event == "socket.connect" and not isinstance(address, tuple):
             return  # a local socket, between processes
         _watched[-1].append(str(address))
@@ -261,11 +263,11 @@ def _hear(event: str, told: tuple[Any, ...]) -> None:
 
 @contextmanager
 def _without_sockets(subject: Subject) -> Iterator[None]:
-    """Refuse connections meanwhile, and tell of them after."""
-    global _hearing
-    if not _hearing:
-        sys.addaudithook(_hear)  # it cannot be taken away again, and does nothing outside a check
-        _hearing = True
+    """Refuse connections meanwhile, and report them after."""
+    global _hooked
+    if not _hooked:
+        sys.addaudithook(_refuse_sockets)  # it cannot be removed, and does nothing outside a check
+        _hooked = True
     calls: list[str] = []
     _watched.append(calls)
     try:
@@ -280,7 +282,7 @@ def _without_sockets(subject: Subject) -> Iterator[None]:
         raise _connected(subject, calls[0])
 
 
-_hearing = False
+_hooked = False
 
 
 def _connected(subject: Subject, address: str) -> ContractViolation:

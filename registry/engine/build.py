@@ -10,7 +10,7 @@ from typing import Any
 
 from ..catalog.introspect import Unread
 from ..catalog.kinds import WITHOUT_START
-from ..errors import Hw1Error, InputError, PluginError
+from ..errors import Hw1Error, InputError, PluginError, raised_at
 from ..recipe.plan import ComponentPlan
 
 # albumentations, whoever imports it, asks the package index for a newer version, unless told not to.
@@ -55,7 +55,7 @@ def build(plan: ComponentPlan, facts: Mapping[str, Any]) -> Any:
     except Hw1Error:
         raise
     except Exception as error:
-        reason = f"its factory failed: {type(error).__name__}: {error}"
+        reason = f"its factory failed: {type(error).__name__}: {error} ({raised_at(error)})"
         raise PluginError(plan.component.source, reason, "--debug shows where") from error
 
 

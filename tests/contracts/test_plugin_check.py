@@ -128,6 +128,9 @@ def _messages(distribution: str) -> list[str]:
 #: Components that are built and break their contract: kind/name -> the check that finds it.
 FAULTY = {
     "backbones/raises": "builds",
+    "backbones/needs_module": "builds",
+    "backbones/needs_name": "builds",
+    "backbones/loses_blocks": "builds",
     "backbones/fetches": "builds",
     "backbones/wrong_strides": "maps",
     "backbones/unused": "learns",
@@ -242,6 +245,29 @@ class holds_lambda(Net):
         super().__init__(i)
         self.act = lambda x: x
 
+class needs_module(Net):
+    def __init__(self, i):
+        super().__init__(i)
+        import not_installed_anywhere
+
+class needs_name(Net):
+    def __init__(self, i):
+        super().__init__(i)
+        self.rest = nm.linspace(0, 1)
+
+class PlainViT(nn.Module):
+    def __init__(self, i):
+        super().__init__()
+        self.patches = nn.Conv2d(i, 32, 8, 8)
+        self.blocks = nn.Sequential(*(nn.TransformerEncoderLayer(32, 2, 64, batch_first=True) for _ in range(2)))
+        self.head = nn.Linear(32, 3)
+    def forward(self, x):
+        return self.head(self.blocks(self.patches(x).flatten(2).transpose(1, 2)).mean(1))
+
+def loses_blocks(i):
+    from registry.engine import as_backbone
+    return as_backbone(PlainViT(i), i)
+
 class upside_down(nn.Module):
     def __init__(self, ignore):
         super().__init__()
@@ -322,6 +348,16 @@ def test_a_fault_is_found_by_running(subject: str, install: Install) -> None:
             pytest.fail(str(reason))  # pytest would take it as a skip
     if subject.endswith("fetches"):
         assert "connects to example.invalid" in caught.value.what
+    advice = {
+        "needs_module": ("not_installed_anywhere", "add its distribution to `dependencies`"),
+        "needs_name": ("'nm'", "import or define it at the top of that file"),
+    }.get(subject.partition("/")[2])
+    if advice is not None:
+        line = next(n for n, text in enumerate(PARTS.splitlines(), 1) if advice[0].strip("'") in text)
+        assert f"faulty_parts.py:{line} " in caught.value.instead
+        assert all(words in caught.value.instead for words in advice)
+    if subject.endswith("loses_blocks"):
+        assert "of its parameters would be unused" in caught.value.what
     if subject.endswith("raises"):
         assert "no such luck" in caught.value.what
 
@@ -337,7 +373,11 @@ def test_the_command_tells_programs_and_readers(stranger: None) -> None:
     (failed,) = (each for each in told["checks"] if each["outcome"] == "failed")
     assert failed["check"] == "API version" and failed["why"] and failed["instead"]
     answer = CliRunner().invoke(plugin, ["check", "stranger-nets"])
-    assert "WRONG  stranger-nets: API version" in answer.output and "1 failed; --run" in answer.output
+    assert (
+        "WRONG  stranger-nets: API version" in answer.output
+        and " passed, " in answer.output
+        and " skipped, 1 failed; --run" in answer.output
+    )
 
 
 def test_a_distribution_that_is_not_installed() -> None:
