@@ -102,8 +102,8 @@ def main() -> None:
         seconds = time.perf_counter() - start
         if epoch % arguments.every == 0 or epoch == arguments.epochs:
             score = knn(backbone, bank, queries, layout, reduced)
-            told = (loss_sum / len(learn), score, len(learn) / seconds, seconds)
-            print(epoch, *(f"{figure:.4f}" for figure in told), sep=",", flush=True)
+            figures = (loss_sum / len(learn), score, len(learn) / seconds, seconds)
+            print(epoch, *(f"{figure:.4f}" for figure in figures), sep=",", flush=True)
 
 
 def rate(step: int, steps: int, warmup: float = 0.1) -> float:

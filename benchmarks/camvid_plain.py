@@ -92,8 +92,8 @@ def main() -> None:
             scheduler.step()
             loss_sum += float(loss.detach()) * len(images)
         seconds = time.perf_counter() - start
-        told = (loss_sum / len(train), evaluate(net, val_loader), len(train) / seconds, seconds)
-        print(epoch, *(f"{value:.4f}" for value in told), sep=",", flush=True)
+        figures = (loss_sum / len(train), evaluate(net, val_loader), len(train) / seconds, seconds)
+        print(epoch, *(f"{value:.4f}" for value in figures), sep=",", flush=True)
 
 
 def rate(step: int, steps: int, warmup: float = 0.02) -> float:

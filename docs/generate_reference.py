@@ -61,7 +61,7 @@ def _index(registry: Registry) -> str:
         "# Reference",
         "",
         "Written from the installed package when this site was built: what hw1cli itself brings. `hw1cli list` and",
-        "`hw1cli describe NAME` tell the same of your installation, other plugins included.",
+        "`hw1cli describe NAME` show the same for your installation, other plugins included.",
         "",
         "| kind | offered |",
         "|---|---|",
