@@ -27,11 +27,11 @@ def surface() -> list[str]:
     lines += [f"fact {name}" for name in FACTS]
     for module in (registry, registry.engine, testing):
         for name in sorted(module.__all__):
-            lines += _told(f"{module.__name__}.{name}", getattr(module, name))
+            lines += _described(f"{module.__name__}.{name}", getattr(module, name))
     return lines
 
 
-def _told(name: str, thing: Any) -> Iterator[str]:
+def _described(name: str, thing: Any) -> Iterator[str]:
     if isinstance(thing, types.ModuleType):
         for inner, function in sorted(vars(thing).items()):
             if inspect.isfunction(function) and not inner.startswith("_") and function.__module__ == thing.__name__:

@@ -1,4 +1,4 @@
-"""The documentation says what is so: its commands, recipes, links and pages, and the reference that is generated."""
+"""The documentation is true: its commands, recipes, links and pages, and the generated reference."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def commands(block: str) -> Iterator[list[str]]:
                 yield words[1:]
 
 
-def fault(words: Sequence[str]) -> str | None:
-    """What the command line would refuse of these words before it does anything; None when it takes them."""
+def usage_error(words: Sequence[str]) -> str | None:
+    """The usage error that the command line reports for these words; None when it accepts them."""
     command: click.Command = main
     rest, path = list(words), "hw1cli"
     while isinstance(command, click.Group) and rest:
@@ -87,17 +87,17 @@ def _takes(command: click.Command, option: str) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_the_commands_exist_with_their_options(page: Path) -> None:
+def test_commands_exist_with_their_options(page: Path) -> None:
     found = [words for block in blocks(page, "bash") for words in commands(block)]
-    assert [f"{shlex.join(words)}: {said}" for words in found if (said := fault(words))] == []
+    assert [f"{shlex.join(words)}: {error}" for words in found if (error := usage_error(words))] == []
 
 
-def test_commands_are_found_and_wrong_ones_are_seen() -> None:
+def test_wrong_commands_are_detected() -> None:
     block = "pip install . && A=b hw1cli list losses  # words\nhw1cli run x.yaml \\\n  --demo | tail\necho 'hw1cli no'"
     assert list(commands(block)) == [["list", "losses"], ["run", "x.yaml", "--demo"]]
-    assert fault(["run", "x.yaml", "--set", "a=1", "--resume"]) is None and fault(["--version"]) is None
+    assert usage_error(["run", "x.yaml", "--set", "a=1", "--resume"]) is None and usage_error(["--version"]) is None
     wrong = ["trian x.yaml", "run x.yaml --sets a=1", "data mak digits", "predict run in", "completion tcsh", "run"]
-    assert [words for words in wrong if fault(words.split()) is None] == []
+    assert [words for words in wrong if usage_error(words.split()) is None] == []
     assert sum(len(list(commands(block))) for page in PAGES for block in blocks(page, "bash")) > 50
 
 
@@ -105,8 +105,8 @@ def test_commands_are_found_and_wrong_ones_are_seen() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_the_recipes_are_recipes(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stands in a yaml block can be read; where it is a whole recipe it has no fault but that its data lack."""
+def test_yaml_blocks_are_valid_recipes(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A yaml block parses; a complete recipe has no problem other than missing data."""
     monkeypatch.chdir(tmp_path)
     for folder in (tmp_path, tmp_path / "recipes"):
         shutil.copytree(ROOT / "recipes", folder, dirs_exist_ok=True)
@@ -134,7 +134,7 @@ def planned(path: Path) -> list[Any]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_the_recipes_that_are_named_are_there(page: Path) -> None:
+def test_named_recipes_exist(page: Path) -> None:
     named = set(re.findall(r"(?<![\w./-])recipes/\w+\.(?:yaml|json)", page.read_text())) - WRITTEN_BY_READERS
     assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
 
@@ -156,7 +156,7 @@ def reference() -> dict[str, str]:
     return {f"reference/{name}.md": text for name, text in generator().pages()}
 
 
-def test_the_navigation_holds_every_page_and_no_other() -> None:
+def test_navigation_lists_every_page() -> None:
     def files(entry: Any) -> Iterator[str]:
         if isinstance(entry, str):
             yield entry
@@ -170,7 +170,7 @@ def test_the_navigation_holds_every_page_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_links_lead_to_files(page: Path) -> None:
+def test_links_resolve(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
         if "://" in target:
             continue
@@ -182,7 +182,7 @@ def test_links_lead_to_files(page: Path) -> None:
         assert outside or path.is_relative_to(DOCS), f"{target} is outside of docs/"
 
 
-def test_the_map_of_the_code_names_what_exists() -> None:
+def test_architecture_links_to_existing_definitions() -> None:
     text = (DOCS / "architecture.md").read_text()
     links = re.findall(r"\[`(\w+)` in ([\w/]+\.py)\]\(\.\./([\w/]+\.py)\)", text)
     assert len(links) > 20 and len(links) == text.count("](../")
@@ -200,13 +200,13 @@ def test_each_journey_has_at_most_ten_hops() -> None:
     assert [name for name in journeys if not 0 < len(hops[name]) <= 10] == []
 
 
-def test_every_package_is_on_the_map() -> None:
+def test_architecture_lists_every_package() -> None:
     text = (DOCS / "architecture.md").read_text()
     packages = sorted(path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "registry").rglob("__init__.py"))
     assert [package for package in packages if f"`{package}/`" not in text] == []
 
 
-def test_the_reference_names_every_component_and_every_command() -> None:
+def test_reference_lists_every_component_and_command() -> None:
     offered = [component for component in Registry().components() if component.distribution == "hw1cli"]
     assert len(offered) > 40
     assert [c.name for c in offered if f"## `{c.name}`\n" not in reference()[f"reference/{c.kind}.md"]] == []
@@ -214,7 +214,7 @@ def test_the_reference_names_every_component_and_every_command() -> None:
     assert [name for name in main.commands if f"## `hw1cli {name}`\n" not in text] == []
 
 
-def test_the_tables_of_the_reference_are_whole() -> None:
+def test_reference_tables_have_equal_columns() -> None:
     for name, text in reference().items():
         width = 0
         for line in text.splitlines():
@@ -223,12 +223,12 @@ def test_the_tables_of_the_reference_are_whole() -> None:
             width = cells
 
 
-def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+def test_site_builds_without_warnings(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")
     pytest.importorskip("material")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
-    assert told.returncode == 0 and "WARNING" not in told.stderr, told.stderr
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0 and "WARNING" not in result.stderr, result.stderr
     for page in ("index.html", "tutorial/index.html", "reference/trainers/index.html"):
         assert (tmp_path / "site" / page).is_file()
