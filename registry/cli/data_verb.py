@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalog.registry import Registry
-from ..errors import InputError, PluginError
+from ..errors import InputError, PluginError, Problem
 from ..recipe.overrides import apply
 from ..recipe.planner import plan_component
 from ..recipe.yaml import Node, Place, as_node
@@ -21,7 +21,8 @@ def make_data(name: str, out: Path, sets: Sequence[str]) -> dict[str, Any]:
         PluginError: the generator failed.
     """
     node = Node({"use": Node(name, Place("the command line", None))}, Place("the command line", None))
-    problems = apply(node, sets, ())
+    problems: list[Problem] = []
+    apply(node, sets, (), problems)
     if problems:
         raise InputError(problems)
     plan = plan_component(node, "generators", Registry())

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..catalog.registry import Registry
 from ..errors import InputError, Problem
-from ..recipe.convert import problem_at
-from ..recipe.load import Recipe, load
+from ..recipe.load import Recipe, load, missing_root
 from ..recipe.plan import Plan
 from ..recipe.planner import listed, make_plan
-from ..recipe.study import Member, ordered
+from ..recipe.study import Member
 
 
 @dataclass(frozen=True)
@@ -70,35 +68,20 @@ def planned_runs(request: Request, registry: Registry) -> list[PlannedRun]:
         PluginError: a plugin that the recipe names is broken.
     """
     recipe = request.load()
-    if recipe.is_study and not recipe.members:
-        raise InputError(recipe.problems)
-    runs = recipe.members or ((None, recipe),)
-    absent = [problem for _, own in runs if (problem := _absent_root(own)) is not None]
-    demo_stands_in = bool(absent) and recipe.has_demo and not request.demo and not _named_by_user(recipe)
-    problems = list(recipe.problems)
+    runs = recipe.members or (() if recipe.is_study else ((None, recipe),))
+    missing = [problem for _, own in runs if (problem := missing_root(own)) is not None]
+    demo_instead = bool(missing) and recipe.has_demo and not request.demo
+    demo_instead = demo_instead and recipe.touched.isdisjoint({"data", "data.root"})
+    problems = [*recipe.problems, *(() if demo_instead else missing)]
     plans = []
     for member, own in runs:
         try:
             plans.append(PlannedRun(member, make_plan(own, registry)))
         except InputError as error:
             problems += error.problems
-    if not demo_stands_in:
-        problems += dict.fromkeys(absent)
     if problems:
-        raise InputError(listed(dict.fromkeys(problems)))
-    return planned_runs(replace(request, demo=True), registry) if demo_stands_in else _in_order(plans)
-
-
-def _in_order(plans: list[PlannedRun]) -> list[PlannedRun]:
-    by_name = {run.member.name: run for run in plans if run.member is not None}
-    if not by_name:
-        return plans
-    try:
-        return [by_name[member.name] for member in ordered([run.member for run in plans if run.member is not None])]
-    except ValueError as circle:
-        raise InputError.of(
-            "runs", f"need each other in a circle: {circle}", "remove one of the references"
-        ) from circle
+        raise InputError(listed(problems))
+    return planned_runs(replace(request, demo=True), registry) if demo_instead else plans
 
 
 def every_problem(request: Request, registry: Registry) -> list[Problem]:
@@ -111,22 +94,3 @@ def every_problem(request: Request, registry: Registry) -> list[Problem]:
         except InputError as error:
             found |= dict.fromkeys(error.problems)
     return listed(found)
-
-
-def _named_by_user(recipe: Recipe) -> bool:
-    return not recipe.touched.isdisjoint({"data", "data.root"})
-
-
-def _absent_root(recipe: Recipe) -> Problem | None:
-    """The problem of a root that is not there; None where it is, and where the data will be made."""
-    sections = recipe.root.value if isinstance(recipe.root.value, dict) else {}
-    data = sections.get("data")
-    node = data.value.get("root") if data is not None and isinstance(data.value, dict) else None
-    if node is None or not isinstance(node.value, str) or "make" in sections:
-        return None
-    if os.path.exists(Path(node.value).expanduser()):  # noqa: PTH110 - False, too, for a name too long for a file
-        return None
-    hint = "unpack the data there, or name the folder: --set data.root=FOLDER"
-    if recipe.has_demo:
-        hint += ", or try the recipe on data made on the spot: --demo"
-    return problem_at(node, "data.root", f"there is no folder {node.value!r}", hint)

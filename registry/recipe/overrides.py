@@ -42,7 +42,7 @@ def merge(base: Node, over: Node) -> Node:
     return Node(merged, over.place)
 
 
-def apply(root: Node, sets: Sequence[str], unsets: Sequence[str]) -> list[Problem]:
+def apply(root: Node, sets: Sequence[str], unsets: Sequence[str], problems: list[Problem]) -> None:
     """Change a tree in place, options in their order, deletions last.
 
     Args:
@@ -50,21 +50,17 @@ def apply(root: Node, sets: Sequence[str], unsets: Sequence[str]) -> list[Proble
         sets: ``a.b=c`` sets (making mappings on the way), ``a+=c`` appends to a list, ``a-=c`` removes every item that
             equals ``c`` or is the component ``c``. Items of a list are addressed by number: ``augment.train.0.p=1``.
         unsets: ``a.b`` deletes a key, ``a.0`` a list's item; negative numbers count from the end.
-
-    Returns:
-        The problems of the options that could not be carried out; these leave the tree as it was.
+        problems: those of options that cannot be carried out are appended; these leave the tree as it was.
     """
-    problems = []
     for flag, change, options in (("--set", _set, sets), ("--unset", _unset, unsets)):
         for option in options:
             try:
                 change(root, option)
             except _RefusedError as refused:
                 problems += [Problem(f"{flag} {option}", message, hint) for message, hint in refused.reasons]
-    return problems
 
 
-def put(root: Node, key: str, value: Node) -> list[Problem]:
+def put(root: Node, key: str, value: Node, problems: list[Problem]) -> None:
     """Set the value at a dotted path, in place; problems as of ``apply``."""
     try:
         *above, last = _parts(key)
@@ -75,8 +71,7 @@ def put(root: Node, key: str, value: Node) -> list[Problem]:
             holder.value[last] = value
     except _RefusedError as refused:
         place = value.place
-        return [Problem(key, message, hint, place.line, place.file) for message, hint in refused.reasons]
-    return []
+        problems += [Problem(key, message, hint, place.line, place.file) for message, hint in refused.reasons]
 
 
 def keys_named(sets: Sequence[str], unsets: Sequence[str]) -> frozenset[str]:

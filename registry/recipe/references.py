@@ -17,25 +17,23 @@ _MOST_COPIES: Final = 100_000
 _LONGEST_CHAIN: Final = 100  # levels passed on the way included
 
 
-def resolve(root: Node) -> list[Problem]:
+def resolve(root: Node, problems: list[Problem]) -> None:
     """Replace every reference by what it refers to, in the tree itself.
 
     A scalar that is one reference gets the value referred to, with its type, mappings and lists too; inside longer text
     a reference stands for a scalar's text. ``$${`` is a literal ``${``.
 
-    Returns:
-        Unknown paths, circles, mappings inside text, unclosed references and too large ones; the scalars affected
-        become ``BROKEN``, as does what refers to them.
+    Args:
+        root: a mapping; changed.
+        problems: unknown paths, circles, mappings inside text, unclosed and too large references are appended; the
+            scalars affected become ``BROKEN``, as does what refers to them.
     """
-    resolver = _Resolver(root)
-    resolver.visit(root, "")
-    return resolver.problems
+    _Resolver(root, problems).visit(root, "")
 
 
 class _Resolver:
-    def __init__(self, root: Node) -> None:
-        self.root = root
-        self.problems: list[Problem] = []
+    def __init__(self, root: Node, problems: list[Problem]) -> None:
+        self.root, self.problems = root, problems
         self.open: list[str] = []  # the paths being resolved, each on behalf of the one before
         self.done: set[int] = set()
         self.copies = 0

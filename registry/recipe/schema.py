@@ -115,15 +115,8 @@ class _Writer:
         self.definitions["run"] = run
         study |= {"runs": {"type": "object", "additionalProperties": {"anyOf": [{"type": "null"}, _ref("run")]}}}
         self.definitions["demo"] = self._changes(study)
-        around = {
-            **study,
-            "extends": {"anyOf": [name, {"type": "array", "items": name}]},
-            "demo": {"allOf": [_ref("demo")]},
-        }
-        return {
-            key: {"anyOf": [schema, {"type": "null"}], "description": SECTIONS[key].doc}
-            for key, schema in around.items()
-        }
+        around = {**study, "extends": _either([name, {"type": "array", "items": name}]), "demo": _ref("demo")}
+        return {key: {**_or_null(schema), "description": SECTIONS[key].doc} for key, schema in around.items()}
 
     def _changes(self, more: dict[str, Schema]) -> Schema:
         """Sections merged onto others: arguments may be given without the component's name, nothing is required."""
@@ -146,9 +139,8 @@ class _Writer:
                 schema = self._component(kind, partial=partial, default=section.default)
             else:
                 schema = parameter_schema(replace(section, default=None, doc=""), self._nested(partial=partial))
-            if not section.required:
-                schema = _either([schema, {"type": "null"}])
-            found[section.name] = {"allOf": [schema], "description": section.doc}
+            schema = {"allOf": [schema]} if section.required else _or_null(schema)
+            found[section.name] = {**schema, "description": section.doc}
         return found
 
     def _sections_of_trainer(self, group: _Group) -> Schema:
@@ -221,10 +213,8 @@ class _Writer:
                 choices.append({"const": group.names[0], "description": group.summary})
             elif group.listed:
                 choices.append({"enum": _with_aliases(kind, group.names)})
-            called = (
-                {"pattern": f"^{re.escape(group.owner)}:{group.pattern}$"} if group.alike and group.listed else None
-            )
-            choices.append({"type": "string", **(called or group.called)})
+            qualified = {"pattern": f"^{re.escape(group.owner)}:{group.pattern}$"}
+            choices.append({"type": "string", **(qualified if group.alike and group.listed else group.called)})
         return {"anyOf": [*choices, _ref("reference")]}
 
     def _arguments(self, kind: str, group: _Group, *, partial: bool) -> Schema:
@@ -322,6 +312,10 @@ def _either(schemas: Iterable[Schema]) -> Schema:
     flat = [each for schema in schemas for each in (schema["anyOf"] if set(schema) == {"anyOf"} else [schema])]
     distinct = list({json.dumps(each, sort_keys=True): each for each in flat}.values())
     return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return _either([schema, {"type": "null"}])
 
 
 def _without_default(parameter: Parameter) -> Parameter:

@@ -50,21 +50,27 @@ class _Draft:
         return math.prod(len(values) for values in self.axes.values())
 
 
-def expand(root: Node, folder: Path, read_base: Callable[[Node], Node | None]) -> tuple[list[Member], list[Problem]]:
-    """The runs of a study; none of a recipe without the study's sections, which are taken out of ``root``.
+def expand(
+    root: Node, folder: Path, read_base: Callable[[Node], Node | None], problems: list[Problem]
+) -> list[Member] | None:
+    """The runs of a study, each after those that it needs; None for a recipe without the study's sections.
 
     Args:
-        root: the whole recipe, references not yet resolved.
+        root: the whole recipe, references not yet resolved; the study's sections are taken out of it.
         folder: the study's folder; a member's is ``folder/name``.
         read_base: the recipe that an ``extends:`` inside a run names; such a run is merged onto that instead.
+        problems: appended to; no run is returned where the study itself is faulty.
     """
-    if not isinstance(root.value, dict) or not set(STUDY_SECTIONS) & root.value.keys():
-        return [], []
-    study = _Study(folder, read_base)
     sections = {name: root.value.pop(name) for name in STUDY_SECTIONS if name in root.value}
+    sections = {name: node for name, node in sections.items() if node.value is not None}
+    if not sections:
+        return None
+    study = _Study(folder, read_base)
     drafts = study.drafts(root, sections)
     members = list(study.members(drafts)) if not study.problems else []
-    return members, study.problems
+    members = study.ordered(members)
+    problems += study.problems
+    return members if not study.problems else []
 
 
 class _Study:
@@ -171,7 +177,7 @@ class _Study:
             for values, labels in _crossed(draft):
                 tree = draft.tree.copy()
                 for path, node in values.items():
-                    self.problems += put(tree, path, node.copy())
+                    put(tree, path, node.copy(), self.problems)
                 needs: dict[str, None] = {}
                 self._point(tree, name, drafts, values, needs)
                 own = draft.names[_key(values)]
@@ -217,25 +223,23 @@ class _Study:
         needs[member] = None
         return str(self.folder / member)
 
+    def ordered(self, members: list[Member]) -> list[Member]:
+        """Members after those that they need, otherwise in their order."""
+        placed: dict[str, Member] = {}
+        waiting = list(members)
+        while waiting:
+            ready = next((each for each in waiting if all(need in placed for need in each.needs)), None)
+            if ready is None:
+                circle = " and ".join(member.name for member in waiting)
+                message = f"need each other in a circle: {circle}"
+                self.problems.append(Problem("runs", message, "remove one of the references"))
+                break
+            placed[ready.name] = ready
+            waiting.remove(ready)
+        return list(placed.values())
+
     def _report(self, node: Node, path: str, message: str, hint: str | None) -> None:
         self.problems.append(Problem(path, message, hint, node.place.line, node.place.file))
-
-
-def ordered(members: list[Member]) -> list[Member]:
-    """Members after those that they need, otherwise in their order.
-
-    Raises:
-        ValueError: they need one another in a circle; names them.
-    """
-    placed: dict[str, Member] = {}
-    waiting = list(members)
-    while waiting:
-        ready = [member for member in waiting if all(need in placed for need in member.needs)]
-        if not ready:
-            raise ValueError(" and ".join(member.name for member in waiting))
-        placed |= {member.name: member for member in ready[:1]}
-        waiting.remove(ready[0])
-    return list(placed.values())
 
 
 def _crossed(draft: _Draft) -> Iterator[tuple[dict[str, Node], dict[str, str]]]:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from registry.recipe.overrides import apply, keys_named
+from registry.errors import Problem
+from registry.recipe import overrides
+from registry.recipe.overrides import keys_named
 from registry.recipe.yaml import BROKEN, Node, Place, parse
 
 RECIPE = """\
@@ -15,6 +17,12 @@ model: {use: unet, backbone: stranger_net}
 augment: {train: [{use: flip, p: 1}, crop, 1, true]}
 schedule:
 """
+
+
+def apply(root: Node, sets: list[str], unsets: list[str]) -> list[Problem]:
+    problems: list[Problem] = []
+    overrides.apply(root, sets, unsets, problems)
+    return problems
 
 
 def tree() -> Node:

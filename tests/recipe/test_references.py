@@ -9,8 +9,14 @@ from typing import Any
 import pytest
 
 from registry.errors import Problem
-from registry.recipe.references import resolve
+from registry.recipe import references
 from registry.recipe.yaml import BROKEN, Node, parse
+
+
+def resolve(root: Node) -> list[Problem]:
+    problems: list[Problem] = []
+    references.resolve(root, problems)
+    return problems
 
 
 def resolved(text: str) -> tuple[Node, list[Problem]]:
