@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from ..catalog.components import Component
 from ..catalog.policy import aliases_of
@@ -146,10 +147,9 @@ class _Writer:
     def _sections_of_trainer(self, group: _Group) -> Schema:
         """If the trainer is this one: the sections that it asks for, and none else."""
         own = trainer_sections(group.spec)
-        common: dict[str, Any] = dict.fromkeys([*self._sections(partial=False), *self._around()], True)
         sections = {each.name: parameter_schema(each, self._nested(partial=False)) for each in own}
         self.definitions[f"sections.{group.key}"] = {
-            "properties": {**common, **sections},
+            "properties": {**dict.fromkeys(SECTIONS, True), **sections},
             "required": [each.name for each in own if each.required],
             "additionalProperties": False,
         }
@@ -242,10 +242,10 @@ class _Writer:
             return {"properties": properties}
         return {"properties": properties, "additionalProperties": False}
 
-    def _closed(self, parameters: Iterable[Parameter], *, partial: bool, summary: str = "") -> Schema:
+    def _closed(self, parameters: Iterable[Parameter], *, partial: bool, summary: str) -> Schema:
         properties = {each.name: parameter_schema(each, self._nested(partial=partial)) for each in parameters}
-        description = {"description": summary} if summary else {}
-        return {**description, "properties": {"use": True, **properties}, "additionalProperties": False}
+        closed: Schema = {"properties": {"use": True, **properties}, "additionalProperties": False}
+        return {"description": summary, **closed} if summary else closed
 
     # --- the registry ---------------------------------------------------------------------------
 
@@ -253,8 +253,8 @@ class _Writer:
         """The components of a kind, those together that take the same arguments."""
         if kind not in self._groups:
             offers = self.registry.components(kind)
-            twice = {one.name for one in offers for other in offers if one.name == other.name != other.target}
-            ambiguous = {name for name in twice if len({each.target for each in offers if each.name == name}) > 1}
+            targets = {(each.name, each.target) for each in offers}
+            ambiguous = {name for name, count in Counter(name for name, _ in targets).items() if count > 1}
             self._groups[kind] = [
                 group
                 for component in offers

@@ -60,6 +60,7 @@ OTHERS = [
     GOOD.replace("loss: focal", 'loss: {use: weighted_sum, losses: [ce, "hw1cli:focal", {use: smp/dice}]}'),
     GOOD.replace("timm/resnet18", "timm/resnet50.a1_in1k"),
     "extends: [a.yaml, b.yaml]\nmodel: {backbone: {pretrained: true}}\nloss: {gamma: 3}\n",
+    GOOD + "split: null\nreports: null\nruntime: null\nseed: null\nmatrix: null\n",
     GOOD + "matrix: {optimizer.lr: [1, 2]}\nrepeat: 3\nruns: {a: null, b: {loss: {alpha: 0.5}, repeat: 2}}\n",
     GOOD + "demo: {make: {use: landcover, size: 64}, model: {backbone: {use: resnet18}}, trainer: {epochs: 1}}\n",
     GOOD + "runtime: {workers: auto, device: cuda}\nsplit: {val: 0.2}\nreports: [{use: pca, at: [1, '50%']}]\n",
