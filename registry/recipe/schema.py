@@ -92,8 +92,7 @@ class _Writer:
             "required": ["trainer", "data"],
             "allOf": [self._sections_of_trainer(group) for group in self.groups("trainers")],
         }
-        changes = self._changes(self._around())
-        self.definitions |= {"recipe": whole, "changes": changes}
+        self.definitions |= {"recipe": whole, "changes": self._changes(self._around())}
         return {
             "$schema": "http://json-schema.org/draft-07/schema#",
             "title": "A recipe of hw1cli",
