@@ -74,7 +74,7 @@ class Pictures:
     def examples(self) -> str:
         """A few of the images in it, for a hint."""
         names = [files[0].name for files in self._by_stem.values()]
-        return f"its images are {', '.join(names[:3])}{', ...' * (len(names) > 3)}" if names else "it holds no images"
+        return f"its images are {', '.join(names[:3])}{', ...' * (len(names) > 3)}" if names else "it has no images"
 
     @cached_property
     def _by_stem(self) -> dict[str, list[Path]]:

@@ -36,8 +36,8 @@ class Digits:
         size: width and height in pixels; the scans are enlarged bicubically.
         seed: of the split, which has a fifth of each class for evaluation; 0 or more.
         digits: those to write; all ten when None.
-        colored: each digit in a random colour on another one. What pixels have in common then tells little of the
-            class, so that features have something to be learned for, even without labels.
+        colored: each digit in a random colour on another one. The mean colour then says little about the
+            class, so that features have to be learned, even without labels.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ class ImageFolders(LabelledFiles):
         val: the evaluation split's folder in it; None for none.
 
     Raises:
-        InputError: a folder is missing, holds no classes or no images, or the evaluation split has a class more.
+        InputError: a folder is missing, has no classes or no images, or the evaluation split has a class more.
     """
 
     def __init__(self, root: Path, train: str = "train", val: str | None = "val") -> None:
@@ -38,7 +38,7 @@ class ImageFolders(LabelledFiles):
 
 
 def _by_class(folder: Path, problems: list[Problem]) -> dict[str, list[Found]]:
-    """Class -> its files, possibly none; what is amiss is added to the problems."""
+    """Class -> its files, possibly none; what is wrong is added to the problems."""
     expected = f"expected {folder}/CLASS/x.jpg"
     found = {
         place.name: [Found(file, str(file.relative_to(folder)), place.name) for file in images_in(place, deep=True)]
@@ -46,7 +46,7 @@ def _by_class(folder: Path, problems: list[Problem]) -> dict[str, list[Found]]:
         if place.is_dir() and not place.name.startswith(".")
     }
     if not found:
-        problems.append(Problem(str(folder), "holds no folders, and each class needs one", expected))
+        problems.append(Problem(str(folder), "has no subfolders, expected one for each class", expected))
     elif not any(found.values()):
-        problems.append(Problem(str(folder), "holds no images", expected))
+        problems.append(Problem(str(folder), "has no images", expected))
     return found

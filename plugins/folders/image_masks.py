@@ -28,7 +28,7 @@ class ImageMasks:
         mask_suffix: what a mask's stem has after the name.
 
     Raises:
-        InputError: the arguments do not agree, a folder is missing or empty, a name is there twice, or an image or a
+        InputError: the arguments do not agree, a folder is missing or empty, a name is repeated, or an image or a
             mask lacks its other half; every such problem at once. Nothing is decoded for it.
     """
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from registry import InputError, Problem, did_you_mean
 from registry.engine import in_class_order, read_image
 
-#: Problems of a data set that are shown; of more, their number is told.
+#: Problems of a data set that are shown; the others are counted.
 _SHOWN: Final = 10
 
 
@@ -44,7 +44,7 @@ class Found(NamedTuple):
         file: the image.
         name: what the sample is called.
         class_name: None where it is not known.
-        table: the file that tells the class, where there is one.
+        table: the file with the class, where there is one.
         line: 1-based line in the table.
     """
 
@@ -61,7 +61,7 @@ class LabelledFiles:
     Args:
         train: the training split.
         val: the evaluation split; None when there is none.
-        problems: what was amiss in finding them.
+        problems: problems in finding them.
         classes: the classes where they are known without the files; else those that occur in the training split.
 
     Raises:
@@ -91,18 +91,18 @@ class LabelledFiles:
             InputError: another name.
         """
         if name not in self._splits:
-            raise InputError.of(name, "is no split of this data", f"the splits are {', '.join(self._splits)}")
+            raise InputError.of(name, "is not a split of this data", f"the splits are {', '.join(self._splits)}")
         return self._splits[name]
 
 
 def split_folder(root: Path, name: str, problems: list[Problem]) -> Path | None:
-    """The folder of a split; None, and a problem, where it is not there."""
+    """The folder of a split; None, and a problem, where it does not exist."""
     folder = root / name
     if folder.is_dir():
         return folder
     there = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     hint = did_you_mean(folder.name, there, f"folders there: {', '.join(there[:8])}" if there else None)
-    problems.append(Problem(str(folder), "is not there", hint))
+    problems.append(Problem(str(folder), "does not exist", hint))
     return None
 
 

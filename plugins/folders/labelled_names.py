@@ -28,7 +28,7 @@ class LabelledNames(LabelledFiles):
         val: the evaluation split's folder in it; None for none.
 
     Raises:
-        InputError: a folder is missing or holds no images, a file's name tells no class, or the evaluation split has
+        InputError: a folder is missing or has no images, a file's name has no class, or the evaluation split has
             a class more; every such problem at once.
     """
 
@@ -52,5 +52,5 @@ def _found(root: Path, split: str, problems: list[Problem]) -> list[Found]:
         else:
             found.append(Found(file, file.name, parts[0]))
     if not files:
-        problems.append(Problem(str(folder), "holds no images", f"expected {folder}/CLASS_ID.png"))
+        problems.append(Problem(str(folder), "has no images", f"expected {folder}/CLASS_ID.png"))
     return found

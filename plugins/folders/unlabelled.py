@@ -18,15 +18,15 @@ class Images:
         root: the folder; its folders are looked into as well.
 
     Raises:
-        InputError: it is not there, or holds no images.
+        InputError: it does not exist, or has no images.
     """
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
-            raise InputError.of(str(root), "is no folder", "name the folder that holds the images")
+            raise InputError.of(str(root), "is not a directory", "name the folder that holds the images")
         files = images_in(root, deep=True)
         if not files:
-            raise InputError.of(str(root), "holds no images")
+            raise InputError.of(str(root), "has no images")
         self.facts: dict[str, Any] = {"in_channels": 3}
         names = [str(file.relative_to(root)) for file in files]
         self._samples = Labelled(files, [None] * len(files), names)

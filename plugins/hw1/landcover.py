@@ -23,7 +23,7 @@ CLASS_COLORS: Final = (
     (0, 0, 0),
 )
 UNKNOWN: Final = 6
-#: What ``decode`` writes where a colour stands for no class.
+#: What ``decode`` writes for a colour that is not a class.
 NO_CLASS: Final = 255
 
 _LAYOUT = "expected FOLDER/train and FOLDER/validation with pairs 0013_sat.jpg and 0013_mask.png"
@@ -47,7 +47,7 @@ def encode(mask: Pixels) -> Pixels:
 def decode(colours: Pixels) -> tuple[Pixels, int]:
     """Colours (H, W, 3), each channel thresholded at 128, to labels (H, W) and the count of pixels of no class.
 
-    Red alone is no class: its pixels become ``NO_CLASS``.
+    Red alone is not a class: its pixels become ``NO_CLASS``.
     """
     red, green, blue = (np.asarray(channel, np.uint8) for channel in cv2.split(colours))
     code = (red >> 5 & 4) | (green >> 6 & 2) | (blue >> 7)
@@ -65,7 +65,7 @@ def read_mask(path: Path) -> Pixels:
     if wrong:
         y, x = divmod(int((mask == NO_CLASS).argmax()), mask.shape[1])
         colours = ", ".join(f"{name} {colour}" for name, colour in zip(CLASS_NAMES, CLASS_COLORS, strict=True))
-        message = f"{wrong} red pixel{'s' * (wrong > 1)}, the first at (x={x}, y={y}); red is no class"
+        message = f"{wrong} red pixel{'s' * (wrong > 1)}, the first at (x={x}, y={y}); red is not a class"
         raise UnreadableImage(path, message, f"the classes are {colours}")
     return mask
 

@@ -81,15 +81,15 @@ def load_vgg(net: nn.Module, path: Path, setting: str) -> None:
         "of another shape": [name for name in own if name in found and found[name].shape != own[name].shape],
     }
     if any(faults.values()):
-        told = "; ".join(f"{fault}: {_some(names)}" for fault, names in faults.items() if names)
+        differences = "; ".join(f"{fault}: {_some(names)}" for fault, names in faults.items() if names)
         hint = "give a VGG-16 of torchvision or timm; batch_norm, width and fc_channels must be those of the file"
-        raise InputError.of(setting, f"{path} holds other layers than this network: {told}", hint)
+        raise InputError.of(setting, f"{path} has other layers than this network: {differences}", hint)
     net.load_state_dict(found, strict=False)
 
 
 def _require_file(path: Path) -> None:
     if not path.is_file():
-        raise InputError.of("weights", f"there is no file {path}", "give the path of a .safetensors or .pth file")
+        raise InputError.of("weights", f"{path} does not exist", "give the path of a .safetensors or .pth file")
 
 
 def _named_as_here(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -187,7 +187,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
         ({"pretrained": True}, r"pretrained: .*fcn32s \(vgg16\) are missing.*timm/vgg16\.tv_in1k"),
         ({"pretrained": True, "batch_norm": True}, r"timm/vgg16_bn\.tv_in1k"),
         ({"pretrained": True, "width": 0.5}, r"no pretrained weights of VGG-16 with width 0\.5"),
-        ({"pretrained": True, "weights": Path("gone.pth")}, r"weights: there is no file gone\.pth"),
+        ({"pretrained": True, "weights": Path("gone.pth")}, r"weights: gone\.pth does not exist"),
     ],
 )
 def test_missing_weights_are_told_before_anything_is_built(

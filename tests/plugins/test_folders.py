@@ -149,7 +149,7 @@ def test_image_folders_may_lack_an_evaluation_split_and_tell_all_that_is_missing
     labels = {sample["name"]: sample["label"] for sample in data.split("train")}
     assert labels == {"1/deep/a.jpg": 0, "9/deep/a.jpg": 2, "10/deep/a.jpg": 3}
     told = problems_of(ImageFolders, tmp_path, "tran", "val")
-    assert "tran: is not there" in told and "did you mean 'train'" in told and "val: is not there" in told
+    assert "tran: does not exist" in told and "did you mean 'train'" in told and "val: does not exist" in told
 
 
 GUESSES = {

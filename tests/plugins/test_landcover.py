@@ -63,7 +63,7 @@ def test_every_missing_half_is_told_at_once(scenes: Path) -> None:
     with pytest.raises(InputError, match=r"elsewhere.train: is not a directory"):
         LandCover(scenes / "elsewhere")
     (scenes / "empty").mkdir()
-    with pytest.raises(InputError, match=r"empty: holds no images"):
+    with pytest.raises(InputError, match=r"empty: has no images"):
         LandCover(scenes, train="empty", validation="empty")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ...errors import InputError, did_you_mean
 from .colors import Color, distinct_colors, rgb
 
-#: The colour of an ignored label that is no class.
+#: The colour of an ignored label that is not a class.
 _IGNORED: Final[Color] = (110, 110, 110)
 
 
@@ -18,7 +18,7 @@ class Classes:
     """The labels that a truth can hold, and which of them count.
 
     Attributes:
-        names: of all labels, K of them; an ignored label that is no class comes last.
+        names: of all labels, K of them; an ignored label that is not a class comes last.
         colors: (R, G, B) in 0..255 of each.
         ignored: the index of the label that is not to be learned; None without one.
         count_against: whether a class predicted where the truth is ignored counts against that class, as NTU's DLCV
@@ -61,7 +61,7 @@ class Classes:
         ignored, outside = ignore_index, ignore_index is not None and not 0 <= ignore_index < len(names)
         for name in left_out or ():
             if name not in names:
-                raise InputError.of("left_out", f"there is no class {name!r}", did_you_mean(name, names))
+                raise InputError.of("left_out", f"{name!r} is not a class", did_you_mean(name, names))
         out = {names.index(name) for name in left_out} if left_out is not None else {ignored} - {None}
         if not outside and ignored is not None and ignored not in out and not count_against:
             message = f"{names[ignored]!r} is the class that is ignored, so it cannot be in the mean"

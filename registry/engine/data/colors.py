@@ -1,4 +1,4 @@
-"""Classes as colours: colours that can be told apart, and masks drawn in them."""
+"""Colours of classes: distinct ones, and masks drawn in them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def distinct_colors(count: int) -> list[Color]:
     """The first ``count`` (at most 256) of a fixed row of colours, (R, G, B) in 0..255.
 
     After ten that are familiar, each is as unlike those before it as can be, measured by CIEDE2000. None is near white,
-    black or grey: these stand for paper, ink and the ignored label.
+    black or grey: these are the background, text and the ignored label.
     """
     levels = np.linspace(0, 255, 12).round().astype(np.uint8)
     candidates = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), -1).reshape(-1, 3)
@@ -77,7 +77,7 @@ def color_difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def colorize(mask: np.ndarray, colors: Sequence[Any]) -> np.ndarray:
-    """A mask (H, W) of labels as a picture (H, W, 3) uint8; labels without a colour are grey.
+    """A mask (H, W) of labels as an image (H, W, 3) uint8; labels without a colour are grey.
 
     Args:
         mask: labels 0..255.

@@ -24,7 +24,7 @@ def class_counts(samples: Samples, classes: int) -> list[int]:
 
 
 def balancing_weights(samples: Samples, classes: int | None) -> Tensor:
-    """How often each sample is to be drawn, so that the classes are seen about as often: (N,) float64.
+    """Sampling weights with which the classes are seen about equally often: (N,) float64.
 
     A sample's weight is the mean of its labels' inverse frequencies: of a labelled image 1 / images of its class, of a
     mask the mean over its pixels of 1 / pixels of their class.

@@ -33,7 +33,7 @@ def draw(seed: int, *key: int) -> int:
 
 
 class EpochOrder(Sampler[list[tuple[int, int]]]):
-    """Batches of ``(epoch, index)``: the epoch travels with the index, so that a worker knows it without being told.
+    """Batches of ``(epoch, index)``: the epoch travels with the index, so that workers need no other message.
 
     Args:
         length: samples in the data set.

@@ -54,7 +54,7 @@ def read_color_mask(path: str | os.PathLike[str], *, lossy_ok: bool = False) -> 
     """
     image, _ = decode(path, lossless=not lossy_ok)
     if image.mode.startswith("I") or image.mode == "F":
-        raise UnreadableImage(path, f"is a mask in mode {image.mode}, which holds no colours")
+        raise UnreadableImage(path, f"is a mask in mode {image.mode}, which has no colours")
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
@@ -86,7 +86,7 @@ class MaskReader:
         """The labels, uint8 (H, W).
 
         Raises:
-            UnreadableImage: the file cannot be read, or has a value or a colour that stands for no label.
+            UnreadableImage: the file cannot be read, or has a value or a colour that has no label.
         """
         if self.colors and (self.grey_is_color or stored(path) != "grey"):
             return self._of_colors(path)

@@ -75,7 +75,7 @@ def pair_files(
             some = ", ".join(sorted(lone)[:5]) + (", ..." if len(lone) > 5 else "")
             problems.append(Problem(where, f"{len(lone)} {kind}{'s' * (len(lone) > 1)} without {other}: {some}", hint))
     if not images and not masks:
-        problems.append(Problem(where, "holds no images and no masks", hint))
+        problems.append(Problem(where, "has no images and no masks", hint))
     return [Pair(name, images[name], masks[name]) for name in sorted(images.keys() & masks.keys())], problems
 
 

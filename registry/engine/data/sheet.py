@@ -30,7 +30,7 @@ def draw_sheet(path: Path, title: str, scan: SplitScan, found: Mapping[str, Any]
     """Write the sheet of a training split.
 
     Args:
-        path: the PNG; what is there is overwritten.
+        path: the PNG; an existing file is overwritten.
         title: names the data.
         scan: what was seen of the split.
         found: ``facts`` and ``splits`` as ``inspect`` gives them.
@@ -184,7 +184,7 @@ def _varied(masks: Mapping[int, np.ndarray], ignored: int | None) -> list[int]:
 
 
 def _page(title: str, found: Mapping[str, Any], width: float, height: float) -> _Page:
-    """An empty page around what is to be drawn, with its heading."""
+    """An empty page with its heading."""
     width = max(width, 4.0)
     page = _Page(width + 2 * _MARGIN, _top(found) + height + _MARGIN)
     page.text(title, _MARGIN, _MARGIN + 0.1, width, 11, weight="bold")
@@ -195,7 +195,7 @@ def _page(title: str, found: Mapping[str, Any], width: float, height: float) -> 
 
 
 def _top(found: Mapping[str, Any]) -> float:
-    """Inches above what is drawn under the heading."""
+    """Inches above the content, under the heading."""
     return float(_MARGIN + 0.34 + _LINE * len(found["splits"]) + 0.06)
 
 

@@ -32,7 +32,7 @@ class Part:
 
     @property
     def labels(self) -> list[int | None] | None:
-        """Of the part's samples; None where the whole does not tell them without reading."""
+        """Of the part's samples; None where the whole has no ``labels``."""
         labels = getattr(self.samples, "labels", None)
         return None if labels is None else [labels[index] for index in self.indices]
 
@@ -51,7 +51,7 @@ class Divided:
         settings: how.
 
     Raises:
-        InputError: a part would be empty, or the file names what is not there.
+        InputError: a part would be empty, or the file names unknown samples.
     """
 
     def __init__(self, data: Any, settings: SplitSettings) -> None:
@@ -100,5 +100,5 @@ def _named(samples: Samples, file: Path) -> list[int]:
     if unknown:
         some = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         first = ", ".join(list(samples.names)[:3])
-        raise InputError.of("split.file", f"{file} names what is not there: {some}", f"the samples are {first}, ...")
+        raise InputError.of("split.file", f"{file} names samples that do not exist: {some}", f"the samples are {first}, ...")
     return sorted({place[name] for name in wanted})
