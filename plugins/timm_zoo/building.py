@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +60,33 @@ def create(
 def _first_that_fits(full: str, config: PretrainedCfg, common: dict[str, Any], weights: Path | None, path: str) -> Any:
     for options in _size_options(config):
         try:
-            return timm.create_model(full, **common, **options)
+            with _without_unexpected_keys():
+                net = timm.create_model(full, **common, **options)
+            if config.fixed_input_size and not options:
+                _, height, width = config.input_size
+                net.fixed_size = (common.get("img_size", height), common.get("img_size", width))
+            return net
         except Exception as error:  # timm asserts, raises and stumbles; every way of it means that this cannot be built
             refused = re.search(r"unexpected keyword argument '(\w+)'", str(error))
             if refused and refused[1] in options:
                 continue
             raise _unsuitable(full, common, weights, path, refused[1] if refused else None, error) from error
     raise AssertionError("the last set of options is empty, so nothing in it can be refused")
+
+
+@contextmanager
+def _without_unexpected_keys() -> Iterator[None]:
+    """timm warns of a classifier's head in a file of weights, which a backbone does not need."""
+    logger = logging.getLogger("timm.models._builder")
+
+    def wanted(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Unexpected keys")
+
+    logger.addFilter(wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(wanted)
 
 
 def _unsuitable(

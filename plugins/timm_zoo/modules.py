@@ -75,6 +75,7 @@ class TimmBackbone(nn.Module):
         self.in_channels = in_channels
         self.mean, self.std = _statistics(self.net, in_channels)
         self.input_size = _input_size(self.net, in_channels, image_size)
+        self.fixed_size = getattr(self.net, "fixed_size", None)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         maps = self.net(images)
@@ -119,6 +120,7 @@ class TimmClassifier(nn.Module):
         self.net = create(name, pretrained, weights, image_size, arguments, path="model")
         self.mean, self.std = _statistics(self.net, in_channels)
         self.input_size = _input_size(self.net, in_channels, image_size)
+        self.fixed_size = getattr(self.net, "fixed_size", None)
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.net(images)

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ...errors import InputError, PluginError
+from ...errors import Hw1Error, InputError, PluginError
 
 #: Statistics of ImageNet's images in 0..1, for a network that does not name its own.
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
@@ -74,9 +74,9 @@ def _numbers(backbone: nn.Module, attribute: str, source: str) -> tuple[int, ...
 
 
 def fixed_size_of(backbone: nn.Module) -> Size | None:
-    """(H, W) of the only images that a backbone takes, which it declares as ``fixed_size``; None: any size."""
+    """(H, W) of the images that a network was built for, which it declares as ``fixed_size``; None: any size."""
     size = getattr(backbone, "fixed_size", None)
-    return None if size is None else (int(size[0]), int(size[1]))
+    return (int(size[0]), int(size[1])) if isinstance(size, (tuple, list)) and len(size) == 2 else None
 
 
 def trial_size(backbone: nn.Module, declared: Maps) -> Size:
@@ -148,14 +148,15 @@ def checking_backbones(module: nn.Module) -> Iterator[None]:
     It costs a comparison of shapes and no computation: put it around a forward pass that runs anyway.
 
     Raises:
-        InputError: the images are not of the only size that a backbone takes.
+        InputError: the pass failed, and the images were not of the fixed size of a network in it.
         PluginError: a backbone's maps are not what its ``channels`` and ``strides`` declare.
     """
 
-    def before(backbone: nn.Module, inputs: tuple[Any, ...]) -> None:
-        fixed, images = fixed_size_of(backbone), next(iter(inputs), None)
-        if fixed is not None and isinstance(images, Tensor) and tuple(images.shape[-2:]) != fixed:
-            raise _wrong_size(backbone, fixed, tuple(images.shape[-2:]))
+    unfit: list[tuple[nn.Module, Size]] = []
+
+    def before(network: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if inputs and isinstance(inputs[0], Tensor) and tuple(inputs[0].shape[-2:]) != fixed_size_of(network):
+            unfit.append((network, (inputs[0].shape[-2], inputs[0].shape[-1])))
 
     def after(backbone: nn.Module, inputs: tuple[Any, ...], maps: Any) -> None:
         # Other modules have attributes of these names too, such as a whole U-Net that returns one tensor.
@@ -164,10 +165,16 @@ def checking_backbones(module: nn.Module) -> Iterator[None]:
             size = (inputs[0].shape[-2], inputs[0].shape[-1])
             check_maps(maps, describe_backbone(backbone, source), size, source)
 
-    handles = [part.register_forward_pre_hook(before) for part in backbones_in(module)]
+    handles = [part.register_forward_pre_hook(before) for part in module.modules() if fixed_size_of(part)]
     handles += [part.register_forward_hook(after) for part in backbones_in(module)]
     try:
         yield
+    except Hw1Error:
+        raise
+    except Exception as error:
+        if unfit:  # a network may take other sizes too: only a failure shows
+            raise _wrong_size(*unfit[0]) from error
+        raise
     finally:
         for handle in handles:
             handle.remove()
@@ -178,14 +185,14 @@ def backbones_in(module: nn.Module) -> Iterator[nn.Module]:
     return (part for part in module.modules() if hasattr(part, "channels") and hasattr(part, "strides"))
 
 
-def _wrong_size(backbone: nn.Module, fixed: Size, given: tuple[int, ...]) -> InputError:
-    height, width = fixed
+def _wrong_size(network: nn.Module, given: Size) -> InputError:
+    height, width = fixed_size_of(network) or given
+    name = type(getattr(network, "net", network)).__name__  # of what is wrapped
     return InputError.of(
         "augment",
-        f"the backbone {type(backbone).__name__} takes images of {height} x {width} only, and gets {given[0]} x "
-        f"{given[1]}",
+        f"{name} takes images of {height} x {width} only, and gets {given[0]} x {given[1]}",
         f"end both lists of `augment` with {{use: albumentations/Resize, height: {height}, width: {width}}}, or build "
-        "the backbone for another size where it has an argument for it, such as image_size",
+        f"the network for another size, where it has an argument for it: `image_size: {given[0]}` for timm's",
     )
 
 

@@ -89,10 +89,8 @@ def test_images_of_another_size_than_a_fixed_one_are_refused_with_the_size() -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         backbone = as_backbone(FixedSize())
-    with (
-        checking_backbones(nn.Sequential(backbone)),
-        pytest.raises(InputError, match="64 x 64 only, and gets 96 x 128"),
-    ):
+    message = "FixedSize takes images of 64 x 64 only, and gets 96 x 128"
+    with pytest.raises(InputError, match=message), checking_backbones(nn.Sequential(backbone)):
         backbone(torch.zeros(1, 3, 96, 128))
 
 
