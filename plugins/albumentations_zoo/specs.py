@@ -31,7 +31,7 @@ def _classes() -> dict[str, introspect.ClassText]:
         core = introspect.classes_below(package.parent / "core", "albumentations.core")
         return core | introspect.classes_below(package.parent / "augmentations", "albumentations.augmentations")
 
-    return files.for_version("albumentations-classes", "albumentations", read)  # type: ignore[no-any-return]
+    return files.for_version("albumentations-signatures", "albumentations", read)  # type: ignore[no-any-return]
 
 
 def _names() -> list[str]:

@@ -1,0 +1,1 @@
+"""torchmetrics' scores of classification and segmentation as metrics."""
