@@ -76,7 +76,7 @@ class ImageMasks:
                 except InputError as error:
                     problems += error.problems
             if len(halves) == 2:
-                pairs, unpaired = pair_files(*halves, f"{Path(root) / images}, {Path(root) / masks}", hint)
+                pairs, unpaired = pair_files(halves[0], halves[1], f"{Path(root) / images}, {Path(root) / masks}", hint)
                 problems += unpaired
                 self._splits[split] = PairedImages(pairs, read)
         if problems:

@@ -142,6 +142,8 @@ class HitRate(Metric):
 
     higher_is_better = True
     full_state_update = False
+    right: Tensor
+    all: Tensor
 
     def __init__(self) -> None:
         super().__init__()

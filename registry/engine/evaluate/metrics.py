@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -108,8 +108,8 @@ class Scores:
 
     def notes(self) -> list[str]:
         """What the metrics report besides scores, such as classes that do not occur."""
-        notes: Iterable[str] = (text for metric in self.metrics if hasattr(metric, "notes") for text in metric.notes())
-        return list(dict.fromkeys(notes))
+        readers = (getattr(metric, "notes", None) for metric in self.metrics)
+        return list(dict.fromkeys(text for notes in readers if notes is not None for text in notes()))
 
 
 def name_of(metric: Any) -> str:
