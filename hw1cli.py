@@ -1,14 +1,14 @@
-"""The command line of hw1cli: every command is a module's in ``registry.cli``, which calls one function a verb."""
+"""The command line of hw1cli: each command is a module of ``registry.cli``."""
 
 from __future__ import annotations
 
 import click
 
-from registry.cli import data, list, plugin, schema, scoring, training
-from registry.cli.errors import Face
+from registry.cli import compare, data, describe, evaluate, list, plugin, predict, run, schema
+from registry.cli.errors import CommandGroup
 
 
-@click.group(cls=Face, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--debug", is_flag=True, help="Add the traceback to an error.")
 @click.version_option(package_name="hw1cli", prog_name="hw1cli")
 def main(debug: bool) -> None:
@@ -24,13 +24,13 @@ def main(debug: bool) -> None:
 
 
 for command in (
-    training.run,
-    training.check,
-    scoring.evaluate,
-    scoring.predict,
-    scoring.compare,
+    run.run,
+    run.check,
+    evaluate.evaluate,
+    predict.predict,
+    compare.compare,
     list.list_,
-    list.describe,
+    describe.describe,
     data.data,
     plugin.plugin,
     schema.schema,

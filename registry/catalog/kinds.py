@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
+from ..errors import InputError, did_you_mean
+
 T = TypeVar("T")
 
 
@@ -86,6 +88,19 @@ WITHOUT_START: Final[dict[str, Any]] = {"pretrained": False, "weights": None}
 def kind_named(word: str) -> Kind | None:
     """The kind called ``word``, in the plural or the singular."""
     return next((kind for kind in _ALL if word.lower() in (kind.name, kind.singular)), None)
+
+
+def require_kind(word: str) -> Kind:
+    """The kind called ``word``.
+
+    Raises:
+        InputError: there is none.
+    """
+    kind = kind_named(word)
+    if kind is None:
+        hint = did_you_mean(word, KINDS, f"kinds: {', '.join(KINDS)}")
+        raise InputError.of("KIND", f"there is no kind {word!r}", hint)
+    return kind
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def component_names(ctx: click.Context, _parameter: click.Parameter, incomplete:
 
 
 @_quietly
-def maker_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterable[tuple[str, str]]:
+def generator_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterable[tuple[str, str]]:
     """What makes data on the spot."""
     return _names("generators", incomplete)
 
@@ -108,7 +108,7 @@ def assignments(ctx: click.Context, _parameter: click.Parameter, incomplete: str
 
 
 @_quietly
-def maker_assignments(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterable[tuple[str, str]]:
+def generator_arguments(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterable[tuple[str, str]]:
     """``--set`` of a generator."""
     from ..catalog.registry import Registry
     from ..recipe.keys import Location

@@ -1,37 +1,46 @@
-"""``data make`` and ``data inspect``."""
+"""``data make`` and ``data inspect``: generated data sets, and what a folder of data contains."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from . import completion
-from .options import DEBUG, JSON
+from .errors import CommandGroup
+from .options import JSON, PATH, print_json, unused_folder
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+#: Share of every class that is proposed for evaluation, where the data have no evaluation split.
+_HELD_OUT: Final = 0.2
+#: Classes in one table; more are shown in tables side by side, without bars.
+_CLASSES: Final = 20
+#: Faulty samples that are named, of each split.
+_FAULTS: Final = 5
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def data() -> None:
-    """Make data on the spot, and look at data that are there."""
+    """Generate data sets, and inspect folders of data."""
 
 
 @data.command("make")
-@click.argument("name", shell_complete=completion.maker_names)
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="The folder to write; must be new or empty."
-)
+@click.argument("name", shell_complete=completion.generator_names)
+@click.option("--out", required=True, type=PATH, help="The folder to write; must be new or empty.")
 @click.option(
     "--set",
     "sets",
     multiple=True,
     metavar="KEY=VALUE",
     help="Change an argument of the generator.",
-    shell_complete=completion.maker_assignments,
+    shell_complete=completion.generator_arguments,
 )
-@DEBUG
 def data_make(name: str, out: Path, sets: tuple[str, ...]) -> None:
-    """Write the data set NAME, made on the spot, into a folder.
+    """Write the data set of the generator NAME into a folder.
 
     \b
     Examples:
@@ -39,26 +48,28 @@ def data_make(name: str, out: Path, sets: tuple[str, ...]) -> None:
       hw1cli data make digits --out data/digits
       hw1cli data make landcover --out /tmp/scenes --set size=512 --set train=200
     """
-    from .data_verb import make_data
-    from .tables import facts
-
-    facts(f"{name} in {out}", make_data(name, out, sets))
+    facts = make_data(name, out, sets)
+    click.secho(f"{name} in {out}", bold=True)
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{part} {share:.1%}" for part, share in value.items())
+        click.echo(f"  {key}: {value}")
 
 
 @data.command("inspect")
-@click.argument("root", type=click.Path(path_type=Path))
+@click.argument("root", type=PATH)
 @click.option(
     "--sheet",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where samples are drawn, as a PNG (default: ROOT's name with _samples.png, here).",
+    help="The PNG of samples to write; an existing one is replaced (default: inspection/ROOT'S-NAME/samples.png, "
+    "numbered where that exists).",
 )
 @click.option("--no-sheet", is_flag=True, help="Draw no samples.")
 @JSON
-@DEBUG
 def data_inspect(root: Path, sheet: Path | None, no_sheet: bool, as_json: bool) -> None:
-    """Look at a folder of data: layout, sizes, classes and their shares, what is wrong, and the recipe's data: block.
+    """Inspect the folder ROOT: its layout, image sizes, class shares and faults, and the data: block for a recipe.
 
-    Samples of each class, or images with their masks, are drawn on a sheet; one that is there is overwritten.
+    A sheet of samples shows images of each class, or images with their masks.
 
     \b
     Examples:
@@ -66,10 +77,157 @@ def data_inspect(root: Path, sheet: Path | None, no_sheet: bool, as_json: bool) 
       hw1cli data inspect data/p1_data --sheet p1.png
       hw1cli data inspect data/camvid --no-sheet --json
     """
-    from .data_verb import default_sheet, inspect_data
-    from .tables import inspection
-
     if sheet is not None and no_sheet:
         raise click.UsageError("--sheet and --no-sheet contradict each other")
-    told = inspect_data(root, None if no_sheet else sheet or default_sheet(root))
-    click.echo(json.dumps(told, indent=2, default=str)) if as_json else inspection(told)
+    chosen = None if no_sheet else sheet or unused_folder("inspection", root.resolve().name) / "samples.png"
+    report = inspect_data(root, chosen)
+    print_json(report) if as_json else _print_report(report)
+
+
+def make_data(name: str, out: Path, sets: Sequence[str] = ()) -> dict[str, Any]:
+    """Let the generator called ``name`` write a data set into ``out``; returns its facts.
+
+    Raises:
+        InputError: unknown generator, wrong arguments, or a folder that is not empty.
+        PluginError: the generator failed.
+    """
+    from ..catalog.registry import Registry
+    from ..errors import InputError
+    from ..recipe.overrides import apply
+    from ..recipe.planner import plan_component
+    from ..recipe.yaml import Node, Place
+
+    place = Place("the command line", None)
+    node = Node({"use": Node(name, place)}, place)
+    problems = apply(node, sets, ())
+    if problems:
+        raise InputError(problems)
+    plan = plan_component(node, "generators", Registry())
+    from ..engine.train.demo import make
+
+    return make(plan, out)
+
+
+def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
+    """What a folder of data contains, read with the first dataset that recognises its layout.
+
+    Args:
+        root: the folder.
+        sheet: a PNG of samples to write; None for none.
+
+    Returns:
+        ``dataset``, ``data`` (the block for a recipe), ``split`` (a block, where the data have no evaluation split),
+        and what ``registry.engine.data.inspect.inspect`` returns.
+
+    Raises:
+        InputError: the folder does not exist, no dataset recognises it, or its files are faulty.
+    """
+    from ..catalog.registry import Registry
+    from ..errors import InputError, PluginError
+    from ..recipe.planner import plan_component
+    from ..recipe.yaml import as_node
+
+    if not root.is_dir():
+        raise InputError.of(str(root), "is not a directory")
+    registry = Registry()
+    for component in registry.components("datasets"):
+        try:
+            guessed = component.spec().guess(root)
+        except PluginError:
+            continue
+        if guessed is not None:
+            block = {"use": component.name, **guessed}
+            plan = plan_component(as_node(block), "datasets", registry)
+            from ..engine.build import build
+            from ..engine.data.inspect import inspect
+
+            if sheet is not None:
+                sheet.parent.mkdir(parents=True, exist_ok=True)
+            dataset, arguments = build(plan, {"seed": 0}), plan.given_or_default()
+            found = inspect(dataset, title=root.resolve().name, arguments=arguments, sheet=sheet)
+            report = {"dataset": component.name, "data": block, **found}
+            return report if "val" in report["splits"] else {**report, "split": {"val": _HELD_OUT}}
+    names = ", ".join(component.name for component in registry.components("datasets"))
+    raise InputError.of(str(root), "has a layout that no dataset recognises", f"datasets: {names}")
+
+
+# --- for readers ------------------------------------------------------------------------------
+
+
+def _print_report(report: Mapping[str, Any]) -> None:
+    """The splits, warnings and classes, and at the end the block to paste."""
+    from rich.columns import Columns
+    from rich.console import Console
+    from rich.text import Text
+
+    from ..engine.data.scan import sizes_in_words
+    from ..recipe.scalars import dump
+    from .tables import plural
+
+    console = Console()
+    splits = report["splits"]
+    for name, split in splits.items():
+        read = "" if split["looked_at"] == split["images"] else f", {split['looked_at']} of them read"
+        line = f": {plural(split['images'], 'image')}{read}: {sizes_in_words(split['sizes'])}"
+        console.print(Text.assemble((name, "bold"), line), soft_wrap=True)
+        if "ignored" in split:
+            console.print(f"  ignored: {split['ignored']:.1%} of the pixels")
+        for text in _warnings(split):
+            console.print(Text.assemble(("  warning: ", "yellow"), text), soft_wrap=True)
+        if split.get("unlabelled"):
+            console.print(f"  without a label: {split['unlabelled']} of {split['counted']}")
+    if "val" not in splits:
+        missing = ("no evaluation split", "yellow")
+        console.print(Text.assemble(missing, ": no scores and no best checkpoint; the split: block below makes one"))
+    classes = list(splits["train"]["shares"])
+    if classes:
+        tables = -(-len(classes) // _CLASSES)
+        each = -(-len(classes) // tables)
+        parts = [classes[at : at + each] for at in range(0, len(classes), each)]
+        console.print(Columns([_classes(part, splits, bars=tables == 1) for part in parts], padding=(0, 3)))
+    if report.get("sheet"):
+        console.print(Text.assemble(("samples drawn in ", "dim"), str(report["sheet"])), soft_wrap=True)
+    if report["augment"]:
+        console.print("[yellow]the images differ in size[/], and those of a batch must not: augment: makes them equal")
+    console.print("[dim]in a recipe:[/]")
+    block = {key: str(value) if isinstance(value, Path) else value for key, value in report["data"].items()}
+    sections = {"data": block, **{key: report[key] for key in ("split", "augment") if report.get(key)}}
+    console.print(Text(dump(sections)), soft_wrap=True)
+    for question in report["questions"]:
+        console.print(Text.assemble(("question: ", "yellow"), question), soft_wrap=True)
+
+
+def _warnings(split: Mapping[str, Any]) -> list[str]:
+    """What would stop a run, or suggests that labels are wrong, in sentences."""
+    faults, shares = split["warnings"], split["shares"]
+    warnings = list(faults[:_FAULTS])
+    if len(faults) > _FAULTS:
+        warnings.append(f"{len(faults) - _FAULTS} more of the {split['looked_at']} samples read cannot be used")
+    absent = [name for name, share in shares.items() if share == 0]
+    if absent and "counts" not in split:
+        some = ", ".join(absent[:_FAULTS]) + ", ..." * (len(absent) > _FAULTS)
+        warnings.append(f"{len(absent)} of {len(shares)} classes are in none of the masks read: {some}")
+    return warnings
+
+
+def _classes(names: Sequence[str], splits: Mapping[str, Any], *, bars: bool) -> Table:
+    """A few classes: of each split their images, where these are counted, and their shares."""
+    from rich.text import Text
+
+    from ..engine.data.scan import percent
+    from .tables import table_of
+
+    headings = []
+    for which, split in splits.items():
+        headings += [f"{which}>"] if "counts" in split else []
+        headings += [f"{'share' if 'counts' in split else which}>"] if "counts" not in split or bars else []
+    table = table_of("class", *headings, *([""] if bars else []))
+    shares = splits["train"]["shares"]
+    for name in names:
+        cells = []
+        for split in splits.values():
+            cells += [str(split["counts"][name])] if "counts" in split else []
+            cells += [percent(split["shares"][name])] if "counts" not in split or bars else []
+        bar = ["#" * round(30 * shares[name] / max(*shares.values(), 1e-9))] if bars else []
+        table.add_row(Text(name), *cells, *bar)
+    return table

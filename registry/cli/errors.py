@@ -10,26 +10,41 @@ import click
 from ..errors import FAILED, Hw1Error, InputError, StoppedBySignal
 
 
-class Face(click.Group):
-    """Shows an error as one readable block and ends with its exit code."""
+def _set_debug(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        ctx.find_root().params["debug"] = True
+
+
+class CommandGroup(click.Group):
+    """Shows an error as one readable block, ends with its exit code, and gives every command ``--debug``."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        if not isinstance(cmd, click.Group):
+            text = "Add the traceback to an error."
+            debug = click.Option(
+                ["--debug"], is_flag=True, expose_value=False, is_eager=True, callback=_set_debug, help=text
+            )
+            cmd.params.append(debug)
+        super().add_command(cmd, name)
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        if ctx.parent is not None:  # a group of commands below the first one, which shows their errors
             return super().invoke(ctx)
-        except (Hw1Error, OSError) as error:
-            end(error, ctx.params.get("debug", False))
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()  # a closed pipe is noticed here, not when the interpreter ends
+        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
+            raise  # click shows these itself; the pipe's reader (head, less) has left, and nothing is said
         except KeyboardInterrupt:
             click.secho("interrupted", fg="red", err=True)
             sys.exit(FAILED)
-        except click.ClickException:
-            raise
         except Exception as error:
-            if isinstance(error, click.exceptions.Exit):
-                raise
-            end(error, ctx.params.get("debug", False))
+            exit_with(error, ctx.params.get("debug", False))
 
 
-def end(error: Exception, debug: bool) -> NoReturn:
+def exit_with(error: Exception, debug: bool) -> NoReturn:
     """Print an error and leave with its exit code."""
     if debug:
         import traceback
@@ -44,7 +59,7 @@ def end(error: Exception, debug: bool) -> NoReturn:
     else:
         click.secho(f"error: {type(error).__name__}: {error}", fg="red", err=True)
         if not debug:
-            click.echo("  hint: 'hw1cli --debug ...' shows where", err=True)
+            click.echo("  hint: add --debug to see the traceback", err=True)
     hint = getattr(error, "hint", None)
     if hint:
         click.echo(f"  hint: {hint}", err=True)
@@ -52,6 +67,7 @@ def end(error: Exception, debug: bool) -> NoReturn:
 
 
 def print_problems(error: InputError) -> None:
+    """Every problem with its location and hint, on standard error."""
     number = len(error.problems)
     click.secho(f"{number} problem{'s' if number > 1 else ''}:", fg="red", err=True)
     for problem in error.problems:

@@ -1,34 +1,34 @@
-"""Options that several commands take."""
+"""Options and arguments that several commands take, and how a command prints JSON."""
 
 from __future__ import annotations
 
+import json
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from . import completion
 
-RECIPE = click.argument("recipe", type=click.Path(path_type=Path), shell_complete=completion.recipe_files)
+PATH: Final[click.Path] = click.Path(path_type=Path)
+
+RECIPE = click.argument("recipe", type=PATH, shell_complete=completion.recipe_files)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-
-
-def _ask_for_traceback(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        ctx.find_root().params["debug"] = True
-
-
-DEBUG = click.option(
-    "--debug",
-    is_flag=True,
-    expose_value=False,
-    is_eager=True,
-    callback=_ask_for_traceback,
-    help="Add the traceback to an error.",
+CHECKPOINT = click.option(
+    "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="The weights to use."
+)
+DEVICE = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute; auto takes a GPU if there is one.",
 )
 
 
 def request_options(command: Any) -> Any:
+    """``--set``, ``--unset`` and ``--demo``."""
     options = [
         click.option(
             "--set",
@@ -43,11 +43,23 @@ def request_options(command: Any) -> Any:
             "unsets",
             multiple=True,
             metavar="KEY",
-            help="Delete a key, or a list's item by number.",
+            help="Delete a key, or an item of a list by its number.",
             shell_complete=completion.present_keys,
         ),
-        click.option("--demo", is_flag=True, help="Use the recipe's demo: data made on the spot, small settings."),
+        click.option("--demo", is_flag=True, help="Run the recipe's demo: generated data, small settings."),
     ]
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def print_json(value: Any) -> None:
+    """Print a value for programs; what JSON does not know, such as a path, as text."""
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+def unused_folder(parent: str, name: str) -> Path:
+    """``parent/name``, or the first of ``parent/name-2``, ``-3``, ... that does not exist: nothing is overwritten."""
+    first = Path(parent) / (name or "data")
+    numbered = (first.with_name(f"{first.name}-{number}") for number in count(2))
+    return first if not first.exists() else next(path for path in numbered if not path.exists())

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from ..errors import DONE, PLUGIN_FAILED
-from .options import DEBUG, JSON
+from ..errors import DONE, PLUGIN_FAILED, raised_at
+from .errors import CommandGroup
+from .options import JSON, PATH, print_json
+
+if TYPE_CHECKING:
+    from ..catalog.components import Component
+    from ..catalog.registry import Registry
+    from ..contracts.violations import Check
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def plugin() -> None:
-    """Write plugins, check them, and see which are installed."""
+    """Write plugins, check them, and list those that are installed."""
 
 
 @plugin.command("new")
 @click.argument("name")
 @click.option("--kind", default="backbone", show_default=True, help="What it offers: backbone, model, loss, ...")
 @click.option("--from-file", "source", metavar="FILE:CLASS", help="A torch class of yours to wrap: net.py:MyNet.")
-@click.option("--out", type=click.Path(path_type=Path), help="The folder to write (default: ./NAME).")
+@click.option("--out", type=PATH, help="The folder to write (default: ./NAME).")
 @JSON
-@DEBUG
 def plugin_new(name: str, kind: str, source: str | None, out: Path | None, as_json: bool) -> None:
-    """Write a plugin NAME that works as it stands: package, documentation, test, recipe.
+    """Write a working plugin NAME: package, documentation, test and recipe.
 
-    Without --from-file it holds a small component of its kind, to be changed. With it, your class: its file is read,
-    not run, and copied into the package; the constructor's arguments become those of recipes. As a backbone any
-    convolutional network will do, a classifier too: its maps are taken from inside where forward does not give them.
+    Without --from-file it holds a small component of its kind, to be changed. With it, it holds your class: the file is
+    read, not run, and copied into the package; the constructor's arguments become those of recipes. Any convolutional
+    network can be a backbone, a classifier too: feature maps that forward does not return are taken from inside.
 
     \b
     Examples:
@@ -40,33 +48,32 @@ def plugin_new(name: str, kind: str, source: str | None, out: Path | None, as_js
     """
     from ..scaffold.new import new_plugin
 
-    told = new_plugin(name, kind, source=source, out=out)
+    written = new_plugin(name, kind, source=source, out=out)
     if as_json:
-        click.echo(json.dumps(told, indent=2))
+        print_json(written)
         return
-    folder = told["folder"]
-    click.secho(f"{folder}: the {kind} {told['component']!r} in {len(told['files'])} files", fg="green")
-    for file in told["files"]:
+    folder, component = written["folder"], written["component"]
+    click.secho(f"{folder}: {kind} {component!r} in {len(written['files'])} files", fg="green")
+    for file in written["files"]:
         click.echo(f"  {file}")
-    for note in told["notes"]:
+    for note in written["notes"]:
         click.echo(f"note: {note}")
     click.echo("next:")
-    click.echo(f"  pip install -e {folder}        (without a network: --no-deps --no-build-isolation)")
-    click.echo(f"  hw1cli plugin check {told['distribution']} --run")
-    click.echo(f"  hw1cli run {folder}/recipes/{told['component']}.yaml")
+    click.echo(f"  pip install -e {folder}        (offline: --no-deps --no-build-isolation)")
+    click.echo(f"  hw1cli plugin check {written['distribution']} --run")
+    click.echo(f"  hw1cli run {folder}/recipes/{component}.yaml")
 
 
 @plugin.command("check")
 @click.argument("distribution", metavar="DIST")
-@click.option("--run", is_flag=True, help="Build every component too, and try it on the CPU.")
-@click.option("--only", default="*", metavar="PATTERN", help="Only components of these names; also names of a zoo.")
+@click.option("--run", is_flag=True, help="Also build every component and try it on the CPU.")
+@click.option("--only", default="*", metavar="PATTERN", help="Check only these components; names of a zoo, too.")
 @JSON
-@DEBUG
 def plugin_check(distribution: str, run: bool, only: str, as_json: bool) -> None:
     """Check whether the installed distribution DIST keeps the contracts of plugins.
 
-    What is wrong is told with its reason and with what to write instead. The same checks are an author's test suite in
-    one line: see registry.testing. Exit code 3 where something is wrong.
+    A failed check shows what is wrong, why it matters and what to write instead. The same checks are an author's test
+    suite in one line: see registry.testing. The exit code is 3 where a check failed.
 
     \b
     Examples:
@@ -74,42 +81,94 @@ def plugin_check(distribution: str, run: bool, only: str, as_json: bool) -> None
       hw1cli plugin check my-net --run
       hw1cli plugin check my-zoo --run --only 'mine/small*' --json
     """
-    from .plugin_check_verb import check_plugin
-
     findings = []
     for finding in check_plugin(distribution, run=run, only=only):
         findings.append(finding)
-        if as_json:
-            continue
-        sign, color = {"passed": ("ok", "green"), "failed": ("WRONG", "red"), "skipped": ("--", "yellow")}[
-            finding.outcome
-        ]
-        reason = f"  ({finding.what})" if finding.what and finding.outcome != "failed" else ""
-        click.echo(f"{click.style(f'{sign:>5}', fg=color)}  {finding.subject}: {finding.check}{reason}")
-        if finding.outcome == "failed":
-            click.echo(f"       {finding.what}")
-            click.echo(f"       why it matters: {finding.why}")
-            click.echo(f"       instead: {finding.instead}")
-    failed = sum(finding.outcome == "failed" for finding in findings)
+        if not as_json:
+            _print_finding(finding)
+    counts = {outcome: sum(each.outcome == outcome for each in findings) for outcome in ("passed", "skipped", "failed")}
     if as_json:
-        click.echo(json.dumps({"ok": not failed, "checks": [finding.as_json() for finding in findings]}, indent=2))
+        print_json({"ok": not counts["failed"], **counts, "checks": [asdict(finding) for finding in findings]})
     else:
-        tried = "" if run else "; --run tries the components too"
-        passed, skipped = (sum(finding.outcome == outcome for finding in findings) for outcome in ("passed", "skipped"))
-        counts = f"{passed} passed, {skipped} skipped, {failed} failed"
-        click.secho(f"{len(findings)} checks: {counts}{tried}", fg="red" if failed else "green")
-    sys.exit(PLUGIN_FAILED if failed else DONE)
+        from .tables import plural
+
+        summary = ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
+        more = "" if run else "; --run tries the components too"
+        click.secho(f"{plural(len(findings), 'check')}: {summary}{more}", fg="red" if counts["failed"] else "green")
+    sys.exit(PLUGIN_FAILED if counts["failed"] else DONE)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of a check.
+
+    Args:
+        subject: what was checked: the distribution, a module, or ``kind/name``.
+        check: the check's name.
+        outcome: passed, failed, or skipped where it could not be decided.
+        what, why, instead: of a failure; ``what`` is the reason of a skip, or the warnings of a check that passed.
+    """
+
+    subject: str
+    check: str
+    outcome: Literal["passed", "failed", "skipped"]
+    what: str = ""
+    why: str = ""
+    instead: str = ""
+
+
+def check_plugin(distribution: str, *, run: bool, only: str = "*") -> Iterator[Finding]:
+    """Run all checks of ``registry.testing``; each finding is yielded as it comes.
+
+    Raises:
+        InputError: no such distribution is installed.
+    """
+    from ..contracts.runner import checks, require
+
+    for check in checks(require(distribution).name, run=run, only=only):
+        yield _finding(check)
+
+
+def _finding(check: Check) -> Finding:
+    from ..contracts.violations import ContractViolation, Inconclusive
+
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            # Every check builds the component; only the first one reports the warnings of building.
+            warnings.simplefilter("always" if check.name == "builds" else "ignore", UserWarning)
+            check()
+    except ContractViolation as error:
+        return Finding(check.subject, check.name, "failed", error.what, error.why, error.instead)
+    except Inconclusive as reason:
+        return Finding(check.subject, check.name, "skipped", str(reason))
+    except Exception as error:  # the checks themselves must survive whatever a plugin does
+        what = f"{type(error).__name__}: {error} ({raised_at(error)})"
+        why = "the check stopped at an exception that it does not expect"
+        return Finding(check.subject, check.name, "failed", what, why, "fix what raises it")
+    return Finding(check.subject, check.name, "passed", "; ".join(dict.fromkeys(str(each.message) for each in caught)))
+
+
+def _print_finding(finding: Finding) -> None:
+    sign, color = {"passed": ("ok", "green"), "failed": ("FAILED", "red"), "skipped": ("skip", "yellow")}[
+        finding.outcome
+    ]
+    reason = f"  ({finding.what})" if finding.what and finding.outcome != "failed" else ""
+    click.echo(f"{click.style(f'{sign:>6}', fg=color)}  {finding.subject}: {finding.check}{reason}")
+    if finding.outcome == "failed":
+        click.echo(f"        {finding.what}")
+        click.echo(f"        why it matters: {finding.why}")
+        click.echo(f"        instead: {finding.instead}")
 
 
 @plugin.command("list")
-@click.option("--no-load", is_flag=True, help="Read metadata alone; what is broken stays unknown.")
+@click.option("--no-load", is_flag=True, help="Read metadata alone; broken components are not found.")
 @JSON
-@DEBUG
 def plugin_list(no_load: bool, as_json: bool) -> None:
     """List the installed distributions that offer components: what each adds, what is broken, what is not offered.
 
     HW1CLI_PLUGINS=off leaves only hw1cli's own. HW1CLI_PLUGINS_ALLOW and HW1CLI_PLUGINS_DENY hold patterns of
-    distributions' names, with commas between them.
+    distributions' names, separated by commas.
 
     \b
     Examples:
@@ -117,7 +176,76 @@ def plugin_list(no_load: bool, as_json: bool) -> None:
       HW1CLI_PLUGINS_DENY='stranger-*' hw1cli plugin list
       hw1cli plugin list --no-load --json
     """
-    from .plugin_list_verb import list_plugins, plugin_tables
-
     rows = list_plugins(load=not no_load)
-    click.echo(json.dumps(rows, indent=2)) if as_json else plugin_tables(rows)
+    print_json(rows) if as_json else _print_plugins(rows)
+
+
+def list_plugins(*, load: bool = True) -> list[dict[str, Any]]:
+    """Rows of ``distribution, version, api, origin, state, reason, hint, components, broken``; hw1cli's own is first.
+
+    ``state`` is offered, blocked (by the user's environment) or incompatible (another plugin API); ``components`` maps
+    a kind to names, and ``broken`` maps ``kind/name`` to the reason.
+
+    Args:
+        load: whether to load every spec, which finds the ``broken`` ones. What is not offered is never loaded.
+    """
+    from ..catalog.policy import OWN, normalized
+    from ..catalog.registry import Registry
+
+    registry = Registry()
+    refused = [component for component, _ in registry.refused()]
+    by_owner: dict[str, list[Component]] = {}
+    for component in [*registry.components(), *refused]:
+        by_owner.setdefault(component.distribution, []).append(component)
+    order = sorted(by_owner, key=lambda name: (normalized(name) != OWN, name.lower()))
+    return [_row(registry, name, by_owner[name], load) for name in order]
+
+
+def _row(registry: Registry, name: str, components: list[Component], load: bool) -> dict[str, Any]:
+    from ..catalog.kinds import KINDS
+    from ..catalog.provenance import origin_of
+
+    refusal = registry.refusals.get(name)
+    faults = {f"{c.kind}/{c.name}": c.fault() for c in components} if load and refusal is None else {}
+    return {
+        "distribution": name,
+        "version": components[0].version,
+        "api": registry.declared.get(name, []),
+        "origin": origin_of(name),
+        "state": "offered" if refusal is None else "blocked" if refusal.blocked else "incompatible",
+        "reason": refusal.reason if refusal else None,
+        "hint": refusal.hint if refusal else None,
+        "components": {kind: names for kind in KINDS if (names := [c.name for c in components if c.kind == kind])},
+        "broken": {subject: reason for subject, reason in faults.items() if reason},
+    }
+
+
+def _print_plugins(rows: list[dict[str, Any]]) -> None:
+    """A block for each distribution."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..catalog.kinds import KINDS
+    from .tables import plural
+
+    console = Console()
+    for row in rows:
+        about = f", API {' or '.join(row['api'])}" if row["api"] else ""
+        about += ", editable" if (row["origin"] or {}).get("editable") else ""
+        color = {"offered": "bold", "blocked": "yellow", "incompatible": "red"}[row["state"]]
+        console.print(Text.assemble((f"{row['distribution']} {row['version']}", color), (about, "dim")))
+        if row["reason"]:
+            console.print(Text(f"  not offered: it {row['reason']}", style=color))
+            console.print(Text(f"  hint: {row['hint']}", style="dim"))
+        table = Table.grid(padding=(0, 2))
+        table.add_column(justify="right", style="dim", min_width=16)
+        table.add_column(overflow="fold")
+        for kind, names in row["components"].items():
+            table.add_row(plural(len(names), KINDS[kind].singular, kind), Text(", ".join(names)))
+        console.print(table)
+        for subject, reason in row["broken"].items():
+            console.print(Text(f"  broken: {subject}: {reason}", style="red"))
+    refused = sum(row["state"] != "offered" for row in rows)
+    broken = plural(sum(len(row["broken"]) for row in rows), "broken component")
+    console.print(Text(f"{plural(len(rows), 'distribution')}, {refused} not offered, {broken}", style="dim"))

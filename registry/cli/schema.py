@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import DEBUG
+from .options import PATH
+
+if TYPE_CHECKING:
+    from ..catalog.registry import Registry
 
 #: Set by the script in the shell when it asks for completions.
 _ASKED = "_HW1CLI_COMPLETE"
@@ -18,17 +24,17 @@ if _ASKED in os.environ:
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write (default: printed).")
+@click.option("--out", type=PATH, help="The file to write (default: standard output).")
 @click.option("--zoos", is_flag=True, help="List the names of large zoos too, so that editors complete timm/....")
 @click.option(
     "--of", "distributions", multiple=True, metavar="DISTRIBUTION", help="Only what this installed package offers."
 )
-@DEBUG
 def schema(out: Path | None, zoos: bool, distributions: tuple[str, ...]) -> None:
-    """Write the JSON schema of recipes, for editors: sections, components, arguments, their types, ranges and docs.
+    """Write the JSON schema of recipes, for editors.
 
-    It is made from the installed plugins; make it again after installing others. An editor with the YAML language
-    server (VS Code with the YAML extension, Neovim, Emacs, ...) uses it for files that begin with the line
+    It holds the sections, components and arguments, with their types, ranges and docs, of the installed plugins: write
+    it again after installing others. An editor with the YAML language server (VS Code with the YAML extension, Neovim,
+    Emacs, ...) uses it for files that begin with the line
 
     \b
       # yaml-language-server: $schema=schema.json
@@ -41,13 +47,17 @@ def schema(out: Path | None, zoos: bool, distributions: tuple[str, ...]) -> None
       hw1cli schema --zoos --out schema.json
       hw1cli schema --of hw1cli --out recipes/schema.json
     """
-    from .schema_verb import schema_text, write_schema
+    from .. import files
+    from ..errors import InputError
 
+    if out is not None and out.is_dir():
+        raise InputError.of("--out", f"{str(out)!r} is a folder", f"name a file in it: {out / 'schema.json'}")
+    text, broken = schema_text(zoos=zoos, distributions=distributions)
     if out is None:
-        text, broken = schema_text(zoos=zoos, distributions=distributions)
         click.echo(text, nl=False)
     else:
-        broken = write_schema(out, zoos=zoos, distributions=distributions)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        files.write_text(out, text)
         click.echo(f"{out}: {out.stat().st_size / 1000:,.0f} kB", err=True)
     for reason in broken:
         click.secho(f"left out: {reason}", fg="yellow", err=True)
@@ -57,7 +67,7 @@ def schema(out: Path | None, zoos: bool, distributions: tuple[str, ...]) -> None
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script that completes hw1cli's commands, recipes, keys and components in SHELL.
+    """Print the script for SHELL that completes commands, recipes, keys and components.
 
     To have it in every new shell:
 
@@ -66,9 +76,52 @@ def completion(ctx: click.Context, shell: str) -> None:
       zsh:   echo 'eval "$(hw1cli completion zsh)"' >> ~/.zshrc      (after its line with compinit)
       fish:  hw1cli completion fish > ~/.config/fish/completions/hw1cli.fish
 
-    Then, with the tab key: hw1cli run my.yaml --set model.backbone=timm/conv... It is the installed command hw1cli that
-    is completed; 'python hw1cli.py' cannot be.
+    Then press the tab key: hw1cli run my.yaml --set model.backbone=timm/conv... Only the installed command hw1cli is
+    completed, not 'python hw1cli.py'.
     """
     from .shells import SHELLS
 
     click.echo(SHELLS[shell](ctx.find_root().command, {}, "hw1cli", _ASKED).source(), nl=False)
+
+
+def schema_text(*, zoos: bool = False, distributions: Sequence[str] = ()) -> tuple[str, list[str]]:
+    """The schema as JSON, a definition a line, and what is broken and therefore not described.
+
+    Args:
+        zoos: list every name of the large zoos.
+        distributions: only what these offer; all installed ones when empty.
+
+    Raises:
+        InputError: a distribution is not installed, or offers no component.
+    """
+    from ..recipe.schema import recipe_schema
+
+    schema, broken = recipe_schema(_registry(distributions), zoos=zoos)
+    definitions = schema.pop("definitions")
+    head = "".join(f" {_json(key)}: {_json(value)},\n" for key, value in schema.items())
+    body = ",\n".join(f"  {_json(key)}: {_json(value)}" for key, value in definitions.items())
+    return f'{{\n{head} "definitions": {{\n{body}\n }}\n}}\n', broken
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _registry(distributions: Sequence[str]) -> Registry:
+    from importlib import metadata
+
+    from ..catalog.kinds import KINDS
+    from ..catalog.registry import Registry
+    from ..errors import InputError, did_you_mean
+
+    if not distributions:
+        return Registry()
+    groups = {kind.group for kind in KINDS.values()}
+    offered = {component.distribution for component in Registry().components()}
+    entries = []
+    for name in distributions:
+        if name not in offered:
+            hint = did_you_mean(name, offered, f"expected one of {', '.join(sorted(offered))}")
+            raise InputError.of("--of", f"no installed distribution {name!r} offers components", hint)
+        entries += [each for each in metadata.distribution(name).entry_points if each.group in groups]
+    return Registry(entries)

@@ -1,4 +1,4 @@
-"""Recorded plans held against one another: the settings in which they differ, whatever code computes them."""
+"""The settings in which recorded plans differ, whatever code computes them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-#: Stands for a setting that a plan does not have.
-ABSENT: Final = "nothing"
-#: What tells where code comes from, not what it is asked to do.
+#: The value of a setting that a plan does not have.
+ABSENT: Final = "not set"
+#: Paths that record where code comes from, not what it is asked to do.
 _PROVENANCE = re.compile(r"(?<!\.arguments)\.(kind|version|target|distribution|provenance\..*)$")
 
 
 def differing(plans: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Where plans differ: dotted path as in a recipe -> the value in each plan, ``ABSENT`` where it has none.
 
-    Where the component itself differs, its name stands for everything below it.
+    Where the component itself differs, only its name is listed, and nothing below it.
 
     Args:
-        plans: what ``plan.json`` holds.
+        plans: contents of ``plan.json`` files.
     """
     flat = [dict(_flat(_with_sections(plan))) for plan in plans]
     paths = sorted({path for each in flat for path in each if not _PROVENANCE.search(path)})
@@ -33,7 +33,7 @@ def differing(plans: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def _with_sections(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan with the components that its trainer takes where a recipe has them: at the top."""
+    """The plan with the trainer's components where a recipe has them: at the top level."""
     trainer = plan.get("trainer", {})
     arguments = trainer.get("arguments", {})
     sections = {name: value for name, value in arguments.items() if _holds_components(value)}
@@ -48,7 +48,7 @@ def _holds_components(value: Any) -> bool:
 
 
 def _inside(path: str, others: Sequence[str]) -> bool:
-    """Whether a component stands within another one that differs."""
+    """Whether a component is an argument of another one that differs."""
     return any(path != other and path.startswith(other) for other in others)
 
 

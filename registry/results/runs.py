@@ -1,8 +1,9 @@
-"""Run folders read back without what computed them: their figures, and what makes one differ from the next."""
+"""Run folders read back without torch: their scores, and everything in which runs differ."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,25 +14,25 @@ from ..errors import InputError
 from . import diff, statistics
 from .statistics import Result, Setting
 
-#: The files that a run is known by, and how deep below a folder it lies at most: runs/RECIPE/study/RUN.
+#: The files that a run is recognised by, and how deep below a folder it is at most: runs/RECIPE/study/RUN.
 _PLAN, _SUMMARY, _DEEPEST = "plan.json", "summary.json", 4
-#: Sections of a recipe that say what a run is scored on.
+#: Sections of a recipe that decide what a run is scored on.
 _DATA: Final = ("data", "probe", "split")
-#: Parts of ``environment.json`` that decide what is computed, and how fast.
+#: Parts of ``environment.json`` and ``summary.json`` that decide what is computed, and how fast.
 _ENVIRONMENT: Final = ("python", "platform", "processors", "torch_threads", "gpus")
 _COMPUTED: Final = ("device", "precision", "memory_format")
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a run folder tells.
+    """What a run folder holds.
 
     Args:
         folder: the run's.
-        summary: of ``summary.json``: scores, seconds, status.
-        plan: of ``plan.json``: every component with its arguments and its origin.
-        environment: of ``environment.json``: machine and libraries.
-        rows: of ``metrics.jsonl``: one an epoch.
+        summary: ``summary.json``: scores, seconds, status.
+        plan: ``plan.json``: every component with its arguments and its origin.
+        environment: ``environment.json``: machine and libraries.
+        rows: ``metrics.jsonl``: one row an epoch.
     """
 
     folder: Path
@@ -51,22 +52,28 @@ class FinishedRun:
     @property
     def score(self) -> float | None:
         """The monitored score of the best epoch; None where nothing was evaluated."""
-        found: float | None = self.summary["best"].get(self.monitor)
-        return found
+        score: float | None = self.summary["best"].get(self.monitor)
+        return score
+
+    def result(self, name: str) -> Result | None:
+        """The score under a name of the run; None without a score, or where the run stopped before its end."""
+        if self.score is None or self.summary["status"] != "done":
+            return None
+        return Result(name, self.score, self.summary["evaluation_images"], self.summary["seed"])
 
     @property
     def computed_by(self) -> dict[str, Any]:
         """Machine, precision and libraries."""
-        told = {name: self.environment.get(name) for name in _ENVIRONMENT}
-        told |= {name: self.summary.get(name) for name in _COMPUTED}
-        return told | dict(self.environment.get("libraries", {}))
+        machine = {name: self.environment.get(name) for name in _ENVIRONMENT}
+        machine |= {name: self.summary.get(name) for name in _COMPUTED}
+        return machine | dict(self.environment.get("libraries", {}))
 
 
 def read(folder: Path) -> FinishedRun:
     """Read a run folder.
 
     Raises:
-        InputError: it holds no run that was finished or stopped, or files of it are damaged.
+        InputError: it holds no run that was finished or stopped, or its files are damaged.
     """
     try:
         summary, plan, environment = (
@@ -77,18 +84,34 @@ def read(folder: Path) -> FinishedRun:
         return FinishedRun(folder, summary, plan, environment, [json.loads(line) for line in lines if line])
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).name
-        begun = missing == _SUMMARY and (folder / _PLAN).is_file()
-        hint = "it has not ended yet" if begun else "name folders that 'hw1cli run' has written"
-        raise InputError.of(str(folder), f"is no finished run: it has no {missing}", hint) from error
+        started = missing == _SUMMARY and (folder / _PLAN).is_file()
+        hint = "the run has not ended yet" if started else "name folders that 'hw1cli run' has written"
+        raise InputError.of(str(folder), f"is not a finished run: it has no {missing}", hint) from error
     except (OSError, ValueError) as error:
         raise InputError.of(str(folder), f"cannot be read: {error}") from error
 
 
-def below(folder: Path) -> list[Path]:
-    """The folder itself where it is a run's, else the finished runs in it, by name."""
-    if (folder / _SUMMARY).is_file() or (folder / _PLAN).is_file():
-        return [folder]
-    return sorted(_below(folder, _DEEPEST))
+def read_if_done(folder: Path) -> FinishedRun | None:
+    """The run of a folder, or None where none has reached its end."""
+    if not (folder / _SUMMARY).is_file():
+        return None
+    run = read(folder)
+    return run if run.summary["status"] == "done" else None
+
+
+def find_runs(path: Path) -> list[Path]:
+    """The folder itself where it is a run's, else the finished runs in it, by name.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not path.exists():
+        raise InputError.of(str(path), "does not exist", "runs are in runs/RECIPE/DATE")
+    is_run = (path / _SUMMARY).is_file() or (path / _PLAN).is_file()
+    found = [path] if is_run else sorted(_below(path, _DEEPEST))
+    if not found:
+        raise InputError.of(str(path), "contains no finished run")
+    return found
 
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:
@@ -99,36 +122,61 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
             yield from _below(entry, depth - 1)
 
 
-def contrast(runs: Sequence[FinishedRun]) -> dict[str, Any]:
-    """What makes runs differ, and in what they differ.
+def compare_runs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
+    """The scores of runs, and everything in which they differ. Runs are numbered from 1.
 
     Returns:
-        ``scores`` (for each score and data set ``monitor`` and what ``statistics.compare`` tells of the runs; those
+        ``runs`` (number, name, recipe, status, epochs, monitor, best, best_epoch, last, seconds, images_per_second,
+        folder), ``scores`` (for each score and data set ``monitor`` and the result of ``statistics.compare``; runs
         that differ in the seed alone are one setting), ``settings`` and ``computed_by`` (path -> a value a run), and
-        ``code`` (number of the run -> sentences on code that is not that of the first run). Runs are numbered from 1.
+        ``code`` (number of the run -> sentences on how its code differs from that of the first run).
     """
     plans = [run.plan for run in runs]
     machines = [run.computed_by for run in runs]
-    names = sorted({name for each in machines for name in each})
-    found = {name: [each.get(name) for each in machines] for name in names}
+    names = sorted({name for machine in machines for name in machine})
+    values = {name: [machine.get(name) for machine in machines] for name in names}
     return {
+        "runs": _rows(runs),
         "scores": _scores(runs),
         "settings": diff.differing(plans),
-        "computed_by": {name: values for name, values in found.items() if any(v != values[0] for v in values)},
+        "computed_by": {name: each for name, each in values.items() if any(value != each[0] for value in each)},
         "code": {
-            number: told for number, plan in enumerate(plans[1:], 2) if (told := provenance.differences(plans[0], plan))
+            number: sentences
+            for number, plan in enumerate(plans[1:], 2)
+            if (sentences := provenance.differences(plans[0], plan))
         },
     }
 
 
+def _rows(runs: Sequence[FinishedRun]) -> list[dict[str, Any]]:
+    above = Path(os.path.commonpath([run.folder.resolve().parent for run in runs]))
+    return [
+        {
+            "number": number,
+            "name": run.folder.resolve().relative_to(above).as_posix(),
+            "recipe": run.recipe,
+            "status": run.summary["status"],
+            "epochs": run.summary["epochs"],
+            "monitor": run.monitor,
+            "best": run.score,
+            "best_epoch": run.summary["best_epoch"],
+            "last": run.summary["last"].get(run.monitor),
+            "seconds": run.summary["wall_seconds"],
+            "images_per_second": run.summary["images_per_second"],
+            "folder": str(run.folder),
+        }
+        for number, run in enumerate(runs, 1)
+    ]
+
+
 def _scores(runs: Sequence[FinishedRun]) -> list[dict[str, Any]]:
-    # A run that was stopped has learned less than its setting says.
-    scored = [n for n, run in enumerate(runs) if run.score is not None and run.summary["status"] == "done"]
+    # A run that was stopped has trained for less than its setting says.
+    results = {number: result for number, run in enumerate(runs) if (result := run.result(str(number + 1)))}
     tables = []
-    for comparable in _grouped(scored, lambda one, other: _on_the_same_data(runs[one], runs[other])):
+    for comparable in _grouped(list(results), lambda one, other: _on_the_same_data(runs[one], runs[other])):
         monitor = runs[comparable[0]].monitor
         settings = [
-            Setting(", ".join(str(number + 1) for number in group), monitor, tuple(_result(runs[n], n) for n in group))
+            Setting(", ".join(results[n].run for n in group), monitor, tuple(results[n] for n in group))
             for group in _grouped(comparable, lambda one, other: _but_for_the_seed(runs[one], runs[other]))
         ]
         tables.append({"monitor": monitor, **statistics.compare(settings)})
@@ -154,8 +202,3 @@ def _on_the_same_data(one: FinishedRun, other: FinishedRun) -> bool:
 
 def _but_for_the_seed(one: FinishedRun, other: FinishedRun) -> bool:
     return diff.differing([one.plan, other.plan]).keys() == {"seed"}
-
-
-def _result(run: FinishedRun, number: int) -> Result:
-    assert run.score is not None
-    return Result(str(number + 1), run.score, run.summary["evaluation_images"], run.summary["seed"])

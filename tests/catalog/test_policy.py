@@ -12,9 +12,9 @@ from public_surface import RECORD, surface
 from registry.catalog import provenance
 from registry.catalog.policy import API_VERSION, refusal
 from registry.catalog.registry import Registry, UnknownName
-from registry.cli.listing_verb import list_components
+from registry.cli.list import list_components
 from registry.cli.planning import Request, planned
-from registry.cli.plugin_list_verb import list_plugins
+from registry.cli.plugin import list_plugins
 from registry.errors import InputError
 
 Install = Callable[..., None]

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -62,7 +63,7 @@ def test_list_shows_every_kind_as_json(hw1cli) -> None:
 def test_describe_shows_signature_and_origin(hw1cli) -> None:
     told = json.loads(hw1cli("describe", "focal", "--json").stdout)[0]
     gamma = next(parameter for parameter in told["parameters"] if parameter["name"] == "gamma")
-    assert gamma["default"] == 2.0 and gamma["type"].startswith("float") and gamma["doc"]
+    assert gamma["default"] == 2.0 and gamma["type"].startswith("number") and gamma["doc"]
     assert told["distribution"] == "hw1cli" and "p_t" in told["doc"]
     shown = hw1cli("describe", "smp/deeplabv3").stdout
     assert "backbone" in shown and "decoder_atrous_rates" in shown and "[12, 24, 36]" in shown
@@ -78,7 +79,7 @@ def test_describe_shows_signature_and_origin(hw1cli) -> None:
         (["check", "recipes/seg_camvid.yaml", "--set", "trainer.epochs"], 2, "no assignment"),
         (["data", "make", "landcove", "--out", "x"], 2, "'landcover'"),
         (["data", "make", "landcover", "--out", "x", "--set", "sise=3"], 2, "'size'"),
-        (["data", "inspect", "nowhere"], 2, "is no folder"),
+        (["data", "inspect", "nowhere"], 2, "is not a directory"),
         (["rnu"], 2, "No such command"),
         (["run", "recipes/seg_deeplab_focal.yaml", "--set", "data.root=gone"], 2, "no folder 'gone'"),
     ],
@@ -88,3 +89,31 @@ def test_wrong_words_are_told_what_is_right(hw1cli, words: list[str], code: int,
     answer = hw1cli(*words)
     assert answer.returncode == code
     assert said in answer.stderr and "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("words", [["list", "models", "timm/*"], ["list", "losses"], ["describe", "focal", "--json"]])
+def test_a_reader_that_leaves_early_gets_no_error(words: list[str]) -> None:
+    """As in ``hw1cli list | head -1``: the pipe is closed before anything is written."""
+    command = [sys.executable, str(ROOT / "hw1cli.py"), *words]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
+def test_files_of_commands_get_a_folder_of_their_own(tmp_path: Path, hw1cli) -> None:
+    from PIL import Image
+
+    for split in ("train", "val"):
+        for name in ("cat", "dog"):
+            (tmp_path / "pets" / split / name).mkdir(parents=True)
+            Image.new("RGB", (8, 8)).save(tmp_path / "pets" / split / name / "1.png")
+    for expected in ("pets", "pets-2"):
+        shown = hw1cli("data", "inspect", "pets", cwd=tmp_path).stdout
+        assert f"inspection/{expected}/samples.png" in shown
+    (tmp_path / "true.csv").write_text("filename,label\na,x\nb,y\n")
+    for expected in ("true", "true-2"):
+        shown = hw1cli("evaluate", "--predictions", "true.csv", "--truth", "true.csv", cwd=tmp_path).stdout
+        assert f"written to evaluation/{expected}" in shown
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["evaluation", "inspection", "pets", "true.csv"]

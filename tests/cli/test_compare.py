@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from test_run import train
 
-from registry.cli.compare_verb import compare
+from registry.cli.compare import compare_folders as compare
 from registry.errors import InputError
 from registry.results.diff import ABSENT, differing
-from registry.results.runs import contrast, read
+from registry.results.runs import compare_runs, read
 
 SHORT = "trainer.epochs=1"
 
@@ -52,7 +52,7 @@ def test_other_libraries_machines_and_code_are_told(runs: Path) -> None:
     plan = json.loads((other / "plan.json").read_text())
     plan["trainer"]["arguments"]["model"]["arguments"]["backbone"]["version"] = "0.2"
     (other / "plan.json").write_text(json.dumps(plan))
-    told = contrast([read(runs / "tiny" / name) for name in "abc"])
+    told = compare_runs([read(runs / "tiny" / name) for name in "abc"])
     assert list(told["computed_by"]) == ["timm"] and told["computed_by"]["timm"][1] == "0.1"
     assert list(told["code"]) == [2] and "stranger-nets 0.2" in told["code"][2][0]
     assert "model.backbone" not in told["settings"]
@@ -87,23 +87,23 @@ def test_scores_on_other_data_are_not_held_against_one_another(runs: Path) -> No
     plan = json.loads((runs / "tiny" / "b" / "plan.json").read_text())
     plan["data"]["arguments"]["root"] = "elsewhere"
     (runs / "tiny" / "b" / "plan.json").write_text(json.dumps(plan))
-    told = contrast([read(runs / "tiny" / name) for name in "abc"])
+    told = compare_runs([read(runs / "tiny" / name) for name in "abc"])
     assert [[row["name"] for row in table["settings"]] for table in told["scores"]] == [["1", "3"], ["2"]]
     summary = json.loads((runs / "tiny" / "c" / "summary.json").read_text())
     (runs / "tiny" / "c" / "summary.json").write_text(json.dumps({**summary, "status": "stopped"}))
-    told = contrast([read(runs / "tiny" / name) for name in "abc"])
+    told = compare_runs([read(runs / "tiny" / name) for name in "abc"])
     assert [[row["name"] for row in table["settings"]] for table in told["scores"]] == [["1"], ["2"]]
 
 
 def test_what_is_no_run_is_refused(runs: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not there"):
+    with pytest.raises(InputError, match="does not exist"):
         compare([tmp_path / "nothing", runs], None)
     with pytest.raises(InputError, match="only finished run"):
         compare([runs / "tiny" / "a", runs / "tiny" / "a"], None)
     (runs / "tiny" / "b" / "summary.json").unlink()
     with pytest.raises(InputError, match=r"has no summary\.json\n.*not ended yet"):
         compare([runs / "tiny" / "a", runs / "tiny" / "b"], None)
-    with pytest.raises(InputError, match="is no PNG"):
+    with pytest.raises(InputError, match="is not a PNG"):
         compare([runs / "tiny" / "a", runs / "tiny" / "c"], tmp_path / "scores.pdf")
 
 

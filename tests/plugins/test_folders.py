@@ -19,7 +19,7 @@ from plugins.folders.image_folders import ImageFolders
 from plugins.folders.labelled_names import LabelledNames
 from plugins.hw1.specs import landcover
 from registry.catalog.spec import ComponentSpec
-from registry.cli.data_verb import inspect_data
+from registry.cli.data import inspect_data
 from registry.engine.data.colors import distinct_colors
 from registry.errors import InputError
 
@@ -259,7 +259,7 @@ def test_one_folder_of_classes_is_recognised_and_a_split_proposed(tmp_path: Path
     assert told["split"] == {"val": 0.2} and told["splits"]["train"]["counts"] == {"lily": 5, "rose": 5}
     assert "split:" in hw1cli("data", "inspect", tmp_path / "flowers", "--no-sheet").stdout
     (tmp_path / "flowers" / "train").mkdir()
-    with pytest.raises(InputError, match="in no layout"):
+    with pytest.raises(InputError, match="layout that no dataset"):
         inspect_data(tmp_path / "flowers")
 
 
@@ -276,15 +276,16 @@ def test_the_sheet_shows_images_of_every_class(hw1cli, tmp_path: Path) -> None:
             paint(tmp_path / "mine" / "train_50" / f"{name}_{number}.png", color, (40, 40))
     paint(tmp_path / "mine" / "val_50" / "red_1.png")
     told = json.loads(hw1cli("data", "inspect", tmp_path / "mine", "--json", cwd=tmp_path).stdout)
-    assert told["sheet"] == "mine_samples.png" and told["data"]["use"] == "labelled_names"
-    one = near(tmp_path / "mine_samples.png", colors["red"])
+    sheet = tmp_path / "inspection" / "mine" / "samples.png"
+    assert told["sheet"] == "inspection/mine/samples.png" and told["data"]["use"] == "labelled_names"
+    one = near(sheet, colors["red"])
     assert one > 2000
-    assert all(7 * one < near(tmp_path / "mine_samples.png", colors[name]) < 9 * one for name in ("a_$x^$", "_blue"))
+    assert all(7 * one < near(sheet, colors[name]) < 9 * one for name in ("a_$x^$", "_blue"))
     shown = hw1cli("data", "inspect", tmp_path / "mine", "--sheet", tmp_path / "new" / "s.png", cwd=tmp_path)
     assert str(tmp_path / "new" / "s.png") in shown.stdout.replace("\n", "") and (tmp_path / "new" / "s.png").is_file()
-    (tmp_path / "mine_samples.png").unlink()
+    (sheet).unlink()
     assert hw1cli("data", "inspect", tmp_path / "mine", "--no-sheet", cwd=tmp_path).returncode == 0
-    assert not (tmp_path / "mine_samples.png").exists()
+    assert not (sheet).exists()
 
 
 def test_the_sheet_of_masks_shows_the_rarest_class_and_its_colour(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_accuracies_are_of_weights_that_there_are() -> None:
 def _described(name: str) -> dict[str, dict[str, str]]:
     """What ``describe`` tells of a name in a fresh process: kind -> details, and what was imported for it."""
     program = (
-        "import json, sys; from registry.cli.listing_verb import describe;"
+        "import json, sys; from registry.cli.describe import describe_components as describe;"
         f"told = {{each['kind']: each['details'] for each in describe({name!r}, None)}};"
         "told['imported'] = [m for m in ('torch', 'timm', 'numpy') if m in sys.modules]; print(json.dumps(told))"
     )

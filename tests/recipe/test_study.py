@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from pathlib import Path
 from textwrap import dedent
@@ -12,10 +11,9 @@ import pytest
 
 from registry.catalog.registry import Registry
 from registry.cli.planning import Request, planned_runs
-from registry.cli.run_verb import run
+from registry.cli.run import run_recipe as run
 from registry.errors import InputError
 from registry.recipe.load import load
-from registry.results.statistics import Result, Setting, compare
 
 
 def members(tmp_path: Path, text: str, *sets: str) -> dict:
@@ -182,7 +180,7 @@ def test_a_study_goes_on_where_it_was_and_beside_what_fails(
     request = Request(recipe, out=out)
     with pytest.raises(Exception, match="2 run"):
         run(request, resume=False)
-    assert "left out: it needs broken" in capsys.readouterr().out
+    assert "skipped: it needs broken" in capsys.readouterr().out
     assert json.loads((out / "after" / "summary.json").read_text())["status"] == "done"
     assert not (out / "orphan").exists() and not (out / "broken").exists()
     told = json.loads((out / "study.json").read_text())["miou"]
@@ -198,23 +196,6 @@ def test_a_study_goes_on_where_it_was_and_beside_what_fails(
         run(Request(recipe, ("seed=3", "runs.broken={}"), out=out), resume=False)
 
 
-def test_standard_errors_and_what_is_more_than_noise() -> None:
-    def setting(name: str, *scores: float) -> Setting:
-        return Setting(name, "accuracy", tuple(Result(f"{name}{i}", s, 400, i) for i, s in enumerate(scores)))
-
-    told = compare([setting("a", 0.5), setting("b", 0.6), setting("c", 0.52), setting("d", 0.70, 0.72, 0.74)])
-    rows = {row["name"]: row for row in told["settings"]}
-    assert rows["a"]["standard_error"] == pytest.approx(math.sqrt(0.25 / 400)) and rows["a"]["error_from"] == "images"
-    assert rows["d"]["mean"] == pytest.approx(0.72)
-    assert rows["d"]["standard_error"] == pytest.approx(0.02 / math.sqrt(3)) and rows["d"]["error_from"] == "seeds"
-    noise = {(pair["one"], pair["other"]): pair["more_than_noise"] for pair in told["differences"]}
-    assert noise[("a", "b")] and not noise[("a", "c")] and noise[("b", "d")]
-    unknown = compare(
-        [Setting("x", "miou", (Result("x", 0.5, 4, 0),)), Setting("y", "miou", (Result("y", 0.9, 4, 0),))]
-    )
-    assert unknown["differences"][0]["more_than_noise"] is None
-
-
 def test_a_finished_demo_of_a_study_is_not_done_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = tmp_path / "votes.yaml"
     recipe.write_text(
@@ -227,4 +208,4 @@ def test_a_finished_demo_of_a_study_is_not_done_again(tmp_path: Path, capsys: py
     capsys.readouterr()
     run(request, resume=False)
     told = capsys.readouterr().out
-    assert told.count("done before") == 2 and "row minus column" in told
+    assert told.count("finished before") == 2 and "row minus column" in told

@@ -293,10 +293,10 @@ def test_csv_files_of_labels(tmp_path: Path) -> None:
 
 
 def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
-    assert call("evaluate").code == 2 and "name a RUN" in call("evaluate").err
-    assert "--ignore does not go with a RUN" in call("evaluate", tmp_path, "--ignore", 3).err
+    assert call("evaluate").code == 2 and "expected a RUN" in call("evaluate").err
+    assert "--ignore cannot be combined with a RUN" in call("evaluate", tmp_path, "--ignore", 3).err
     words = ("evaluate", "--predictions", tmp_path, "--truth", tmp_path)
-    assert "--device does not go with --predictions" in call(*words, "--device", "cpu").err
+    assert "--device cannot be combined with --predictions" in call(*words, "--device", "cpu").err
     assert "has no images" in call(*words).err
     (tmp_path / "file").write_text("")
     assert "is a file" in call(*words, "--out", tmp_path / "file").err

@@ -1,0 +1,149 @@
+"""``compare``: runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import completion
+from .options import JSON, PATH, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+@click.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH, shell_complete=completion.run_folders)
+@click.option("--figure", type=PATH, metavar="PNG", help="Draw the monitored scores over the epochs.")
+@JSON
+def compare(runs: tuple[Path, ...], figure: Path | None, as_json: bool) -> None:
+    """Compare finished runs: their scores, and everything in which they differ.
+
+    RUN is a run folder, or a folder that contains some. The output lists the best scores, marks the differences that
+    are more than noise (runs that differ in their seed alone count as one setting), and lists the settings, machine,
+    libraries and code that differ.
+
+    \b
+    Examples:
+      hw1cli compare runs/cls_resnet18/2026-01-31_12-00-00 runs/mine
+      hw1cli compare runs/ssl_settings/study --figure settings.png
+      hw1cli compare runs --json
+    """
+    comparison = compare_folders(runs, figure)
+    if as_json:
+        print_json(comparison)
+    else:
+        from rich.console import Console
+
+        _print(Console(), comparison)
+
+
+def compare_folders(paths: Sequence[Path], figure: Path | None = None) -> dict[str, Any]:
+    """Compare the runs in folders; see ``registry.results.runs.compare_runs`` for what is returned.
+
+    Args:
+        paths: run folders, or folders that contain some.
+        figure: a PNG to write, of the monitored scores over the epochs; its path is ``figure`` in the result.
+
+    Raises:
+        InputError: fewer than two runs, one that is not finished, or a figure that cannot be written.
+    """
+    from ..errors import InputError
+    from ..results.runs import compare_runs, find_runs, read
+
+    if figure is not None and figure.suffix.lower() != ".png":
+        raise InputError.of(str(figure), "is not a PNG file", f"name it {figure.with_suffix('.png').name}")
+    if figure is not None and not figure.parent.is_dir():
+        raise InputError.of(str(figure.parent), "is not a directory")
+    folders = list(dict.fromkeys(folder for path in paths for folder in find_runs(path)))
+    if len(folders) < 2:
+        hint = "name two runs or more, or a folder that contains them"
+        raise InputError.of(str(folders[0]), "is the only finished run, and compare needs two", hint)
+    runs = [read(folder) for folder in folders]
+    comparison = compare_runs(runs)
+    if figure is not None:
+        from ..engine.evaluate.courses import draw
+        from ..engine.evaluate.drawing import save
+
+        names = [f"{row['number']}: {row['name']}" for row in comparison["runs"]]
+        save(draw(dict(zip(names, runs, strict=True))), figure)
+        comparison["figure"] = str(figure)
+    return comparison
+
+
+def _print(console: Console, comparison: Mapping[str, Any]) -> None:
+    """The runs with their scores, then what differs: scores, settings, machine and libraries, code."""
+    from rich.text import Text
+
+    from .tables import print_settings
+
+    console.print(_runs(comparison["runs"]))
+    for table in comparison["scores"]:
+        # Without a standard error it would only repeat the scores.
+        known = any(row["standard_error"] is not None for row in table["settings"])
+        if known and len(table["settings"]) > 1:
+            print_settings(console, table["monitor"], table)
+    _print_values(console, "settings that differ", comparison["settings"])
+    _print_values(console, "machine and libraries that differ", comparison["computed_by"])
+    if comparison["code"]:
+        console.print("code that differs from that of run 1", style="bold")
+        for number, sentences in comparison["code"].items():
+            for sentence in sentences:
+                console.print(Text(f"  run {number}: {sentence}"), soft_wrap=True)
+    if not any(comparison[part] for part in ("settings", "computed_by", "code")):
+        console.print("settings, machine, libraries and code are the same")
+    if "figure" in comparison:
+        console.print(Text(f"figure: {comparison['figure']}", style="dim"), soft_wrap=True)
+
+
+def _runs(rows: Sequence[Mapping[str, Any]]) -> Table:
+    from rich.text import Text
+
+    from .tables import table_of
+
+    recipes = ["recipe"] if len({row["recipe"] for row in rows}) > 1 else []
+    table = table_of("#>", "run", *recipes, "best score>", "epoch>", "last>", "images/s>", "time>")
+    for row in rows:
+        name = Text(row["name"])
+        if row["status"] != "done":
+            name.append(f" ({row['status']})", style="yellow")
+        best = "none" if row["best"] is None else f"{row['monitor']} {row['best']:.4f}"
+        epoch = f"{row['best_epoch'] or '-'}/{row['epochs']}"
+        last = "" if row["last"] is None else f"{row['last']:.4f}"
+        speed = "" if row["images_per_second"] is None else f"{row['images_per_second']:.1f}"
+        own = [row["recipe"]] if recipes else []
+        table.add_row(str(row["number"]), name, *own, best, epoch, last, speed, _clock(row["seconds"]))
+    return table
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _print_values(console: Console, title: str, differing: Mapping[str, Sequence[Any]]) -> None:
+    """One row a path; runs of the same value are on one line."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from .tables import as_yaml
+
+    if not differing:
+        return
+    console.print(title, style="bold")
+    table = Table(box=box.SIMPLE, pad_edge=False, show_header=False)
+    table.add_column(overflow="fold", ratio=1)
+    table.add_column(overflow="fold", ratio=2)
+    for path, values in differing.items():
+        runs: dict[str, list[str]] = {}
+        for number, value in enumerate(values, 1):
+            runs.setdefault(as_yaml(value), []).append(str(number))
+        lines = (f"run{'s' * (len(which) > 1)} {', '.join(which)}: {value}" for value, which in runs.items())
+        table.add_row(Text(path), Text("\n".join(lines)))
+    console.print(table)

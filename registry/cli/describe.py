@@ -1,0 +1,234 @@
+"""``describe``: what a component is, which arguments it takes, and how a recipe uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from . import completion
+from .list import component_row
+from .options import JSON, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..catalog.components import Component
+    from ..catalog.registry import Registry
+    from ..catalog.spec import Parameter
+
+#: Kind -> the section that holds one component of it.
+_SECTIONS: Final = {
+    "backbones": "backbone",
+    "models": "model",
+    "losses": "loss",
+    "trainers": "trainer",
+    "datasets": "data",
+    "generators": "make",
+    "optimizers": "optimizer",
+    "schedules": "schedule",
+}
+#: Values for required arguments; the first one that the argument's type accepts is shown.
+_VALUES: Final = (32, 1, 64, 256, 0.5, 0.1, 2.0, ".", "text", True, [32, 32], [0.2, 0.5], ["text"], {"text": 1})
+
+
+@click.command()
+@click.argument("name", shell_complete=completion.component_names)
+@click.option("--kind", help="Describe only the component of this kind.", shell_complete=completion.kinds)
+@JSON
+def describe(name: str, kind: str | None, as_json: bool) -> None:
+    """Show what a component is, which arguments it takes, and which plugin offers it.
+
+    \b
+    Examples:
+      hw1cli describe focal
+      hw1cli describe smp/deeplabv3
+      hw1cli describe timm/resnet50 --kind backbone
+    """
+    found = describe_components(name, kind)
+    print_json(found) if as_json else _print_descriptions(found)
+
+
+def describe_components(name: str, kind: str | None = None) -> list[dict[str, Any]]:
+    """Everything about the components of a name, one entry for each kind that has it.
+
+    Raises:
+        InputError: no component has the name.
+        PluginError: the component is broken.
+    """
+    from ..catalog.kinds import KINDS, require_kind
+    from ..catalog.registry import Registry, UnknownName
+    from ..errors import InputError, did_you_mean
+
+    registry, wanted = Registry(), require_kind(kind).name if kind else None
+    try:
+        found = [component for component in registry.find_all(name) if wanted in (None, component.kind)]
+    except UnknownName as ambiguous:
+        raise InputError.of("NAME", ambiguous.message, ambiguous.hint) from ambiguous
+    zoos = [c for c in registry.components(wanted) if c.is_zoo and name in (c.name, c.name.removesuffix("/*"))]
+    if not found and not zoos:
+        names = [each for k in KINDS if wanted in (None, k) for each in registry.names(k, name)]
+        what = "component" if wanted is None else KINDS[wanted].singular
+        raise InputError.of("NAME", f"no {what} is named {name!r}", did_you_mean(name, names, "see 'hw1cli list'"))
+    return [_described(component, registry) for component in found] + [_described_zoo(component) for component in zoos]
+
+
+def _described_zoo(component: Component) -> dict[str, Any]:
+    names = component.names()
+    contract = f"a zoo of {len(names)} names"
+    return {**component_row(component), "contract": contract, "names": names, "example": component.example}
+
+
+def _described(component: Component, registry: Registry) -> dict[str, Any]:
+    from ..catalog.kinds import KINDS
+    from ..catalog.spec import ComponentSpec
+    from ..recipe.grammar import LoopSettings
+    from ..recipe.types import uses
+    from .tables import as_yaml
+
+    spec, is_trainer = component.spec(), component.kind == "trainers"
+    sections = [each for each in spec.parameters if is_trainer and uses(each.type)]
+    groups = {"": [each for each in spec.parameters if each not in sections]}
+    if is_trainer:
+        groups["sections of their own, beside trainer:"] = sections
+        groups["of every trainer"] = list(ComponentSpec.of(LoopSettings).parameters)
+    lines = example_lines(component, registry)
+    return {
+        **component_row(component),
+        "summary": spec.summary,
+        "doc": spec.doc,
+        "contract": KINDS[component.kind].contract,
+        "parameters": [_parameter(each, group) for group, parameters in groups.items() for each in parameters],
+        "details": dict(spec.details() if spec.details else {}),
+        "example": "\n".join(f"{section}: {as_yaml(value)}" for section, value in lines.items()),
+    }
+
+
+def _parameter(parameter: Parameter, group: str) -> dict[str, Any]:
+    from ..catalog.introspect import Unread
+    from ..catalog.spec import REQUIRED
+    from ..recipe.types import describe_type
+
+    default = None if parameter.default is REQUIRED else parameter.default
+    return {
+        "name": parameter.name,
+        "group": group,
+        "type": describe_type(parameter.type),
+        "required": parameter.required,
+        "from_data": parameter.supplied,
+        "default": str(default) if isinstance(default, Unread) else default,
+        "doc": parameter.doc,
+    }
+
+
+# --- an example for a recipe --------------------------------------------------------------------
+
+
+def example_lines(component: Component, registry: Registry) -> dict[str, Any]:
+    """The smallest sections of a recipe that use a component, its required arguments filled in; they pass ``check``.
+
+    Raises:
+        PluginError: the component is broken.
+    """
+    from ..recipe.types import uses
+
+    entry = _entry(component, registry)
+    if component.kind == "augmentations":
+        return {"augment": {"train": [entry]}}
+    if component.kind not in _SECTIONS:
+        return {component.kind: [entry]}
+    if component.kind != "trainers":
+        return {_SECTIONS[component.kind]: entry}
+    sections = {p.name: entry.pop(p.name) for p in component.spec().parameters if uses(p.type) and p.name in entry}
+    return {"trainer": entry, **sections}
+
+
+def _entry(component: Component, registry: Registry) -> dict[str, Any]:
+    required = [parameter for parameter in component.spec().parameters if parameter.required]
+    return {"use": component.name, **{parameter.name: _value(parameter, registry) for parameter in required}}
+
+
+def _value(parameter: Parameter, registry: Registry) -> Any:
+    """A value of the parameter's type; ``...`` where none of those tried here fits."""
+    from ..recipe.convert import convert
+    from ..recipe.types import type_of
+    from ..recipe.yaml import as_node
+
+    wanted = type_of(parameter.type)
+    nested, choice = wanted.find("component"), wanted.find("choice")
+    entry = _plainest(nested.of, registry) if nested is not None else None
+    for value in (*([entry, [entry]] if entry else ()), *(choice.choices if choice else ()), *_VALUES):
+        problems: list[Any] = []
+        convert(as_node(value), wanted, "", lambda *_: None, problems)
+        if not problems:
+            return value
+    return "..."
+
+
+def _plainest(kind: str, registry: Registry) -> Any:
+    """A component of a kind that needs no arguments, in its short form where there is one."""
+    offered = registry.components(kind)
+    singles = [each for each in offered if not each.is_zoo]
+    members = (registry.member(each, each.example) for each in offered if each.is_zoo)
+    for component in (*singles, *members):
+        if not any(parameter.required for parameter in component.spec().parameters):
+            return component.name
+    return _entry(singles[0], registry)
+
+
+# --- for readers ------------------------------------------------------------------------------
+
+
+def _print_descriptions(found: Sequence[Mapping[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    for index, entry in enumerate(found):
+        if index:
+            console.rule(style="dim")
+        origin = f"{entry['kind']}, {entry['distribution']} {entry['version']}, {entry['target']}"
+        console.print(Text.assemble((entry["name"], "bold"), "  ", (origin, "dim")))
+        if "names" in entry:
+            names = ", ".join(entry["names"][:8])
+            console.print(Text(f"{entry['summary'].rstrip('.')}: {entry['contract']}, such as {names}"))
+            facts = {"arguments": f"hw1cli describe {entry['example']}"}
+            facts["all names"] = f"hw1cli list {entry['kind']} '{entry['name']}'"
+        else:
+            console.print(Text(_flowed(entry["doc"].partition("Args:")[0].rstrip())))
+            _print_parameters(console, entry["parameters"])
+            facts = {**entry["details"], f"contract of {entry['kind']}": entry["contract"]}
+            facts["in a recipe"] = entry["example"]
+        for name, value in facts.items():
+            line = "\n  " if "\n" in str(value) else " "
+            console.print(Text.assemble((f"{name}:", "dim"), line, str(value).replace("\n", "\n  ")))
+
+
+def _flowed(doc: str) -> str:
+    """A docstring whose paragraphs fill the terminal's lines; lists and indented parts stay as they are."""
+    paragraphs = []
+    for paragraph in doc.split("\n\n"):
+        lines = paragraph.splitlines()
+        plain = not any(line.startswith((" ", "-", "*")) for line in lines)
+        paragraphs.append(" ".join(lines) if plain else paragraph)
+    return "\n\n".join(paragraphs)
+
+
+def _print_parameters(console: Console, parameters: Sequence[Mapping[str, Any]]) -> None:
+    from rich.text import Text
+
+    from .tables import as_yaml, table_of
+
+    for group in dict.fromkeys(each["group"] for each in parameters):
+        table = table_of(f"argument {group}".strip() if not group.startswith("sections") else group, "type", "default")
+        table.add_column("", ratio=1, overflow="fold")
+        for each in parameters:
+            if each["group"] != group:
+                continue
+            default = Text(as_yaml(each["default"]))
+            if each["from_data"] or each["required"]:
+                source = ("from the run", "dim") if each["from_data"] else ("required", "yellow")
+                default = Text(*source)
+            table.add_row(Text(each["name"], style="bold"), Text(each["type"]), default, Text(each["doc"]))
+        console.print(table)

@@ -1,0 +1,206 @@
+"""``evaluate``: scores, tables and figures of a run, or of predictions in files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from . import completion
+from .options import CHECKPOINT, DEVICE, JSON, PATH, print_json, unused_folder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..engine.evaluate.report import Evaluation
+
+#: Classes in a table; all of them are in the files.
+_MOST_CLASSES: Final = 60
+#: Options that go with --predictions and --truth alone, and those that go with a RUN alone.
+_OF_FILES: Final = ("predictions", "truth", "images", "like", "classes", "ignore", "allow_missing")
+_OF_RUNS: Final = ("data", "split", "checkpoint", "device")
+
+
+@click.command()
+@click.argument("run", required=False, type=PATH, shell_complete=completion.run_folders)
+@click.option("--data", type=PATH, help="Another folder of data, in the layout of the run's.")
+@click.option(
+    "--split", type=click.Choice(["val", "train"]), default="val", show_default=True, help="The split to evaluate."
+)
+@CHECKPOINT
+@DEVICE
+@click.option("--predictions", type=PATH, help="Predicted masks (a folder), or labels (a .csv).")
+@click.option("--truth", type=PATH, help="True masks, or labels; paired with the predictions by name.")
+@click.option("--images", type=PATH, help="The folder of their images, for the sheet of the worst.")
+@click.option(
+    "--like", type=PATH, metavar="RUN", help="Take classes and colours of RUN.", shell_complete=completion.run_folders
+)
+@click.option("--classes", metavar="NAMES", help="The classes: urban,water or urban=#00ffff,water=#0000ff.")
+@click.option("--ignore", metavar="LABEL", help="What is ignored: a class, a mask's value, or a colour as #rrggbb.")
+@click.option("--allow-missing", is_flag=True, help="Leave images without a prediction out of the scores.")
+@click.option(
+    "--ignored-pixels",
+    type=click.Choice(["leave_out", "count_against"]),
+    help="Whether a class predicted on an ignored pixel counts against it (default: as the run does, or leave_out).",
+)
+@click.option("--worst", type=click.IntRange(0, 60), default=12, show_default=True, help="Images on the sheet.")
+@click.option(
+    "--out",
+    type=PATH,
+    help="The folder to write (default: RUN/evaluation/SPLIT; without a RUN evaluation/PREDICTIONS'-NAME, numbered "
+    "where that exists).",
+)
+@JSON
+@click.pass_context
+def evaluate(ctx: click.Context, /, run: Path | None, out: Path | None, as_json: bool, **options: Any) -> None:
+    """Evaluate a run on its data, or predictions in files against the truth.
+
+    A RUN is evaluated as in its training: same augmentations, precision and scores. Files need no model: masks in
+    folders (0013_mask.png is paired with 0013.png, 0013_gt.png or 0013_pred.png), or CSV files with the columns
+    filename and label. The files written are scores.json, per_image.csv, the confusion matrix as a figure and a table,
+    and worst.png.
+
+    \b
+    Examples:
+      hw1cli evaluate runs/seg_camvid/2026-01-31_12-00-00
+      hw1cli evaluate runs/mine --data data/other --split train --json
+      hw1cli evaluate --predictions out/masks --truth data/p3_data/validation --like runs/mine
+      hw1cli evaluate --predictions out --truth masks --ignore 255 --ignored-pixels count_against
+      hw1cli evaluate --predictions pred.csv --truth val.csv --images data/val
+    """
+    predictions, truth = options["predictions"], options["truth"]
+    if (run is None) == (predictions is None) or (predictions is None) != (truth is None):
+        raise click.UsageError("expected a RUN, or both --predictions and --truth")
+    others = _OF_FILES if run is not None else _OF_RUNS
+    given = {name for name in options if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
+    if wrong := sorted(given & set(others)):
+        what = "a RUN" if run is not None else "--predictions"
+        raise click.UsageError(f"--{wrong[0].replace('_', '-')} cannot be combined with {what}")
+    if options["like"] is not None and options["classes"] is not None:
+        raise click.UsageError("--like and --classes contradict each other: both name the classes")
+    from rich.console import Console
+
+    console = Console(stderr=as_json)
+    options = {name: value for name, value in options.items() if name not in others}
+    found, folder = (
+        evaluate_files(out, console, **options) if run is None else evaluate_run(run, out, console, **options)
+    )
+    from ..engine.evaluate.report import write
+
+    files = write(found, folder)
+    scores = found.as_json()
+    if as_json:
+        print_json({**scores, "files": [str(file) for file in files]})
+    else:
+        _print(found.title, scores, console)
+        names = ", ".join(file.name for file in files)
+        console.print(f"written to {folder}: {names}", soft_wrap=True, markup=False, highlight=False)
+
+
+def evaluate_run(run: Path, out: Path | None, console: Console, **options: Any) -> tuple[Evaluation, Path]:
+    """Evaluate a run; see ``registry.engine.evaluate.run`` for what it raises.
+
+    Args:
+        run: the run folder.
+        out: the folder to write; ``RUN/evaluation/<split>`` when None, with the names of other data or weights.
+        console: where progress is shown.
+        options: the other attributes of ``registry.engine.evaluate.run.RunQuestion``.
+
+    Returns:
+        The scores, and the folder to write.
+    """
+    from ..engine.evaluate import run as runs
+    from ..engine.evaluate.report import require_writable
+
+    data, last = options.get("data"), options.get("checkpoint") == "last"
+    parts = [options.get("split", "val"), *([data.resolve().name] if data else []), *(["last"] if last else [])]
+    folder = out or run / "evaluation" / "-".join(parts)
+    require_writable(folder)
+    return runs.evaluate_run(runs.RunQuestion(run, **options), console), folder
+
+
+def evaluate_files(
+    out: Path | None,
+    console: Console,
+    *,
+    like: Path | None = None,
+    classes: str | None = None,
+    ignored_pixels: str | None = None,
+    **options: Any,
+) -> tuple[Evaluation, Path]:
+    """Evaluate predictions in files; see ``registry.engine.evaluate.files.compare`` for what it raises.
+
+    Args:
+        out: the folder to write; ``evaluation/<name of the predictions>``, numbered, when None.
+        console: where progress is shown.
+        like: a run folder that defines the classes.
+        classes: the classes as text; see ``registry.engine.data.classes.parse_classes``.
+        ignored_pixels: ``leave_out`` or ``count_against``.
+        options: the other attributes of ``registry.engine.evaluate.files.Question``.
+
+    Returns:
+        The scores, and the folder to write.
+    """
+    from ..engine.data.classes import parse_classes
+    from ..engine.evaluate import files
+    from ..engine.evaluate.report import require_writable
+
+    folder = out or unused_folder("evaluation", options["predictions"].resolve().stem)
+    require_writable(folder)
+    known = files.known_from_run(like) if like is not None else None
+    if classes is not None:
+        known = parse_classes(classes)
+    question = files.Question(**options, known=known, count_against=ignored_pixels == "count_against")
+    return files.compare(question, console), folder
+
+
+# --- for readers ------------------------------------------------------------------------------
+
+
+def _print(title: str, scores: Mapping[str, Any], console: Console) -> None:
+    from rich.text import Text
+
+    from .tables import plural, table_of
+
+    console.print(Text(f"{title}: {plural(scores['images'], 'image')}", style="bold"), soft_wrap=True)
+    table = table_of("score", "value>")
+    for name, value in scores["scores"].items():
+        if "/" not in name or name.startswith("constant/"):
+            table.add_row(Text(name), _number(value))
+    console.print(table)
+    if scores["kind"] is not None:
+        console.print(_by_class(scores))
+    for note in scores["notes"]:
+        console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
+
+
+def _by_class(scores: Mapping[str, Any]) -> Table:
+    from rich.text import Text
+
+    from .tables import table_of
+
+    masks, ignored = scores["kind"] == "masks", scores["ignored"]
+    columns = {"IoU": "iou", "Dice": "dice"} if masks else {"F1": "dice"}
+    columns |= {"precision": "precision", "recall": "recall"}
+    table = table_of("class", *(f"{heading}>" for heading in columns), "share of pixels>" if masks else "images>")
+    # An ignored class whose pixels are left out has no figures to show.
+    classes = {
+        name: own
+        for name, own in scores["classes"].items()
+        if name != ignored or (own["truth"] and scores["ignored_pixels"] == "count_against")
+    }
+    total = max(sum(own["truth"] for own in classes.values()), 1)
+    for name, own in list(classes.items())[:_MOST_CLASSES]:
+        label = Text(name if own["in_mean"] else f"{name} (not in the means)", style="" if own["in_mean"] else "dim")
+        size = f"{own['truth'] / total:.1%}" if masks else str(own["truth"])
+        table.add_row(label, *(_number(own[key]) for key in columns.values()), size)
+    if len(classes) > _MOST_CLASSES:
+        table.caption = f"and {len(classes) - _MOST_CLASSES} more classes, in scores.json"
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -1,0 +1,116 @@
+"""``predict``: labels or masks of new images, by a finished run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import DONE, FAILED, InputError, Problem
+from . import completion
+from .options import CHECKPOINT, DEVICE, JSON, PATH, print_json
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=PATH, shell_complete=completion.run_folders)
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("--out", required=True, type=PATH, help="The folder to write; for labels also a .csv file.")
+@click.option("--images", type=PATH, help="The folder of the files that a csv names (default: the csv's own).")
+@click.option("--recursive", is_flag=True, help="Search the folders' subfolders too.")
+@click.option("--scores", is_flag=True, help="Write probabilities too: columns of the csv, or NAME_scores.npy.")
+@click.option("--overlay", "overlays", is_flag=True, help="Write NAME_overlay.jpg too, the mask over its image.")
+@click.option(
+    "--mask-format",
+    type=click.Choice(["colors", "index"]),
+    default="colors",
+    show_default=True,
+    help="RGB masks in the classes' colours, or grey masks of class indices.",
+)
+@click.option("--flips", default="", metavar="h,v", help="Average over mirror images: h, v, or h,v.")
+@click.option("--scales", default="1", metavar="LIST", help="Average over scaled images, e.g. 0.75,1,1.25.")
+@click.option("--tile", type=click.IntRange(32), help="Side of the tiles that larger images are cut into.")
+@click.option(
+    "--overlap",
+    type=click.FloatRange(0, 0.9),
+    default=0.25,
+    show_default=True,
+    help="Smallest overlap of neighbouring tiles, as a share of a tile.",
+)
+@click.option("--batch-size", type=click.IntRange(1), help="Images, or tiles, per batch (default: the run's).")
+@CHECKPOINT
+@DEVICE
+@JSON
+def predict(run: Path, inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Predict labels or masks of images with the finished run in the folder RUN.
+
+    INPUTS are folders, files, quoted patterns, or one csv with a column filename, image_id, file or image. A mask is
+    written as NAME_mask.png in its image's size; images larger than those of the training are cut into tiles. Images
+    that cannot be read are listed, and the others are predicted (exit code 1).
+
+    \b
+    Examples:
+      hw1cli predict runs/seg_camvid/DATE photos --out masks --overlay
+      hw1cli predict runs/seg_camvid/DATE 'photos/**/*.jpg' --out masks --flips h --scales 0.75,1,1.25
+      hw1cli predict runs/cls/DATE photos --out labels.csv --scores
+      hw1cli predict runs/cls/DATE test.csv --images photos --out labels.csv
+    """
+    summary = predict_images(run, inputs, quiet=as_json, **options)
+    if as_json:
+        print_json(summary)
+    sys.exit(FAILED if summary["failed"] else DONE)
+
+
+def predict_images(
+    run: Path,
+    inputs: Sequence[str],
+    *,
+    checkpoint: Any = "best",
+    device: Any = "auto",
+    flips: str = "",
+    scales: str = "1",
+    quiet: bool = False,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Predict every input that can be read; see ``registry.engine.predict`` for what is returned and raised.
+
+    Args:
+        run: the run folder.
+        inputs: folders, files, patterns, or one csv.
+        checkpoint, device: see ``registry.engine.train.saved_run.open_run``.
+        flips: letters of ``h`` and ``v``, with or without commas.
+        scales: factors, separated by commas.
+        quiet: show progress on the error stream, so that standard output is the caller's.
+        **settings: the other attributes of ``registry.engine.predict.Settings``.
+    """
+    letters = [letter.strip() for letter in flips.replace(",", "").strip().lower()]
+    factors = _factors(scales)
+    problems = []
+    if not factors:
+        problems.append(Problem("--scales", f"expected factors of 0.1 to 8, got {scales!r}", "e.g. 0.75,1,1.25"))
+    if set(letters) - {"h", "v"}:
+        hint = "h mirrors left and right, v top and bottom, h,v both"
+        problems.append(Problem("--flips", f"expected h, v or h,v, got {flips!r}", hint))
+    if problems:
+        raise InputError(problems)
+    # Nothing heavy is imported before this line.
+    from rich.console import Console
+
+    from ..engine.predict import Settings
+    from ..engine.predict import predict as predict_all
+    from ..engine.train.saved_run import open_run
+
+    saved = open_run(run, checkpoint=checkpoint, device=device)
+    chosen = Settings(inputs=inputs, flips=list(dict.fromkeys(letters)), scales=factors, **settings)
+    return predict_all(saved, chosen, Console(stderr=quiet))
+
+
+def _factors(text: str) -> list[float]:
+    """The factors of a list with commas; none where one is not a number of 0.1 to 8."""
+    try:
+        factors = [float(part) for part in text.split(",")]
+    except ValueError:
+        return []
+    return factors if all(0.1 <= factor <= 8 for factor in factors) else []

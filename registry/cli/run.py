@@ -1,0 +1,216 @@
+"""``run`` and ``check``: train a recipe, or all the runs of a study, or only show its problems."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import DONE, PLUGIN_FAILED, WRONG_INPUT, Hw1Error, InputError, PluginError, StoppedBySignal
+from .errors import print_problems
+from .options import JSON, PATH, RECIPE, print_json, request_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..recipe.plan import Plan
+    from ..results.statistics import Result
+    from .planning import PlannedRun, Request
+
+
+@click.command()
+@RECIPE
+@request_options
+@click.option("--out", type=PATH, help="The run folder (default: runs/RECIPE/DATE).")
+@click.option("--resume", is_flag=True, help="Continue the stopped run in --out.")
+def run(
+    recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bool, out: Path | None, resume: bool
+) -> None:
+    """Train what RECIPE describes.
+
+    Everything is checked first; a recipe with a problem writes nothing. Where the recipe's own data are missing, its
+    demo runs instead, with a notice. A recipe of several runs trains those that are not finished yet, in
+    runs/RECIPE/study.
+
+    \b
+    Examples:
+      hw1cli run recipes/seg_deeplab_focal.yaml
+      hw1cli run recipes/seg_camvid.yaml --set trainer.epochs=5 --set seed=1
+      hw1cli run my.yaml --set 'reports+={use: mask_stages, images: 2}' --unset augment.train.0
+      hw1cli run my.yaml --out runs/mine --resume
+    """
+    from .planning import Request
+
+    if resume and out is None:
+        raise click.UsageError("--resume needs --out FOLDER, the run to continue")
+    run_recipe(Request(recipe, sets, unsets, demo, out), resume=resume)
+
+
+@click.command()
+@RECIPE
+@request_options
+@JSON
+def check(recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bool, as_json: bool) -> None:
+    """Show every problem of RECIPE at once, without running it.
+
+    \b
+    Examples:
+      hw1cli check my.yaml
+      hw1cli check my.yaml --set model.backbone=timm/resnet18 --json
+    """
+    from ..catalog.registry import Registry
+    from .planning import Request, every_problem
+
+    code = WRONG_INPUT
+    try:
+        problems = every_problem(Request(recipe, sets, unsets, demo), Registry())
+    except PluginError as error:
+        if not as_json or error.problem is None:
+            raise
+        problems, code = [error.problem], PLUGIN_FAILED
+    if as_json:
+        keys = ("path", "line", "message", "hint", "file")
+        shown = [{key: getattr(problem, key) for key in keys} for problem in problems]
+        print_json({"ok": not problems, "problems": shown})
+    elif problems:
+        print_problems(InputError(problems))
+    else:
+        click.secho(f"{recipe}: no problems", fg="green")
+    sys.exit(code if problems else DONE)
+
+
+def run_recipe(request: Request, *, resume: bool = False) -> None:
+    """Check everything, then train; see ``registry.engine.train.session.execute`` for what it raises."""
+    from ..catalog.registry import Registry
+    from .planning import planned_runs
+
+    runs = planned_runs(request, Registry())
+    if runs[0].member is None:
+        _train(runs[0].plan, request.out, resume=resume)
+        return
+    _run_study(runs, request)
+
+
+def _train(plan: Plan, out: Path | None, *, resume: bool) -> dict[str, Any]:
+    """Carry out one plan; returns what its ``summary.json`` holds."""
+    for part in plan.components():
+        part.preflight()
+    # Nothing heavy is imported before this line.
+    from rich.console import Console
+
+    from ..engine.train.session import execute
+
+    return execute(plan, Console(), out=out, resume=resume)
+
+
+# --- studies: the runs one after the other, finished ones skipped, and a table of their scores ---
+
+
+def _run_study(runs: Sequence[PlannedRun], request: Request) -> None:
+    """Train every run that is not finished yet, each after those that it needs.
+
+    Raises:
+        StoppedBySignal: the same command continues.
+        InputError: a run's folder holds another run, or the first run found something else wrong.
+        PluginError, Hw1Error: runs failed; those that do not need them were trained all the same.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    folder = request.out or Path("runs") / request.recipe.stem / ("demo" if runs[0].plan.recipe.demo else "study")
+    console = Console()
+    _refuse_others(runs, folder)
+    failures: dict[str, Exception] = {}
+    for number, run in enumerate(runs, 1):
+        assert run.member is not None
+        name, missing = run.member.name, [need for need in run.member.needs if need in failures]
+        console.rule(f"[bold]{escape(name)}[/]  run {number} of {len(runs)}", align="left")
+        if missing:
+            failures[name] = Hw1Error(f"needs {', '.join(missing)}, which failed")
+            console.print(f"skipped: it {failures[name]}", style="yellow", markup=False)
+            continue
+        try:
+            _train_unfinished(run, folder / name, console)
+        except StoppedBySignal as stopped:
+            hint = f"the same command continues; {len(runs) - number + 1} of {len(runs)} runs are left"
+            raise StoppedBySignal(stopped.message, hint) from stopped
+        except Hw1Error as error:
+            failures[name] = error
+            console.print(f"{name} failed: {error}", style="red", markup=False)
+    _summarize(runs, folder, console)
+    if failures:
+        _raise_for(failures)
+
+
+def _train_unfinished(run: PlannedRun, out: Path, console: Console) -> None:
+    """Start a run, resume it, or leave it as it is."""
+    from ..results.runs import read_if_done
+
+    if (finished := read_if_done(out)) is not None:
+        console.print(f"finished before: {finished.folder}", markup=False, highlight=False)
+        return
+    resume = (out / "checkpoints" / "last.pt").is_file()
+    if not resume and (out / "plan.json").is_file():
+        from ..engine.records.run_folder import clear_unfinished_start
+
+        clear_unfinished_start(out)
+    _train(run.plan, out, resume=resume)
+
+
+def _refuse_others(runs: Sequence[PlannedRun], folder: Path) -> None:
+    """Every run that is already in the folder has to be the one that the recipe describes now."""
+    started = [run for run in runs if run.member and (folder / run.member.name / "plan.json").is_file()]
+    if not started:
+        return
+    from ..engine.records.run_folder import RunFolder
+    from ..engine.train.demo import pointed_at_made_data
+    from ..engine.train.resume import differences
+
+    problems = []
+    for run in started:
+        assert run.member is not None
+        try:
+            differences(pointed_at_made_data(run.plan), RunFolder(folder / run.member.name))
+        except InputError as error:
+            first = error.problems[0]
+            hint = f"choose another folder with --out, or delete {folder / run.member.name} to train it again"
+            problems.append(type(first)(f"{run.member.name}: {first.path}", first.message, hint))
+    if problems:
+        raise InputError(problems)
+
+
+def _summarize(runs: Sequence[PlannedRun], folder: Path, console: Console) -> None:
+    """Write and show the scores of the settings, for each monitored score."""
+    from .. import files
+    from ..results.runs import read_if_done
+    from ..results.statistics import Setting, compare
+    from .tables import print_settings
+
+    grouped: dict[tuple[str, str], list[Result]] = {}
+    for run in runs:
+        assert run.member is not None
+        finished = read_if_done(folder / run.member.name)
+        if finished is not None and (result := finished.result(run.member.name)) is not None:
+            grouped.setdefault((finished.monitor, run.member.setting), []).append(result)
+    comparisons = {}
+    for monitor in dict.fromkeys(monitor for monitor, _ in grouped):
+        settings = [Setting(name, monitor, tuple(found)) for (of, name), found in grouped.items() if of == monitor]
+        comparisons[monitor] = compare(settings)
+        print_settings(console, monitor, comparisons[monitor])
+    folder.mkdir(parents=True, exist_ok=True)
+    files.write_json(folder / "study.json", comparisons)
+    console.print(f"runs and study.json: {folder}", markup=False, highlight=False)
+
+
+def _raise_for(failures: dict[str, Exception]) -> None:
+    errors = list(failures.values())
+    plugin = next((error for error in errors if isinstance(error, PluginError)), None)
+    if plugin is not None:
+        raise PluginError(plugin.source, plugin.reason, plugin.hint) from plugin
+    if len(errors) == 1 and isinstance(errors[0], InputError):
+        raise errors[0]
+    reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
+    raise Hw1Error(f"{len(failures)} run{'s' * (len(failures) > 1)} of the study failed: {reasons}")

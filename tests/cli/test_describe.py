@@ -1,0 +1,55 @@
+"""``describe``: the lines that it proposes for a recipe pass the checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from registry.catalog.components import Component
+from registry.catalog.kinds import KINDS
+from registry.catalog.registry import Registry
+from registry.cli.describe import describe_components
+from registry.cli.planning import Request, every_problem
+from registry.recipe.scalars import dump
+from registry.recipe.yaml import parse
+
+#: What completes a recipe around the lines of a component.
+AROUND = {"trainer": "classification", "data": {"use": "image_folders", "root": "."}, "model": "resnet18"}
+
+
+def offered() -> list[Component]:
+    """Every component, and of every zoo its example."""
+    registry = Registry()
+    return [registry.member(each, each.example) if each.is_zoo else each for each in registry.components()]
+
+
+@pytest.mark.parametrize("component", offered(), ids=lambda each: f"{each.kind}/{each.name}")
+def test_the_lines_for_a_recipe_pass_check(component: Component, tmp_path: Path) -> None:
+    (described,) = [each for each in describe_components(component.name) if each["kind"] == component.kind]
+    node, problems = parse(described["example"], None)
+    assert node is not None and not problems
+    lines = node.plain()
+    assert lines and component.name in described["example"]
+    if component.kind == "trainers":
+        around = {"data": AROUND["data"]}
+    elif component.kind == "backbones":
+        around = {**AROUND, "trainer": "byol"}
+        del around["model"]
+    else:
+        around = AROUND
+    (tmp_path / "recipe.yaml").write_text(dump({**around, **lines}))
+    assert every_problem(Request(tmp_path / "recipe.yaml"), Registry()) == []
+
+
+def test_every_kind_is_described() -> None:
+    assert {component.kind for component in offered()} == set(KINDS)
+
+
+def test_a_trainer_lists_the_arguments_of_the_loop_and_the_sections_beside_it() -> None:
+    (trainer,) = describe_components("classification")
+    groups = {each["name"]: each["group"] for each in trainer["parameters"]}
+    assert {"epochs", "patience", "ema", "batch_size"} <= {name for name in groups if "every trainer" in groups[name]}
+    assert groups["mixup"] == "" and "beside trainer:" in groups["model"] and "beside trainer:" in groups["loss"]
+    assert trainer["example"].splitlines()[0] == "trainer: {use: classification}"
+    assert trainer["example"].splitlines()[1].startswith("model: ")
