@@ -374,7 +374,7 @@ def test_the_command_tells_programs_and_readers(stranger: None) -> None:
     assert failed["check"] == "API version" and failed["why"] and failed["instead"]
     answer = CliRunner().invoke(plugin, ["check", "stranger-nets"])
     assert (
-        "WRONG  stranger-nets: API version" in answer.output
+        "FAILED  stranger-nets: API version" in answer.output
         and " passed, " in answer.output
         and " skipped, 1 failed; --run" in answer.output
     )

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from registry.cli.data_verb import inspect_data
+from registry.cli.data import inspect_data
 from registry.engine.data.loader import checked, collate
 from registry.errors import InputError
 
