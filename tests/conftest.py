@@ -10,7 +10,9 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -140,6 +142,35 @@ def recipe(tmp_path: Path, scenes: Path) -> Path:
         model: {{use: smp/unet, backbone: stranger_net}}
         loss: focal
         augment: {{train: [albumentations/HorizontalFlip, albumentations/RandomBrightnessContrast]}}
+        runtime: {{precision: fp32, memory_format: contiguous, workers: 0}}
+        """)
+    )
+    return path
+
+
+@pytest.fixture
+def shapes(tmp_path: Path) -> Path:
+    """A recipe over images of three plain colours with noise, in a folder for each class."""
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 4)):
+        for channel, name in enumerate(("red", "green", "blue")):
+            folder = tmp_path / "shapes" / split / name
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = generator.integers(0, 120, (16, 16, 3), np.uint8)
+                pixels[..., channel] += 100
+                Image.fromarray(pixels).save(folder / f"{index}.png")
+    path = tmp_path / "shapes.yaml"
+    path.write_text(
+        dedent(f"""
+        trainer: {{use: classification, epochs: 3, batch_size: 8, ema: 0.9, layer_decay: 0.8, decay: weights,
+                   mixup: 0.2, cutmix: 1.0, accumulate: 2, clip_norm: 1.0}}
+        data: {{use: image_folders, root: {tmp_path / "shapes"}}}
+        model: {{use: classifier, backbone: stranger_net, dropout: 0.1}}
+        loss: {{use: cross_entropy, label_smoothing: 0.1}}
+        optimizer: {{use: adamw, lr: 3e-3}}
+        schedule: {{use: cosine, warmup: 0.1}}
+        augment: {{train: [albumentations/HorizontalFlip]}}
         runtime: {{precision: fp32, memory_format: contiguous, workers: 0}}
         """)
     )

@@ -39,7 +39,7 @@ class Curves:
 
     def figure(self, run: Run) -> Figure:
         """Panels of losses, scores and scores far above 1, where there are some; the learning rate where it changes."""
-        rows = run.trackers.rows
+        rows = [record.columns() for record in run.trackers.records]
         columns = list(dict.fromkeys(name for row in rows for name in row if "/" not in name and name not in _OTHERS))
         losses = [name for name in columns if name.endswith("loss")]
         scores = [name for name in columns if name not in losses]

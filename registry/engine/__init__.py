@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .network.dilate import resized, with_output_stride
     from .network.pretrained import HUB_FILES, require_download, require_weights
     from .network.wrap import as_backbone
-    from .train.outputs import Outputs
+    from .train.features import Outputs
     from .train.run import Run
     from .train.task import Batch, Task
 
@@ -43,7 +43,7 @@ _HOME = {
     "LABEL_COLUMNS": "data.labels",
     "LabelTable": "data.labels",
     "MaskReader": "data.masks",
-    "Outputs": "train.outputs",
+    "Outputs": "train.features",
     "PairedImages": "data.pairs",
     "Pixels": "data.images",
     "Run": "train.run",

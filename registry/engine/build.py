@@ -36,16 +36,16 @@ def build(plan: ComponentPlan, facts: Mapping[str, Any]) -> Any:
             if parameter.name in facts:
                 arguments[parameter.name] = facts[parameter.name]
             elif parameter.name not in arguments:
-                message = f"{plan.component.source} needs {parameter.name!r}, which the data set does not tell"
+                message = f"{plan.component.source} needs {parameter.name!r}, which the data set does not have"
                 raise InputError.of(plan.path, message, f"give it in the recipe: {parameter.name}: ...")
     start = plan.start
-    if start is not None:
+    if start.loaded_by_framework:
         arguments |= {name: value for name, value in WITHOUT_START.items() if name in arguments}
     arguments = {name: value for name, value in arguments.items() if name not in plan.spec.adopted}
     try:
         with plan.attach_location(), contextlib.redirect_stdout(sys.stderr):
             built = plan.spec(**arguments)
-            if start is not None:
+            if start.loaded_by_framework:
                 from .network.weights import load_weights
 
                 load_weights(built, start, plan.name, head=plan.component.kind == "models")

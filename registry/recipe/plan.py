@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..catalog.components import Component
 from ..catalog.kinds import KINDS, NETWORKS, WITHOUT_START
@@ -18,6 +18,28 @@ from .convert import completed
 from .grammar import LoopSettings, RuntimeSettings, SplitSettings
 from .load import Recipe
 from .yaml import NOWHERE, Place
+
+
+@dataclass(frozen=True)
+class StartingWeights:
+    """What a network starts from.
+
+    Attributes:
+        kind: ``random``; ``pretrained``, which the library finds; a ``file``; a ``run`` folder.
+        source: the file or the run folder.
+        reserved: whether the argument ``weights`` is the framework's own, of which the factory knows nothing.
+        declines_pretrained: whether it could start from the library's pretrained weights, and the recipe declines.
+    """
+
+    kind: Literal["random", "pretrained", "file", "run"]
+    source: Path | None = None
+    reserved: bool = False
+    declines_pretrained: bool = False
+
+    @property
+    def loaded_by_framework(self) -> bool:
+        """Whether the weights are loaded after the factory has built the network with random ones."""
+        return self.source is not None and (self.reserved or self.kind == "run")
 
 
 @dataclass(frozen=True)
@@ -68,24 +90,32 @@ class ComponentPlan:
         """
         arguments = self.given_or_default()
         with self.attach_location():
-            start = self.start
-            if start is not None:
-                if not os.path.exists(start):  # noqa: PTH110 - False, too, for a name too long for a file
-                    message = f"there is no file or run folder {str(start)!r}"
+            if self.start.loaded_by_framework:
+                source = self.start.source
+                if not os.path.exists(str(source)):  # noqa: PTH110 - False, too, for a name too long for a file
+                    message = f"there is no file or run folder {str(source)!r}"
                     raise InputError.of("weights", message, "name a run folder, or a .safetensors or .pth file")
                 arguments |= {name: value for name, value in WITHOUT_START.items() if name in arguments}
             if self.spec.preflight is not None:
                 self.spec.preflight(arguments)
 
     @property
-    def start(self) -> Path | None:
-        """The run folder or file of weights that the framework loads; None where there is none, or the factory does."""
+    def start(self) -> StartingWeights:
+        """What the network starts from; random weights for a component of another kind."""
         if self.component.kind not in NETWORKS:
-            return None
-        given = self.given_or_default().get("weights")
-        if not isinstance(given, Path) or not ("weights" in self.spec.adopted or given.is_dir()):
-            return None
-        return given
+            return StartingWeights("random")
+        arguments = self.given_or_default()
+        weights, pretrained = arguments.get("weights"), arguments.get("pretrained")
+        if isinstance(weights, Path):
+            return StartingWeights("run" if weights.is_dir() else "file", weights, "weights" in self.spec.adopted)
+        return StartingWeights("pretrained" if pretrained else "random", declines_pretrained=pretrained is False)
+
+    def without_start(self) -> ComponentPlan:
+        """The plan with random weights for every network in it: a checkpoint is about to replace them."""
+        arguments = {name: _without_start(value) for name, value in self.arguments.items()}
+        if self.component.kind in NETWORKS:
+            arguments |= {p.name: WITHOUT_START[p.name] for p in self.spec.parameters if p.name in WITHOUT_START}
+        return replace(self, arguments=arguments)
 
     def as_json(self, *, provenance: bool = False) -> dict[str, Any]:
         """Name, version and completed arguments; ``provenance`` adds where the code comes from, for the run folder."""
@@ -98,6 +128,12 @@ class ComponentPlan:
             **({"provenance": provenance_of(self.component)} if provenance else {}),
             "arguments": _as_json(self.given_or_default(), provenance),
         }
+
+
+def _without_start(value: Any) -> Any:
+    if isinstance(value, ComponentPlan):
+        return value.without_start()
+    return [_without_start(item) for item in value] if isinstance(value, list) else value
 
 
 def _as_json(value: Any, provenance: bool) -> Any:

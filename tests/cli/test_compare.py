@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from test_run import train
+from runs import train
 
 from registry.cli.compare import compare_folders as compare
 from registry.errors import InputError

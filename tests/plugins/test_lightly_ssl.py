@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from runs import same, train, weights
 from sklearn.neighbors import KNeighborsClassifier
-from test_run import same, train, weights
 from torch import nn
 from torch.nn import functional as F
 

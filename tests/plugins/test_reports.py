@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 from PIL import Image
+from runs import events, same, train, weights
 from sklearn.datasets import load_digits
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
-from test_run import events, same, train, weights
 
 from plugins.reports.class_marks import ClassMarks
 from plugins.reports.curves import Curves, _points

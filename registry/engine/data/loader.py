@@ -26,7 +26,7 @@ class Samples(Protocol):
     def __getitem__(self, index: int, /) -> Sample: ...
 
 
-def draw(seed: int, *key: int) -> int:
+def derive_seed(seed: int, *key: int) -> int:
     """A 32-bit seed that depends on every part of the key and on nothing else."""
     text = ",".join(str(part) for part in (seed, *key)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "little")
@@ -65,7 +65,7 @@ class EpochOrder(Sampler[list[tuple[int, int]]]):
         """The indices of an epoch in their order."""
         if self.seed is None:
             return list(range(self.length))
-        generator = torch.Generator().manual_seed(draw(self.seed, epoch))
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, epoch))
         if self.weights is not None:
             drawn = torch.multinomial(self.weights, self.length, replacement=True, generator=generator)
             return drawn.tolist()  # type: ignore[no-any-return]
@@ -117,11 +117,11 @@ class Augmented(Dataset[dict[str, Any]]):
         key = (self.seed or 0, epoch if self.seed is not None else 0, index)
         if self.transform is not None:
             arrays: dict[str, Any] = {name: sample[name] for name in ("image", "mask") if name in sample}
-            sample |= _changed(self.transform, draw(*key), arrays, sample["name"], "augment")
+            sample |= _changed(self.transform, derive_seed(*key), arrays, sample["name"], "augment")
         if self.views is not None:
             image = {"image": sample.pop("image")}
             sample["views"] = [
-                _changed(view, draw(*key, number), image, sample["name"], f"views.{number}")["image"]
+                _changed(view, derive_seed(*key, number), image, sample["name"], f"views.{number}")["image"]
                 for number, view in enumerate(self.views)
             ]
         return sample
@@ -196,29 +196,6 @@ def checked(batch: dict[str, Any]) -> dict[str, Any]:
     if "error" in batch:
         raise batch["error"]
     return batch
-
-
-def to_device(batch: Mapping[str, Any], device: torch.device, mean: Tensor, std: Tensor, layout: Any) -> dict[str, Any]:
-    """Move a batch and normalise it there: images and views become (B, C, H, W) float, targets become int64.
-
-    Args:
-        mean, std: (1, C, 1, 1), of images in 0..1, on the device.
-        layout: torch memory format of the images.
-    """
-    moved = {k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in batch.items()}
-
-    def normalized(images: Tensor) -> Tensor:
-        images = images.to(device, non_blocking=True).to(torch.float32)
-        return images.div_(255).sub_(mean).div_(std).contiguous(memory_format=layout)
-
-    if "image" in moved:
-        moved["image"] = normalized(moved["image"])
-    if "views" in moved:
-        moved["views"] = [normalized(view) for view in moved["views"]]
-    for target in ("mask", "label"):
-        if target in moved:
-            moved[target] = moved[target].long()
-    return moved
 
 
 def _ignore_signals(_worker: int) -> None:

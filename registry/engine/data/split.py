@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...recipe.grammar import SplitSettings
-from .loader import Sample, Samples, draw
+from .loader import Sample, Samples, derive_seed
 
 
 class Part:
@@ -74,7 +74,7 @@ class Divided:
 
 def _drawn(samples: Samples, settings: SplitSettings) -> list[int]:
     """A share of the samples, and of every class where the labels are known; the same ones for the same seed."""
-    generator = np.random.default_rng(draw(settings.seed, len(samples)))
+    generator = np.random.default_rng(derive_seed(settings.seed, len(samples)))
     labels = getattr(samples, "labels", None)
     rank = np.empty(len(samples))
     groups = (

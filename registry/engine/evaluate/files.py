@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console as Terminal
 
 from ...errors import InputError, Problem, did_you_mean
+from ..console import Console
 from ..data import labels as label_files
 from ..data.classes import Classes, KnownClasses
 from ..data.images import UnreadableImage, read_image
 from ..data.masks import MaskReader, comparing_reader
 from ..data.pairs import find_images, find_masks, with_common_names
-from ..progress import followed
 from .confusion import Confusion, count
 from .report import Evaluation
 from .worst import Example
@@ -65,7 +65,7 @@ def known_from_run(run: Path) -> KnownClasses:
     return KnownClasses(facts["class_names"], facts.get("class_colors"), facts.get("ignore_index"), given=True)
 
 
-def compare(question: Question, console: Console) -> Evaluation:
+def compare(question: Question, terminal: Terminal) -> Evaluation:
     """Pair predictions with the truth by name and score them.
 
     Raises:
@@ -82,7 +82,7 @@ def compare(question: Question, console: Console) -> Evaluation:
             "are a folder and a file, and have to be of one kind",
             "two folders of masks, or two CSV files: filename,label",
         )
-    return _compare_masks(question, console) if all(folders) else _compare_labels(question)
+    return _compare_masks(question, Console(terminal)) if all(folders) else _compare_labels(question)
 
 
 # --- masks ------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def _compare_masks(question: Question, console: Console) -> Evaluation:
     )
     labels = len(classes)
     total, ious, right = np.zeros((labels, labels), np.int64), [], []
-    for name in followed(names, len(names), "comparing", console):
+    for name in console.track(names, len(names), "comparing", "files"):
         try:
             truth, predicted = _read_pair(reader, truths[name], predictions[name])
         except InputError as error:

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from rich.console import Console
+from rich.console import Console as Terminal
 from torch.utils.data import DataLoader
 
 from ...errors import InputError
 from ...recipe.plan import Plan
-from ..console import Display
+from ..console import Console
 from ..data.classes import classes_of
 from ..data.facts import completed_facts
-from ..data.loader import Augmented, EpochOrder, checked, close, draw, make_loader, workers_for
-from ..progress import followed
+from ..data.loader import Augmented, EpochOrder, checked, close, derive_seed, make_loader, workers_for
 from ..train import demo
 from ..train.prepare import open_data
 from ..train.saved_run import Device, SavedRun, open_run
@@ -52,16 +51,17 @@ class RunQuestion:
     worst: int = 12
 
 
-def evaluate_run(question: RunQuestion, console: Console) -> Evaluation:
+def evaluate_run(question: RunQuestion, terminal: Terminal) -> Evaluation:
     """Evaluate a run as its training did: the same augmentations, precision and batches.
 
     Raises:
         InputError: no run, no data, data of other classes, or files that cannot be read.
         PluginError: a plugin of the run fails.
     """
+    console = Console(terminal)
     saved = open_run(question.run, checkpoint=question.checkpoint, device=question.device)
     plan = _with_data(saved.plan, question, console)
-    seed_everything(draw(plan.seed, 0))
+    seed_everything(derive_seed(plan.seed, 0))
     # Other data are taken whole: the recipe's split divides its own.
     data = open_data(plan if question.data is None else replace(plan, split=None))
     _require_same_classes(saved.facts, completed_facts(data), plan)
@@ -111,7 +111,7 @@ def evaluate_run(question: RunQuestion, console: Console) -> Evaluation:
 def _with_data(plan: Plan, question: RunQuestion, console: Console) -> Plan:
     """The plan with the data that were asked for."""
     if question.data is None and plan.make is not None:
-        return demo.with_made_data(plan, Display(console))
+        return demo.with_generated_data(plan, console)
     takes_root = any(parameter.name == "root" for parameter in plan.data.spec.parameters)
     if question.data is not None:
         if not takes_root:
@@ -181,8 +181,8 @@ def _walk(
         for name, split in splits.items():
             loader = _loader(saved, split, settings.eval_batch_size or settings.batch_size)
             try:
-                for batch in followed(map(checked, loader), len(loader), f"evaluating {name}", console):
-                    prepared = saved.prepared(batch)
+                for batch in console.track(map(checked, loader), len(loader), f"evaluating {name}"):
+                    prepared = saved.preprocess(batch)
                     outputs.clear()
                     task.evaluate({**prepared, "split": name})
                     if name == shown and collected is not None:

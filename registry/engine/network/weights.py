@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...errors import Hw1Error, InputError
 from ...files import atomic_write
-from ...recipe.plan import Plan
+from ...recipe.plan import StartingWeights
 from ..records import checkpoints
 from ..records.run_folder import RunFolder
-from ..records.trackers import Trackers
 from .contract import backbones_in
 
 #: What a pre-training run leaves, beside the card ``backbone.json``.
@@ -25,7 +23,7 @@ BACKBONE = "backbone.safetensors"
 _ENVELOPES = ("state_dict", "model", "task", "model_state_dict", "teacher", "net")
 
 
-def load_weights(module: nn.Module, source: Path, name: str, *, head: bool = False) -> None:
+def load_weights(module: nn.Module, start: StartingWeights, name: str, *, head: bool = False) -> None:
     """Load weights into a network; a warning reports what was loaded, and what the source holds besides.
 
     Names may differ by their prefix (``model.backbone.``, ``module.``, ``net.``), so that a backbone is found inside a
@@ -33,7 +31,7 @@ def load_weights(module: nn.Module, source: Path, name: str, *, head: bool = Fal
 
     Args:
         module: changed in place.
-        source: a run folder, or a file: .safetensors, .pt, .pth.
+        start: its source is a run folder, or a file: .safetensors, .pt, .pth.
         name: what messages call the network.
         head: whether the network ends in a layer for its own classes. Where the source has no such layer, or one of
             another shape, it starts from random weights, with a warning.
@@ -42,6 +40,8 @@ def load_weights(module: nn.Module, source: Path, name: str, *, head: bool = Fal
         InputError: the source is missing or unreadable, or does not hold every other tensor of the network in its
             shape.
     """
+    source = start.source
+    assert source is not None, "random and pretrained weights are the factory's"
     given = read_state(source)
     target = module.state_dict()
     found = _matched(target, given)
@@ -83,7 +83,7 @@ def read_state(source: Path) -> dict[str, Tensor]:
 
             return load_file(source)
         if source.name in ("best.pt", "last.pt") and source.parent.name == "checkpoints":
-            return dict(_tensors(checkpoints.load(source)["task"]))
+            return checkpoints.evaluated_weights(checkpoints.load(source))
         state: Any = torch.load(source, map_location="cpu", weights_only=True)
     except Hw1Error:
         raise
@@ -156,46 +156,23 @@ def _misfit(
     return InputError.of("weights", f"{message} ({shown})", f"{len(found)} fit; the source holds {some}, ...")
 
 
-class ExportedRun(Protocol):
-    """What `export_backbone` reads of a run; see ``registry.engine.Run``."""
+def export_backbone(model: nn.Module, folder: RunFolder, card: Mapping[str, Any]) -> Path | None:
+    """Write the backbone of a model into a run folder, with a card of its origin; None where the model has none.
 
-    @property
-    def plan(self) -> Plan: ...
-    @property
-    def folder(self) -> RunFolder: ...
-    @property
-    def trackers(self) -> Trackers: ...
-    @property
-    def task(self) -> Any: ...
-    @property
-    def train(self) -> Sized: ...
-
-
-def export_backbone(run: ExportedRun) -> Path | None:
-    """Write the backbone of a run with its card, ``backbone.json``; None where the model has no backbone."""
+    Args:
+        model: of a run, with the weights that are to be exported.
+        folder: gets ``backbone.safetensors`` and ``backbone.json``.
+        card: ``recipe``, and what else the card says beside ``tensors``, ``channels`` and ``strides``.
+    """
     from safetensors.torch import save
 
-    backbone = next(backbones_in(run.task.model), None)
+    backbone = next(backbones_in(model), None)
     if backbone is None:
         return None
-    target = run.folder.path / BACKBONE
+    target = folder.path / BACKBONE
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in backbone.state_dict().items()}
     with atomic_write(target, "wb") as file:
-        file.write(save(tensors, {"format": "pt", "recipe": run.plan.recipe.name}))
-    plan = run.plan.as_json()
-    card = {
-        "recipe": run.plan.recipe.name,
-        "demo": run.plan.demo,
-        "epochs": len(run.trackers.rows),
-        "images": len(run.train),
-        "tensors": len(tensors),
-        "channels": list(getattr(backbone, "channels", ())),
-        "strides": list(getattr(backbone, "strides", ())),
-        "scores": run.trackers.rows[-1] if run.trackers.rows else {},
-        "notes": run.task.card(),
-        "trainer": plan["trainer"],
-        "data": plan["data"],
-        "seed": run.plan.seed,
-    }
-    run.folder.write_json("backbone.json", json.loads(json.dumps(card, default=str)))
+        file.write(save(tensors, {"format": "pt", "recipe": str(card["recipe"])}))
+    maps = {name: list(getattr(backbone, name)) for name in ("channels", "strides")}
+    folder.write_json("backbone.json", {**card, "tensors": len(tensors), **maps})
     return target

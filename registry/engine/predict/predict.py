@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 import numpy as np
-from rich.console import Console
-from rich.text import Text
+from rich.console import Console as Terminal
 
 from ...errors import InputError
 from ...files import atomic_write
+from ..console import Console, Progress
 from ..train.saved_run import SavedRun
 from .inputs import InputImage, Inputs, find
 from .labels import Labels
 from .masks import Masks, Tiling
-from .progress import Bar
 from .threads import Reader, keeping_geometry, read_ahead
 from .tiles import Tile, batches
 from .views import Views
@@ -76,13 +75,13 @@ class Settings:
     overlays: bool = False
 
 
-def predict(saved: SavedRun, settings: Settings, console: Console) -> dict[str, Any]:
+def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str, Any]:
     """Predict every input that can be read, and list those that cannot.
 
     Args:
         saved: the run.
         settings: what and how.
-        console: where progress is shown.
+        terminal: where progress is shown.
 
     Returns:
         ``kind`` (labels or masks), ``images``, ``predicted``, ``failed`` (``file`` and ``reason`` of each), ``out``,
@@ -92,13 +91,14 @@ def predict(saved: SavedRun, settings: Settings, console: Console) -> dict[str, 
         InputError: an input is not there, or results would overwrite something; nothing was written.
         Hw1Error: the model fails.
     """
+    console = Console(terminal)
     suffix = saved.facts.get("image_suffix", "")
     found = find(settings.inputs, images=settings.images, recursive=settings.recursive, suffix=suffix, out=settings.out)
     views = Views(saved, settings.flips, settings.scales)
     dense = _gives_masks(saved)
     transform, left_out = keeping_geometry(saved.transform) if dense else (saved.transform, [])
     for text in [*found.notes, *_notes(settings, dense, left_out)]:
-        console.print(Text(f"note: {text}", style="yellow"), soft_wrap=True)
+        console.note(text)
     results: Results
     if dense:
         tiling = Tiling.of(saved.facts.get("image_sizes", {}), settings.tile, settings.overlap)
@@ -147,6 +147,11 @@ def _notes(settings: Settings, dense: bool, left_out: Sequence[str]) -> list[str
     return notes
 
 
+def speed_text(speed: float) -> str:
+    """Images a second in words; seconds an image where it takes longer than one."""
+    return f"{speed:.1f} images/s" if speed >= 1 else f"{1 / max(speed, 1e-6):.1f} s an image"
+
+
 class _Prediction:
     """One prediction of all images."""
 
@@ -164,14 +169,14 @@ class _Prediction:
         reading = read_ahead(reader, threads=max(2, min(8, processors)), ahead=2 * size + 2)
         finished = False
         try:
-            with Bar(console, len(self.images)) as bar:
+            with console.progress(len(self.images), "images") as bar:
                 for batch in batches(self._tiles(reading, bar), size, _CPU_PIXELS if limited else None):
                     probabilities = views([tile.pixels for tile in batch])
                     if not self.dense:
                         probabilities = probabilities.cpu()
                     for tile, predicted in zip(batch, probabilities, strict=True):
                         tile.take(tile.position, predicted)
-                        bar.advance(tile.share)
+                        bar.advance(tile.share, status=speed_text(bar.speed))
                     del batch, probabilities
                 self.results.close()
             self._list_failures()
@@ -182,7 +187,7 @@ class _Prediction:
                 self.results.close(abandon=True)
         return self._conclude(bar, console)
 
-    def _tiles(self, reading: Iterator[tuple[int, dict[str, Any]]], bar: Bar) -> Iterator[Tile]:
+    def _tiles(self, reading: Iterator[tuple[int, dict[str, Any]]], bar: Progress) -> Iterator[Tile]:
         for index, sample in reading:
             error = sample.get("error")
             if error is None:
@@ -202,16 +207,16 @@ class _Prediction:
             rows.writerow(["file", "reason"])
             rows.writerows((image.path, reason) for image, reason in self.failed)
 
-    def _conclude(self, bar: Bar, console: Console) -> dict[str, Any]:
+    def _conclude(self, bar: Progress, console: Console) -> dict[str, Any]:
         predicted = len(self.images) - len(self.failed)
         kind = "mask" if self.dense else "label"
-        text = f"{predicted} {kind}{'s' * (predicted != 1)} in {bar.seconds:.1f} s, {bar.rate}"
-        console.print(Text(f"{text}: {self.results.path}"), soft_wrap=True)
+        text = f"{predicted} {kind}{'s' * (predicted != 1)} in {bar.seconds:.1f} s, {speed_text(bar.speed)}"
+        console.say(f"{text}: {self.results.path}")
         if self.failed:
-            console.print(Text(f"{len(self.failed)} of {len(self.images)} could not be read:", style="red"))
+            console.say(f"{len(self.failed)} of {len(self.images)} could not be read:", "red")
             for image, reason in self.failed[:_SHOWN]:
-                console.print(Text(f"  {image.path}: {reason}"), soft_wrap=True)
-            console.print(Text(f"all of them: {self.results.failures}"), soft_wrap=True)
+                console.say(f"  {image.path}: {reason}")
+            console.say(f"all of them: {self.results.failures}")
         return {
             "images": len(self.images),
             "predicted": predicted,

@@ -46,7 +46,7 @@ class Views(NamedTuple):
         batch: dict[str, Any] = collate([{"index": 0, "name": "", "image": image} for image in images])
         try:
             with torch.inference_mode(), self.saved.runtime.autocast():
-                return self._mean(self.saved.prepared(batch)["image"])
+                return self._mean(self.saved.preprocess(batch)["image"])
         except torch.OutOfMemoryError as error:
             hint = "try a smaller --batch-size or --tile"
             raise Hw1Error(f"the device has too little memory for {_text(images)}", hint) from error

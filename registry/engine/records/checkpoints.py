@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ... import files
 from ...errors import Hw1Error
 
 #: Raised when the layout of a checkpoint changes.
-FORMAT = 2
+FORMAT = 3
 
 
 class BrokenCheckpoint(Hw1Error):
@@ -53,3 +54,9 @@ def load(path: Path) -> dict[str, Any]:
     if state.get("format") != FORMAT:
         raise BrokenCheckpoint(f"{path} has format {state.get('format')}, and this version reads {FORMAT}")
     return state
+
+
+def evaluated_weights(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights of a checkpoint that its scores belong to: the moving average where the run kept one."""
+    average = state.get("average", {})
+    return {name: average.get(name, tensor) for name, tensor in state["task"].items()}

@@ -1,17 +1,19 @@
-"""What a run writes while it learns: TensorBoard events, ``metrics.csv`` and ``metrics.jsonl``."""
+"""What a run writes while it trains: TensorBoard events, ``metrics.csv`` and ``metrics.jsonl``."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ... import files
+from .epoch import EpochRecord
 from .projector import add_embedding, forget_after
 
 
@@ -28,21 +30,20 @@ class Trackers:
         from torch.utils.tensorboard import SummaryWriter
 
         self.folder = folder
-        self.rows = [row for row in _read_rows(folder / "metrics.jsonl") if row["epoch"] <= after]
+        self.records = [record for record in _read(folder / "metrics.jsonl") if record.epoch <= after]
         self._write_files()
         # purge_step hides the events that a resumed run is about to write again.
         self.writer = SummaryWriter(str(tensorboard), purge_step=after + 1 if after else None)
         self._events, self._embedded = tensorboard, set[tuple[str, int]]()
         forget_after(tensorboard, after)
 
-    def epoch(self, row: Mapping[str, float]) -> None:
-        """Write the figures of an epoch: ``epoch``, ``lr``, ``train_...``, and scores."""
-        self.rows.append(dict(row))
+    def epoch(self, record: EpochRecord) -> None:
+        """Write the figures of an epoch."""
+        self.records.append(record)
         self._write_files()
-        epoch = int(row["epoch"])
-        for name, value in row.items():
-            if name != "epoch":
-                self.writer.add_scalar(_tag(name), value, epoch)
+        for group, figures in (("train", record.train), ("val", record.val), ("run", record.run)):
+            for name, value in figures.items():
+                self.writer.add_scalar(f"{group}/{name}", value, record.epoch)
         self.writer.flush()
 
     def picture(self, tag: str, picture: np.ndarray, epoch: int) -> None:
@@ -50,7 +51,7 @@ class Trackers:
         self.writer.add_image(tag, picture, epoch, dataformats="HWC")
 
     def scalar(self, tag: str, value: float, epoch: int) -> None:
-        """Write a figure that is none of the epoch's row, such as a report's."""
+        """Write a number that is not one of the epoch's scores, such as a report's."""
         self.writer.add_scalar(tag, value, epoch)
 
     def embedding(
@@ -76,28 +77,22 @@ class Trackers:
         self.writer.close()
 
     def _write_files(self) -> None:
-        if not self.rows:
+        if not self.records:
             return
-        lines = "".join(files.to_json(row) + "\n" for row in self.rows)
+        rows = [record.columns() for record in self.records]
+        lines = "".join(files.to_json(row) + "\n" for row in rows)
         files.write_text(self.folder / "metrics.jsonl", lines)
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        names = list(dict.fromkeys(name for row in rows for name in row))
         table = io.StringIO()
         writer = csv.DictWriter(table, names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(self.rows)
+        writer.writerows(rows)
         files.write_text(self.folder / "metrics.csv", table.getvalue())
 
 
-def _tag(name: str) -> str:
-    """``train_loss`` -> ``train/loss``; scores go below ``val/``, what describes the run below ``run/``."""
-    if name.startswith("train_"):
-        return f"train/{name.removeprefix('train_')}"
-    if name in ("lr", "images_per_second", "seconds"):
-        return f"run/{name}"
-    return f"val/{name.removeprefix('val_')}"
-
-
-def _read_rows(path: Path) -> list[dict[str, Any]]:
+def _read(path: Path) -> list[EpochRecord]:
+    """The records that ``metrics.jsonl`` holds, where null stands for NaN."""
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [EpochRecord.from_columns({k: math.nan if v is None else v for k, v in row.items()}) for row in rows]

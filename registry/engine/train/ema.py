@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,12 @@ class WeightAverage:
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
-        self._live = [tensor for tensor in _tensors(module) if tensor.is_floating_point()]
+        self._live = [each for each in chain(module.parameters(), module.buffers()) if each.is_floating_point()]
         self._average = [tensor.detach().clone() for tensor in self._live]
+        places = {id(tensor): place for place, tensor in enumerate(self._live)}
+        # A tensor that two modules share has two names, and one average.
+        named = chain(module.named_parameters(remove_duplicate=False), module.named_buffers(remove_duplicate=False))
+        self._places = {name: places[id(tensor)] for name, tensor in named if id(tensor) in places}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -47,15 +51,11 @@ class WeightAverage:
         torch._foreach_copy_(self._live, self._average)
         torch._foreach_copy_(self._average, kept)
 
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-        return {"average": self._average}
+    def state_dict(self) -> dict[str, Tensor]:
+        """The average by the names of the module's state dict."""
+        return {name: self._average[place] for name, place in self._places.items()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Put a checkpoint's average in place."""
-        torch._foreach_copy_(self._average, list(state["average"]))
-
-
-def _tensors(module: nn.Module) -> Iterator[Tensor]:
-    yield from module.parameters()
-    yield from module.buffers()
+        for name, place in self._places.items():
+            self._average[place].copy_(state[name])

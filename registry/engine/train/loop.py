@@ -7,7 +7,7 @@ import shlex
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -17,8 +17,10 @@ from torch.utils.data import DataLoader
 
 from ...errors import Hw1Error, StoppedBySignal
 from ...recipe import epochs
-from ..data.loader import EpochOrder, checked, draw
+from ..console import Progress
+from ..data.loader import EpochOrder, checked, derive_seed
 from ..records import checkpoints
+from ..records.epoch import EpochRecord
 from .ema import WeightAverage
 from .run import Position, Run
 from .signals import StopRequest
@@ -28,15 +30,19 @@ _SHOWN = 4
 
 
 class Diverged(Hw1Error):
-    """The loss is no number any more."""
+    """The loss became NaN or infinite."""
 
 
 @dataclass
 class Learning:
-    """What changes the weights: the task and the optimizer as Fabric wrapped them, the loader, the schedule.
+    """What changes the weights.
 
-    ``average`` follows the weights and takes their place in evaluations, reports and ``best.pt``. ``optimizer`` is None
-    where nothing learns: the epoch is evaluated only.
+    Attributes:
+        task, optimizer: as Fabric wrapped them; ``optimizer`` is None where nothing learns, and epochs only evaluate.
+        schedule: optimizer step -> factor of the learning rate.
+        train_loader, train_order: training batches, and the sampler that orders them.
+        reports: in the plan's order.
+        average: follows the weights and takes their place in evaluations, reports and ``best.pt``.
     """
 
     task: Any
@@ -53,7 +59,7 @@ class Learning:
 
 
 def fit(run: Run, learning: Learning) -> None:
-    """Train from ``run.position`` to the last epoch.
+    """Train from ``run.position`` to the last epoch, or until ``patience`` evaluations have brought nothing better.
 
     Raises:
         StoppedBySignal: asked to stop; ``last.pt`` holds everything that a resumed run needs.
@@ -61,67 +67,80 @@ def fit(run: Run, learning: Learning) -> None:
     """
     loop, position = run.plan.loop, run.position
     batches = len(learning.train_order)
-    run.display.start(loop.epochs, batches, (position.epoch - 1) * batches + position.batch)
     started = time.monotonic() - position.wall_seconds
-    try:
-        with StopRequest() as stop:
-            measure_start(run, stop)
-            while position.epoch <= loop.epochs:
-                # --- learn ------------------------------------------------------------------------
-                if learning.optimizer is not None and not stop:
-                    train_epoch(run, learning, stop)
-                # --- measure ----------------------------------------------------------------------
-                with learning.average.in_place() if learning.average else nullcontext():
-                    measured = not stop and measure_epoch(run, learning, stop, started)
-                # --- write ------------------------------------------------------------------------
-                if not measured:
-                    position.wall_seconds = time.monotonic() - started
-                    save(run, learning, run.folder.last)
-                    where = f"epoch {position.epoch}, batch {position.batch} of {batches}"
-                    recipe, out = shlex.quote(str(run.folder.path / "recipe.yaml")), shlex.quote(str(run.folder.path))
-                    hint = f"go on with: hw1cli run {recipe} --out {out} --resume"
-                    raise StoppedBySignal(f"stopped by {stop.name} in {where}; the state is saved", hint)
-                ends_early = loop.patience is not None and position.stale >= loop.patience
-                if ends_early:
-                    run.display.say(f"no better {run.task.monitor} for {position.stale} evaluations: the run ends here")
-                    with learning.average.in_place() if learning.average else nullcontext():
-                        draw_reports(run, learning, of_epoch=loop.epochs)
-                position.next_epoch()
+    done = (position.epoch - 1) * batches + position.batch
+    with StopRequest() as stop, run.console.progress(loop.epochs * batches, "batches", done) as progress:
+        measure_start(run, stop)
+        while position.epoch <= loop.epochs and not out_of_patience(run):
+            # --- train ----------------------------------------------------------------------------
+            if learning.optimizer is not None and not stop:
+                train_epoch(run, learning, stop, progress)
+            # --- evaluate -------------------------------------------------------------------------
+            with averaged(learning):
+                measured = not stop and measure_epoch(run, learning, stop, started, progress)
+            # --- save -----------------------------------------------------------------------------
+            if not measured:
+                position.wall_seconds = time.monotonic() - started
                 save(run, learning, run.folder.last)
-                if ends_early:
-                    break
-    finally:
-        run.display.stop()
+                where = f"epoch {position.epoch}, batch {position.batch} of {batches}"
+                recipe, out = shlex.quote(str(run.folder.path / "recipe.yaml")), shlex.quote(str(run.folder.path))
+                hint = f"go on with: hw1cli run {recipe} --out {out} --resume"
+                raise StoppedBySignal(f"stopped by {stop.name} in {where}; the state is saved", hint)
+            if out_of_patience(run) and position.epoch < loop.epochs:
+                run.console.say(early_end(run))
+                with averaged(learning):
+                    draw_reports(run, learning, of_epoch=loop.epochs)
+            position.next_epoch()
+            save(run, learning, run.folder.last)
+
+
+def averaged(learning: Learning) -> AbstractContextManager[None]:
+    """A context in which the task holds the moving average of its weights, where there is one."""
+    return learning.average.in_place() if learning.average is not None else nullcontext()
+
+
+def out_of_patience(run: Run) -> bool:
+    """Whether as many evaluations as ``patience`` allows have brought nothing better."""
+    patience = run.plan.loop.patience
+    return patience is not None and run.position.stale >= patience
+
+
+def early_end(run: Run) -> str:
+    """Why a run that is out of patience ends before its last epoch, and how it can go on."""
+    stale = run.position.stale
+    evaluations = f"{stale} evaluation{'s' * (stale != 1)}"
+    hint = f"--resume with trainer.patience above {stale} goes on"
+    return f"no better {run.task.monitor} for {evaluations}: the run ends before epoch {run.epochs}; {hint}"
 
 
 def measure_start(run: Run, stop: StopRequest) -> None:
-    """Evaluate what the training begins with, of a task that asks for it."""
-    position, monitor = run.position, run.monitored
+    """Evaluate the network before its first step, for a task that asks for it."""
+    position, monitor = run.position, run.task.monitor
     if run.task.measures_start and run.loaders and position.step == 0:
         score = evaluate(run, stop).get(monitor)
         if score is not None:
             position.start = {f"start/{monitor}": score}
-            run.display.say(f"before the first step: {monitor} {score:.4f}")
+            run.console.say(f"before the first step: {monitor} {score:.4f}")
 
 
-def train_epoch(run: Run, learning: Learning, stop: StopRequest) -> None:
+def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progress) -> None:
     """The rest of the current epoch; returns early, at a step's border, when asked to stop."""
     loop, position = run.plan.loop, run.position
     order, optimizer, fabric = learning.train_order, learning.optimizer, run.runtime.fabric
     total_steps = loop.epochs * _steps(len(order), loop.accumulate)
     if position.batch == 0:
-        torch.manual_seed(draw(run.plan.seed, position.epoch, 1))  # dropout is a function of (seed, epoch), too
+        torch.manual_seed(derive_seed(run.plan.seed, position.epoch, 1))  # so dropout depends on (seed, epoch) alone
     order.start(position.epoch, position.batch)
     learning.task.train()
 
     sums = {name: torch.tensor(value, device=run.runtime.device) for name, value in position.sums.items()}
-    clock, told = time.perf_counter(), ""
+    clock, loss = time.perf_counter(), ""
     for group in _groups(map(checked, learning.train_loader), loop.accumulate):
         for parameters, rate in zip(optimizer.param_groups, learning.base_rates, strict=True):
             parameters["lr"] = rate * learning.schedule(position.step)
         images = sum(len(batch["name"]) for batch in group)
         for batch in group:
-            figures = learning.task(run.prepared(batch))
+            figures = learning.task(run.preprocess(batch))
             share = len(batch["name"]) / images
             fabric.backward(figures["loss"] * share)
             for name, figure in figures.items():
@@ -144,9 +163,10 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest) -> None:
             if not math.isfinite(mean):
                 where = f"epoch {position.epoch}, step {position.step}"
                 raise Diverged(f"the training loss is {mean} in {where}", "lower optimizer.lr or set trainer.clip_norm")
-            told = f"loss {mean:.4f}"
+            loss = f"loss {mean:.4f}  "
         rate = position.images / (position.epoch_seconds + time.perf_counter() - clock)
-        run.display.step(position.epoch, len(group), f"{told}  {rate:.1f} images/s")
+        status = f"{loss}{rate:.1f} images/s{last_score(run)}"
+        progress.advance(len(group), f"epoch {position.epoch}/{loop.epochs}", status)
         if stop:
             break
     run.runtime.synchronize()
@@ -167,17 +187,23 @@ def _due(epoch: int, every: int, epochs: int) -> bool:
     return epoch % every == 0 or epoch == epochs
 
 
-def measure_epoch(run: Run, learning: Learning, stop: StopRequest, started: float) -> bool:
-    """Evaluate, write the epoch's row, draw its reports; false, and nothing written, when asked to stop first."""
+def last_score(run: Run) -> str:
+    """The monitored score of the last evaluation, for the progress bar."""
+    records = [record for record in run.trackers.records if run.task.monitor in record.val]
+    return f"  {run.task.monitor} {records[-1].val[run.task.monitor]:.4f}" if records else ""
+
+
+def measure_epoch(run: Run, learning: Learning, stop: StopRequest, started: float, progress: Progress) -> bool:
+    """Evaluate, record the epoch, draw its reports; false, and nothing written, when asked to stop first."""
     loop, epoch = run.plan.loop, run.position.epoch
-    scores = None
+    scores: dict[str, float] = {}
     if run.loaders and _due(epoch, loop.evaluate_every, loop.epochs):
         scores = evaluate(run, stop)
         if stop:
             return False
         for sentence in run.task.notes():
             run.add_caveat(sentence)
-    record(run, learning, scores, time.monotonic() - started)
+    record(run, learning, scores, time.monotonic() - started, progress)
     draw_reports(run, learning)
     return True
 
@@ -190,48 +216,74 @@ def evaluate(run: Run, stop: StopRequest | None = None) -> dict[str, float]:
     with torch.inference_mode(), run.runtime.autocast():
         for split, loader in run.loaders.items():
             for batch in map(checked, loader):
-                task.evaluate({**run.prepared(batch), "split": split})
+                task.evaluate({**run.preprocess(batch), "split": split})
                 if stop:
                     return {}
     return task.scores()
 
 
-def record(run: Run, learning: Learning, scores: dict[str, float] | None, wall: float) -> None:
-    """Write an epoch's row, pictures and, where it is the best so far, its checkpoint."""
+def record(run: Run, learning: Learning, scores: dict[str, float], wall: float, progress: Progress) -> None:
+    """Write an epoch's record, pictures and, where it is the best so far, its checkpoint."""
     position, task = run.position, run.task
-    row: dict[str, float] = {"epoch": position.epoch}
-    row |= {f"train_{name}": value / max(position.images, 1) for name, value in position.sums.items()}
-    best = False
-    if scores is not None:
-        row |= {"val_loss" if name == "loss" else name: value for name, value in scores.items()}
-        row |= position.start
-        best = _judge(run, row[run.monitored])
+    train = {name: value / max(position.images, 1) for name, value in position.sums.items()}
+    speed = {}
     if learning.optimizer is not None:
-        row["lr"] = learning.optimizer.param_groups[0]["lr"]
-        row["images_per_second"] = position.images / max(position.epoch_seconds, 1e-9)
-        row["seconds"] = position.epoch_seconds
+        speed["lr"] = learning.optimizer.param_groups[0]["lr"]
+        speed["images_per_second"] = position.images / max(position.epoch_seconds, 1e-9)
+        speed["seconds"] = position.epoch_seconds
+    epoch = EpochRecord(position.epoch, train, scores | position.start if scores else {}, speed)
+    best = bool(scores) and judge(run, scores[task.monitor])
     position.seconds += position.epoch_seconds
     position.images_seen += position.images
     position.wall_seconds = wall
 
-    run.trackers.epoch(row)
-    if scores is not None:
+    run.trackers.epoch(epoch)
+    if scores:
         for index, picture in enumerate(task.pictures(run, _SHOWN)):
             run.trackers.picture(f"val/{index}", picture, position.epoch)
-    run.display.epoch(row, run.monitored, best)
+    run.console.say(epoch_line(run, epoch, best, progress.left))
+    progress.line_printed()
     if best:
-        checkpoints.save(run.folder.best, {"task": task.state_dict(), "epoch": position.epoch, "scores": row})
+        state = {"task": task.state_dict(), "epoch": position.epoch, "scores": epoch.columns(), **_computed_in(run)}
+        checkpoints.save(run.folder.best, state)
 
 
-def _judge(run: Run, score: float) -> bool:
-    """Whether a score is the best so far; keeps it if it is."""
+def judge(run: Run, score: float) -> bool:
+    """Whether a score is the best so far; keeps it if it is. A score that is not finite never is."""
     position = run.position
-    sign = 1 if run.task.higher_is_better else -1
-    better = position.best_score is None or sign * score > sign * position.best_score
+    if not math.isfinite(score):
+        text = f"an evaluation whose {run.task.monitor} is NaN or infinite is never the best, nor counted by patience"
+        run.add_caveat(f"epoch {position.epoch}: {run.task.monitor} is {score}; {text}")
+        return False
+    better = position.best_score is None or run.task.is_better(score, position.best_score)
     position.stale = 0 if better else position.stale + 1
     if better:
         position.best_score, position.best_epoch = score, position.epoch
     return better
+
+
+def epoch_line(run: Run, epoch: EpochRecord, best: bool, left: str) -> str:
+    """The line of a finished epoch: the losses, the monitored score, the other scores, the speed, the time left."""
+    shown = [f"epoch {epoch.epoch:>{len(str(run.epochs))}}/{run.epochs}"]
+    scores = epoch.scores()
+    first = [name for name in ("train_loss", "val_loss", run.monitored) if name in scores]
+    shown += [f"{name} {scores[name]:.4f}" for name in dict.fromkeys([*first, *scores]) if "/" not in name]
+    if "images_per_second" in epoch.run:
+        shown.append(f"{epoch.run['images_per_second']:.1f} images/s")
+    shown.append(f"left {left}")
+    if best:
+        shown.append("best so far" + below_start(run, epoch.val[run.task.monitor]))
+    return "  ".join(shown)
+
+
+def below_start(run: Run, score: float) -> str:
+    """A remark where a score is not better than the one before the first step; else nothing."""
+    start = run.position.start.get(f"start/{run.task.monitor}")
+    return "" if start is None or run.task.is_better(score, start) else f", but not better than the start's {start:.4f}"
+
+
+def _computed_in(run: Run) -> dict[str, str]:
+    return {"precision": run.runtime.precision, "memory_format": run.runtime.memory_format}
 
 
 def save(run: Run, learning: Learning, path: Any) -> None:
@@ -242,8 +294,7 @@ def save(run: Run, learning: Learning, path: Any) -> None:
         "position": vars(run.position),
         "random": random_state(run.runtime.device),
         "base_rates": learning.base_rates,
-        "precision": run.runtime.precision,
-        "memory_format": run.runtime.memory_format,
+        **_computed_in(run),
     }
     if learning.average is not None:
         state["average"] = learning.average.state_dict()
@@ -273,9 +324,9 @@ def random_state(device: torch.device) -> dict[str, torch.Tensor]:
 
 
 def draw_reports(run: Run, learning: Learning, of_epoch: int | None = None) -> None:
-    """Call the reports that are due. One that fails is noted, and the training goes on: it may be worth days.
+    """Call the reports that are due. Where one fails, the run notes it and training goes on: it may be worth days.
 
-    ``of_epoch`` draws now what would have been due at another epoch: the last one, of a run that ends early.
+    ``of_epoch`` draws now what would have been due at another epoch: the last one, for a run that ends early.
     """
     epoch = run.position.epoch
     for plan, report in zip(run.plan.reports, learning.reports, strict=True):
@@ -285,5 +336,5 @@ def draw_reports(run: Run, learning: Learning, of_epoch: int | None = None) -> N
                 report(run, epoch)
             except Exception as error:
                 run.failures.append(f"{plan.component.source} failed after epoch {epoch}: {error}")
-                run.display.note(run.failures[-1])
-                run.display.keep(traceback.format_exc())
+                run.console.note(run.failures[-1])
+                run.console.log(traceback.format_exc())

@@ -1,4 +1,4 @@
-"""A plan made ready to run: every component built, a step rehearsed, precision chosen; nothing is written."""
+"""A plan prepared to run: every component built, a step rehearsed, precision chosen; nothing is written."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from ...errors import InputError
-from ...recipe.plan import Plan
+from ...recipe.plan import ComponentPlan, Plan
 from ..build import build, build_transform, compose
-from ..console import Display
+from ..console import Console
 from ..data.counts import balancing_weights
 from ..data.facts import completed_facts
-from ..data.loader import Augmented, EpochOrder, checked, collate, draw, make_loader, workers_for
+from ..data.loader import Augmented, EpochOrder, checked, collate, derive_seed, make_loader, workers_for
+from ..data.preprocess import Preprocessor
 from ..data.split import Divided
 from ..network.contract import normalization_of
 from ..records.run_folder import RunFolder
@@ -38,49 +39,48 @@ def open_data(plan: Plan) -> Any:
 
 
 class Preparation:
-    """Builds what a plan says.
+    """Builds the components of a plan.
 
     Args:
-        plan: with data that are there.
+        plan: its data exist.
         folder: where the run will write; not touched here.
-        display: for the run.
-        caveats: what is second best about the run so far; more is added.
+        console: for the run.
+        caveats: of the run so far; more is added.
     """
 
-    def __init__(self, plan: Plan, folder: RunFolder, display: Display, caveats: list[str]) -> None:
-        self.plan, self.folder, self.display, self.caveats = plan, folder, display, caveats
+    def __init__(self, plan: Plan, folder: RunFolder, console: Console, caveats: list[str]) -> None:
+        self.plan, self.folder, self.console, self.caveats = plan, folder, console, caveats
 
     def prepare(self, earlier: Mapping[str, Any] | None) -> tuple[Run, loop.Learning]:
         """Build every component and rehearse a step; ``earlier`` is the checkpoint of a run to go on with."""
         plan = self.plan
-        seed_everything(draw(plan.seed, 0))
+        seed_everything(derive_seed(plan.seed, 0))
         device = device_for(plan.runtime.device)
-        self._tell_random_starts()
+        self._note_random_starts()
         with self._capture_warnings():
             data = open_data(plan)
             facts = {**completed_facts(data), **self._loop_facts()}
             self.num_classes = facts.get("num_classes")
-            seed_everything(draw(plan.seed, 1))  # weights depend on the seed, not on what was built before
+            seed_everything(derive_seed(plan.seed, 1))  # weights depend on the seed, not on what was built before
             task: Task = build(plan.trainer, facts)
             splits = self._splits(data, task, facts)
             reports = [build(report, facts) for report in plan.reports]
         if not learns(task):
             self.plan = replace(plan, loop=replace(plan.loop, epochs=1))
-        mean, std = (torch.tensor(v, device=device).view(1, -1, 1, 1) for v in normalization_of(task))
+        preprocess = Preprocessor(*normalization_of(task), device)
         order = self._order(splits["learn"], task)
-        runtime = self._runtime(task, splits, order, device, (mean, std), earlier)
-        run, learning = self._assemble(task, splits, order, runtime, facts, (mean, std), reports)
+        runtime = self._runtime(task, splits, order, preprocess, earlier)
+        run, learning = self._assemble(task, splits, order, runtime, facts, preprocess, reports)
         for part, report in zip(plan.reports, reports, strict=True):
             if hasattr(report, "ready"):
                 with part.attach_location():
                     report.ready(run)
         return run, learning
 
-    def _tell_random_starts(self) -> None:
-        """Say which networks start from random weights though they could start from pretrained ones."""
+    def _note_random_starts(self) -> None:
+        """Caveats for networks that start from random weights though they could start from pretrained ones."""
         for part in self.plan.components():
-            given = part.given_or_default()
-            if given.get("pretrained") is False and given.get("weights") is None:
+            if part.start.declines_pretrained:
                 text = f"{part.name} starts from random weights (pretrained: false)"
                 self.caveats.append(f"{text}: the demo needs no download" if self.plan.demo else text)
 
@@ -88,14 +88,14 @@ class Preparation:
         return {"epochs": self.plan.loop.epochs, "batch_size": self.plan.loop.batch_size, "seed": self.plan.seed}
 
     def _splits(self, data: Any, task: Task, facts: Mapping[str, Any]) -> dict[str, Augmented]:
-        """What is learned from (``learn``), and the splits to evaluate on by name, each with its augmentations."""
+        """The training split (``learn``) and the splits to evaluate on by name, each with its augmentations."""
         augment = self.plan.augment
         train_samples = data.split("train")
         if len(train_samples) == 0:
             raise InputError.of("data", "the training split is empty")
         views = None if task.views is None else [compose([view]) for view in task.views]
         train_transform = build_transform(augment.get("eval" if task.encodes_once else "train", []), facts)
-        seed = None if task.encodes_once else draw(self.plan.seed, 2)
+        seed = None if task.encodes_once else derive_seed(self.plan.seed, 2)
         splits = {"learn": Augmented(train_samples, train_transform, seed=seed, views=views)}
         source = task.evaluation_data or data
         held_out = {name: source.split(name) for name in task.evaluation_splits}
@@ -111,7 +111,11 @@ class Preparation:
         if self.plan.loop.sampling == "balanced":
             weights = balancing_weights(train.samples, self.num_classes)
         order = EpochOrder(
-            len(train), batch_size, seed=draw(self.plan.seed, 3), drop_single=has_batch_norm(task), weights=weights
+            len(train),
+            batch_size,
+            seed=derive_seed(self.plan.seed, 3),
+            drop_single=has_batch_norm(task),
+            weights=weights,
         )
         if order.drops_one:
             self.caveats.append(
@@ -125,11 +129,10 @@ class Preparation:
         task: Task,
         splits: Mapping[str, Augmented],
         order: EpochOrder,
-        device: torch.device,
-        normalization: tuple[torch.Tensor, torch.Tensor],
+        preprocess: Preprocessor,
         earlier: Mapping[str, Any] | None,
     ) -> Runtime:
-        """Rehearse a step, then decide precision and layout: as the recipe says, as before, or measured."""
+        """Rehearse a step, then decide precision and layout: the recipe's, the earlier run's, or measured ones."""
         settings = self.plan.runtime
         precision: str = settings.precision
         layout: str = settings.memory_format
@@ -139,14 +142,16 @@ class Preparation:
             for name, split in splits.items()
             if name != "learn"
         }
-        rehearse(task, batch, held_out, device, *normalization)
+        model = self.plan.trainer.arguments.get("model")
+        source = model.component.source if isinstance(model, ComponentPlan) else "the model"
+        rehearse(task, batch, held_out, preprocess, source)
         reason = "as the recipe says"
         if earlier is not None:
             precision, layout, reason = earlier["precision"], earlier["memory_format"], "as before it was stopped"
         elif "auto" in (precision, layout):
             identity = json.dumps(self.plan.trainer.as_json(), sort_keys=True)
             with self._capture_warnings():
-                measured = choose(task, batch, device, *normalization, identity)
+                measured = choose(task, batch, preprocess, identity)
             precision = measured[0] if precision == "auto" else precision
             layout = measured[1] if layout == "auto" else layout
             reason = measured[2]
@@ -159,7 +164,7 @@ class Preparation:
         order: EpochOrder,
         runtime: Runtime,
         facts: Mapping[str, Any],
-        normalization: tuple[torch.Tensor, torch.Tensor],
+        preprocess: Preprocessor,
         reports: list[Any],
     ) -> tuple[Run, loop.Learning]:
         settings, plan = self.plan.loop, self.plan
@@ -181,8 +186,9 @@ class Preparation:
         train_loader = self._loader(train, order, runtime)
         average = WeightAverage(task, settings.ema) if settings.ema is not None else None
         learning = loop.Learning(wrapped, optimizer, schedule, train_loader, order, reports, average)
+        preprocess = replace(preprocess, device=runtime.device, layout=runtime.layout)
         run = Run(
-            *(plan, self.folder, facts, runtime, task, train, held_out.get("val"), normalization, self.display),
+            *(plan, self.folder, facts, runtime, task, train, held_out.get("val"), preprocess, self.console),
             loaders=loaders,
             caveats=self.caveats,
         )

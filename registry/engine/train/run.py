@@ -1,4 +1,4 @@
-"""A run in progress: what the loop, the trackers and the reports share."""
+"""A run in progress: what the loop and the reports share."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ...recipe.plan import Plan
-from ..console import Display
-from ..data.loader import Augmented, checked, collate, to_device
+from ..console import Console
+from ..data.loader import Augmented, checked, collate
+from ..data.preprocess import Preprocessor
 from ..records.run_folder import RunFolder
 from ..records.trackers import Trackers
-from .outputs import Outputs, collect
+from .features import Outputs, outputs_of
 from .runtime import Runtime
 from .task import Task
 
@@ -30,8 +31,8 @@ class Position:
         step: optimizer steps done in all.
         sums, images, epoch_seconds: the epoch's training figures so far (``loss`` among them), summed over images,
             their number, and the time spent in training steps.
-        best_score, best_epoch: of the monitored score; None and 0 before the first evaluation.
-        stale: evaluations since the best one.
+        best_score, best_epoch: of the monitored score; None and 0 before the first evaluation that gives a finite one.
+        stale: evaluations since the best one, those without a finite score left out.
         start: ``start/<score>``, the monitored score before the first step, of a task that ``measures_start``.
         seconds, images_seen: spent in training steps, and images trained on, in all finished epochs.
         wall_seconds: spent in all, evaluation and figures included.
@@ -64,14 +65,14 @@ class Run:
     Attributes:
         plan: the checked recipe.
         folder: where the run writes.
-        facts: what the data set tells: ``num_classes``, ``class_names``, ``class_colors``, ``ignore_index``.
+        facts: of the data set: ``num_classes``, ``class_names``, ``class_colors``, ``ignore_index``.
         runtime: device, precision, layout.
         task: the computation, unwrapped.
         train, val: the splits with their augmentations; ``val`` may be None.
         loaders: what an evaluation walks over, by split.
-        normalization: mean and std, each (1, C, 1, 1) on the device.
+        preprocess: a loader's batch -> the batch that the task gets.
         position: how far it has come.
-        caveats: what is second best about it, in words.
+        caveats: what a reader of its scores should know, in sentences.
         failures: reports that failed, in words.
     """
 
@@ -82,8 +83,8 @@ class Run:
     task: Task
     train: Augmented
     val: Augmented | None
-    normalization: tuple[Tensor, Tensor]
-    display: Display
+    preprocess: Preprocessor
+    console: Console
     loaders: Mapping[str, DataLoader[Any]] = field(default_factory=dict)
     trackers: Trackers = field(init=False)
     position: Position = field(default_factory=Position)
@@ -94,8 +95,7 @@ class Run:
     @property
     def name(self) -> str:
         """What the run is called in figures: the recipe's name."""
-        recipe = self.plan.recipe
-        return self.folder.path.name if recipe.path.parent.resolve() == self.folder.path.resolve() else recipe.name
+        return self.plan.recipe.name
 
     @property
     def epochs(self) -> int:
@@ -107,10 +107,10 @@ class Run:
         return "val_loss" if self.task.monitor == "loss" else self.task.monitor
 
     def add_caveat(self, text: str) -> None:
-        """Say and record something second best, once."""
+        """Show and record a caveat, once."""
         if text not in self.caveats:
             self.caveats.append(text)
-            self.display.note(text)
+            self.console.note(text)
 
     def evaluation_sample(self, index: int) -> dict[str, Any]:
         """A sample of the evaluation split after the evaluation augmentations, uint8.
@@ -126,18 +126,32 @@ class Run:
         """The names of the evaluation split's samples, in order."""
         return [] if self.val is None else list(self.val.samples.names)
 
-    def prepared(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """A loader's batch on the device, normalised."""
-        return to_device(batch, self.runtime.device, *self.normalization, self.runtime.layout)
+    def input_sizes(self) -> dict[str, tuple[int, int]]:
+        """(height, width) of the first image that the network is given of each split, augmentations applied."""
+        first = {"train": self.train[1, 0], "val": self.val[0, 0] if self.val is not None and len(self.val) else {}}
+        images = {name: each["views"][0] if "views" in each else each.get("image") for name, each in first.items()}
+        return {name: image.shape[:2] for name, image in images.items() if image is not None}
+
+    def input_line(self) -> str:
+        """Size and normalisation of the images, and the size that the network's weights were made for."""
+        sample = self.train[1, 0]
+        images = sample["views"] if "views" in sample else [sample["image"]] if "image" in sample else []
+        sizes = ", ".join(dict.fromkeys(f"{image.shape[1]}x{image.shape[0]}" for image in images))
+        statistics = (self.preprocess.mean, self.preprocess.std)
+        mean, std = (", ".join(f"{value:.3f}" for value in values) for values in statistics)
+        line = f"images of {sizes or 'unknown size'}, mean ({mean}), std ({std})"
+        own = next((size for part in self.task.modules() if (size := getattr(part, "input_size", None))), None)
+        return f"{line}; the network's own size is {own[2]}x{own[1]}" if own else line
 
     def outputs(self) -> Outputs:
-        """What the model makes of the whole evaluation split; computed once for each state of the weights.
+        """The model's outputs for the whole evaluation split; computed once for each state of the weights.
 
         Raises:
             InputError: there is no evaluation split, or its samples have no labels.
         """
         if self._outputs is None or self._outputs[0] != self.position.step:
-            self._outputs = (self.position.step, collect(self))
+            outputs = outputs_of(self.task, self.loaders.get("val"), self.preprocess, self.runtime)
+            self._outputs = (self.position.step, outputs)
         return self._outputs[1]
 
     def predict(self, samples: Sequence[Mapping[str, Any]]) -> list[Tensor]:
@@ -147,7 +161,7 @@ class Run:
         outputs = []
         with torch.inference_mode(), self.runtime.autocast():
             for sample in samples:
-                batch = self.prepared(collate([{"index": 0, "name": "", **sample}]))
+                batch = self.preprocess(collate([{"index": 0, "name": "", **sample}]))
                 outputs.append(self.task.model(batch["image"])[0].float().cpu())
         self.task.train(was_training)
         return outputs

@@ -1,37 +1,39 @@
-"""A plan carried out: everything built and rehearsed first, then the run folder, then the loop."""
+"""A plan executed: everything is built and rehearsed first, then comes the run folder, then the loop."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console as Terminal
 
 from ... import files
 from ...errors import Hw1Error, InputError, PluginError, StoppedBySignal
 from ...recipe.plan import Plan
-from ..console import Display
-from ..data.facts import input_line, plain_facts, seen_sizes
+from ..console import Console
+from ..data.facts import plain_facts
 from ..data.loader import close
 from ..network.weights import export_backbone
 from ..records import checkpoints
 from ..records.run_folder import RunFolder, environment, new_run_path, refuse_if_taken
 from ..records.trackers import Trackers
 from . import demo, loop
-from .feature_cache import encode_once
+from .features import encoded
 from .prepare import Preparation
-from .resume import differences
+from .resume import differences, started_with
 from .run import Run
-from .summary import summarize
+from .summary import start_caveat, summarize
 
 
-def execute(plan: Plan, console: Console, *, out: Path | None = None, resume: bool = False) -> dict[str, Any]:
-    """Carry out a plan.
+def execute(plan: Plan, terminal: Terminal, *, out: Path | None = None, resume: bool = False) -> dict[str, Any]:
+    """Execute a plan.
 
     Args:
         plan: from ``plans.make_plan``.
-        console: where progress is shown.
+        terminal: where progress is shown.
         out: the run folder; ``runs/<recipe>/<date and time>`` when None.
         resume: go on from the folder's ``last.pt``.
 
@@ -45,26 +47,23 @@ def execute(plan: Plan, console: Console, *, out: Path | None = None, resume: bo
     """
     folder = RunFolder(out or new_run_path(plan.recipe.path))
     refuse_if_taken(folder.path, resume=resume)
-    display = Display(console)
+    console = Console(terminal)
     if plan.make is not None:
-        plan = demo.with_made_data(plan, display)
-    session = _Session(plan, folder, display)
-    earlier = None
+        plan = demo.with_generated_data(plan, console)
+    earlier, caveats = None, []
     if resume:
-        earlier = checkpoints.load(folder.last)
-        session.caveats += differences(plan, folder)
-    run, learning = Preparation(plan, folder, display, session.caveats).prepare(earlier)
-    return session.carry_out(run, learning, earlier)
+        earlier, caveats = checkpoints.load(folder.last), differences(plan, folder)
+        plan = replace(plan, recipe=started_with(plan.recipe, folder))
+    run, learning = Preparation(plan, folder, console, caveats).prepare(earlier)
+    return _Session(run.plan, folder, console).carry_out(run, learning, earlier)
 
 
 class _Session:
-    def __init__(self, plan: Plan, folder: RunFolder, display: Display) -> None:
-        self.plan, self.folder, self.display = plan, folder, display
-        self.caveats: list[str] = []
+    def __init__(self, plan: Plan, folder: RunFolder, console: Console) -> None:
+        self.plan, self.folder, self.console = plan, folder, console
 
     def carry_out(self, run: Run, learning: loop.Learning, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
         """Open the folder, train, and write the summary whatever happens."""
-        self.plan = run.plan  # completed by what was built
         self.folder.open(resume=earlier is not None)
         try:
             self._describe(run)
@@ -73,10 +72,10 @@ class _Session:
             run.trackers = Trackers(self.folder.path, self.folder.tensorboard, after=run.position.epoch - 1)
             self._introduce(run, learning)
             if run.task.encodes_once:
-                encode_once(run, learning)
+                self._encode_once(run, learning)
             summary = self._train(run, learning)
-            if run.task.pretrains and (left := export_backbone(run)):
-                self.display.say(f"backbone for other runs: {left}")
+            if run.task.pretrains:
+                self._export_backbone(run, learning)
         finally:
             for loader in (learning.train_loader, *run.loaders.values()):
                 close(loader)
@@ -93,35 +92,71 @@ class _Session:
         try:
             loop.fit(run, learning)
             status = "done"
+            if (caveat := start_caveat(run)) is not None:
+                run.add_caveat(caveat)
         except StoppedBySignal:
             status = "stopped"
             raise
         except InputError as error:
             # Exit code 2 promises that nothing was done, and by now something was.
-            raise Hw1Error(
-                f"the run failed in epoch {run.position.epoch}: {error}", "mend it, then --resume"
-            ) from error
+            raise Hw1Error(f"the run failed in epoch {run.position.epoch}: {error}", "fix it, then --resume") from error
         finally:
             summary = summarize(run, status)
             self.folder.write_json("summary.json", summary)
             run.trackers.close()
         return summary
 
+    def _encode_once(self, run: Run, learning: loop.Learning) -> None:
+        """Replace the loaders of a task whose backbone stays frozen by loaders of its features."""
+        start = time.monotonic()
+        size = run.plan.loop.eval_batch_size or run.plan.loop.batch_size
+        with_images = {"learn": learning.train_loader, **run.loaders}
+        loaders = {
+            name: encoded(
+                run.task, loader, learning.train_order if name == "learn" else None, size, run.preprocess, run.runtime
+            )
+            for name, loader in with_images.items()
+        }
+        learning.train_loader = loaders.pop("learn")
+        run.loaders = loaders
+        images = sum(len(loader.dataset) for loader in (learning.train_loader, *loaders.values()))  # type: ignore[arg-type]
+        self.console.say(f"features of {images} images extracted in {time.monotonic() - start:.0f} s")
+
+    def _export_backbone(self, run: Run, learning: loop.Learning) -> None:
+        """Write the weights that were evaluated last as ``backbone.safetensors``, with a card."""
+        plan, records = run.plan.as_json(), run.trackers.records
+        card = {
+            "recipe": run.plan.recipe.name,
+            "demo": run.plan.demo,
+            "epochs": len(records),
+            "images": len(run.train),
+            "scores": records[-1].columns() if records else {},
+            "notes": run.task.card(),
+            "trainer": plan["trainer"],
+            "data": plan["data"],
+            "seed": run.plan.seed,
+        }
+        with loop.averaged(learning):
+            exported = export_backbone(run.task.model, self.folder, card)
+        if exported is not None:
+            self.console.say(f"backbone for other runs: {exported}")
+
     def _describe(self, run: Run) -> None:
-        """What the run folder tells of the run's origin."""
+        """Write where the run comes from: recipe, plan, environment, and the facts of its data."""
         from ...recipe.scalars import dump
 
         path = self.folder.path
         parameters = sum(parameter.numel() for parameter in run.task.parameters())
-        self.display.attach(path / "log.txt")
+        self.console.open_log(path / "log.txt")
         files.write_text(path / "recipe.yaml", dump(self.plan.recipe.root.plain()))
         self.folder.write_json("plan.json", self.plan.as_json())
-        told = {"runtime": str(run.runtime), "precision": run.runtime.precision, "parameters": parameters}
-        facts = {**plain_facts(run.facts), "image_sizes": seen_sizes(run)}
-        self.folder.write_json("environment.json", {**environment(), **told, "facts": facts})
+        recipe = {"path": str(self.plan.recipe.path), "title": self.plan.recipe.title}
+        computed = {"runtime": str(run.runtime), "precision": run.runtime.precision, "parameters": parameters}
+        facts = {**plain_facts(run.facts), "image_sizes": run.input_sizes()}
+        self.folder.write_json("environment.json", {"recipe": recipe, **environment(), **computed, "facts": facts})
 
     def _introduce(self, run: Run, learning: loop.Learning) -> None:
-        plan, say = self.plan, self.display.say
+        plan, say = self.plan, self.console.say
         sizes = [parameter.numel() for parameter in run.task.parameters()]
         learning_sizes = [parameter.numel() for parameter in run.task.parameters() if parameter.requires_grad]
         frozen = f" of {sum(sizes) / 1e6:.2f}" if sum(sizes) > sum(learning_sizes) else ""
@@ -131,12 +166,14 @@ class _Session:
         learns = f"{sum(learning_sizes) / 1e6:.2f}{frozen} M parameters learn"
         learns = f"{learns}, {plan.loop.epochs} epochs, batch {plan.loop.batch_size}"
         say(f"{plan.trainer.name}: {learns}")
-        say(input_line(run))
+        say(run.input_line())
         say(f"{run.runtime}")
         for text in run.caveats:
-            self.display.note(text)
+            self.console.note(text)
         if run.position.epoch > plan.loop.epochs:
             say("this run is complete; --set trainer.epochs=N with a larger N goes on with it")
+        elif loop.out_of_patience(run):
+            say(loop.early_end(run))
         elif run.position.epoch > 1 or run.position.batch:
             done = f"{run.position.batch} of {len(learning.train_order)} batches"
             say(f"resumed in epoch {run.position.epoch} after {done}")
@@ -144,9 +181,11 @@ class _Session:
 
     def _conclude(self, run: Run, summary: Mapping[str, Any]) -> None:
         if summary["last"]:
-            rows = [(name, summary["best"].get(name, value), value) for name, value in summary["last"].items()]
-            self.display.results(self.plan.recipe.name, rows, summary["best_epoch"] or summary["epochs"])
+            best = summary["best"]
+            rows = [(name, f"{best.get(name, last):.4f}", f"{last:.4f}") for name, last in summary["last"].items()]
+            columns = ("score", f"best (epoch {summary['best_epoch'] or summary['epochs']})", "last")
+            self.console.table(self.plan.recipe.name, columns, rows)
         minutes, seconds = divmod(round(summary["wall_seconds"]), 60)
         speed = summary["images_per_second"]
-        self.display.say(f"done in {minutes}:{seconds:02d} at {speed:.1f} training images/s" if speed else "done")
-        self.display.say(f"run folder: {self.folder.path}   (tensorboard --logdir {self.folder.path})")
+        self.console.say(f"done in {minutes}:{seconds:02d} at {speed:.1f} training images/s" if speed else "done")
+        self.console.say(f"run folder: {self.folder.path}   (tensorboard --logdir {self.folder.path})")

@@ -1,4 +1,4 @@
-"""What a run comes to: the content of ``summary.json``."""
+"""The content of ``summary.json``."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import Any
 
 from .run import Run
 
-#: Columns of an epoch's row that are no scores.
-_NO_SCORES = ("epoch", "lr", "seconds", "images_per_second")
-
 
 def summarize(run: Run, status: str) -> dict[str, Any]:
-    """The figures of a run.
+    """The results of a run, as far as it got.
 
     Args:
         run: finished or not.
         status: ``done``, ``stopped`` or ``failed``.
 
     Returns:
-        Among others ``best`` and ``last`` (score -> value of the best and of the last epoch; the last one also stands
-        for the best where nothing was evaluated) and ``images_per_second`` (of the training steps alone).
+        Among others ``best`` and ``last`` (score -> value of the best and of the last epoch; ``best`` is the last
+        one where nothing was evaluated), ``start`` (the monitored score before the first step, where it was measured)
+        and ``images_per_second`` (of the training steps alone).
     """
-    position, rows = run.position, run.trackers.rows
-    scores = {row["epoch"]: {name: row[name] for name in row if name not in _NO_SCORES} for row in rows}
+    position = run.position
+    scores = {record.epoch: record.scores() for record in run.trackers.records}
     last = scores[max(scores)] if scores else {}
     return {
         "status": status,
         "recipe": str(run.plan.recipe.path),
+        "name": run.plan.recipe.name,
         "demo": run.plan.demo,
         "seed": run.plan.seed,
         "epochs": len(scores),
         "monitor": run.monitored,
         "best_epoch": position.best_epoch or None,
+        "start": run.position.start.get(f"start/{run.task.monitor}"),
         "best": scores.get(position.best_epoch, last),
         "last": last,
         "evaluation_images": len(run.val) if run.val is not None else 0,
@@ -47,3 +47,16 @@ def summarize(run: Run, status: str) -> dict[str, Any]:
         "pid": os.getpid(),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
+
+
+def start_caveat(run: Run) -> str | None:
+    """A caveat for a run whose monitored score is not better than before its first step; None where it is."""
+    monitor, position = run.task.monitor, run.position
+    start = position.start.get(f"start/{monitor}")
+    scores = [record.val[monitor] for record in run.trackers.records if monitor in record.val]
+    if start is None or not scores or position.best_score is None or run.task.is_better(scores[-1], start):
+        return None
+    end = f"{monitor} ends at {scores[-1]:.4f}, not better than the {start:.4f} before the first step"
+    if run.task.is_better(position.best_score, start):
+        return f"{end}; its best was {position.best_score:.4f} after epoch {position.best_epoch}"
+    return f"{end}, and no epoch was: the training has not improved the network"

@@ -1,22 +1,33 @@
-"""What a trainer makes: the computation of one kind of learning. The loop does the rest."""
+"""What a trainer builds: the computation of one kind of learning. The loop does the rest."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence, Sized
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from .run import Run
-
 #: A batch on the device: ``image`` (B, C, H, W) normalised float, ``index`` (B,), ``name``, and the targets
 #: ``mask`` (B, H, W) int64 or ``label`` (B,) int64. A training batch of a task with ``views`` holds ``views`` in place
 #: of ``image``: a list of (B, C, H, W), one for each. An evaluation batch holds ``split``, where it comes from.
 Batch = Mapping[str, Any]
+
+
+class EvaluationSamples(Protocol):
+    """What a task may ask of a run for its pictures; a ``Run`` offers it."""
+
+    @property
+    def val(self) -> Sized | None:
+        """The evaluation split; None where there is none."""
+
+    def evaluation_sample(self, index: int) -> dict[str, Any]:
+        """A sample of the evaluation split after the evaluation augmentations, uint8."""
+
+    def predict(self, samples: Sequence[Mapping[str, Any]]) -> list[Tensor]:
+        """The model's logits for samples, one by one, as float32 on the CPU."""
 
 
 class Task(nn.Module):
@@ -37,12 +48,13 @@ class Task(nn.Module):
     views: Sequence[Any] | None = None
     #: The splits that an evaluation walks over in turn, without the training's augmentations.
     evaluation_splits: tuple[str, ...] = ("val",)
-    #: Whether all that learns stands on ``encode(batch)``, which never changes: batches then hold ``feature`` (B, D) in
+    #: Whether all that learns gets ``encode(batch)``, which never changes: batches then hold ``feature`` (B, D) in
     #: place of images, and every image is read once.
     encodes_once: bool = False
-    #: Whether the run is there for its backbone: it leaves ``backbone.safetensors`` at its end.
+    #: Whether the run exports its backbone at its end, as ``backbone.safetensors``.
     pretrains: bool = False
-    #: Whether the start is evaluated too: what is gained over it is the point. Rows then hold ``start/<monitor>``.
+    #: Whether the network is evaluated before the first step, too, to report what is gained; the metrics files then
+    #: hold ``start/<monitor>``.
     measures_start: bool = False
     #: A data set to evaluate on, where it is another than the run's.
     evaluation_data: Any | None = None
@@ -69,19 +81,23 @@ class Task(nn.Module):
         return {}
 
     def notes(self) -> list[str]:
-        """What the user should know of the last evaluation, in sentences; none when all is well."""
+        """Caveats of the last evaluation, in sentences; none when all is well."""
         return []
 
     def card(self) -> dict[str, Any]:
-        """What the card of a backbone that is handed on should tell besides the recipe and the scores."""
+        """What the card of an exported backbone says besides the recipe and the scores."""
         return {}
+
+    def is_better(self, score: float, other: float) -> bool:
+        """Whether a value of the monitored score is better than another."""
+        return score > other if self.higher_is_better else score < other
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimizer is given: every parameter that learns, in one group."""
         return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
 
-    def pictures(self, run: Run, number: int) -> list[np.ndarray]:
-        """Pictures of what the model makes of the first evaluation samples, uint8 (H, W, 3); none by default."""
+    def pictures(self, run: EvaluationSamples, number: int) -> list[np.ndarray]:
+        """Pictures of what the model predicts for the first evaluation samples, uint8 (H, W, 3); none by default."""
         return []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_run import train
+from runs import train
 
 from registry.engine.data.counts import balancing_weights, class_counts
 from registry.engine.data.loader import EpochOrder

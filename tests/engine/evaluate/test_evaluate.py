@@ -19,9 +19,8 @@ from click.testing import CliRunner
 from conftest import ROOT
 from PIL import Image
 from rich.console import Console
+from runs import train
 from sklearn.metrics import balanced_accuracy_score, f1_score, jaccard_score
-from test_classification import shapes  # noqa: F401 - a fixture
-from test_run import train
 
 import hw1cli as command_line
 from plugins.hw1.landcover import CLASS_COLORS, CLASS_NAMES
@@ -162,7 +161,7 @@ def test_other_data_and_the_training_split_can_be_evaluated(
     assert call("evaluate", tmp_path).code == 2
 
 
-def test_a_classification_run_scores_as_it_did_in_training(stranger: None, shapes: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_classification_run_scores_as_it_did_in_training(stranger: None, shapes: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(shapes, run, "trainer.epochs=2", "trainer.batch_size=5")
     called = call("evaluate", run)

@@ -20,7 +20,7 @@ import torch
 from conftest import ROOT
 from PIL import Image
 from rich.console import Console
-from test_run import train
+from runs import train
 from torch.nn import functional as F
 
 from registry.engine.data.masks import read_index_mask

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from runs import same, train, weights
 from sklearn.metrics import recall_score, top_k_accuracy_score
-from test_run import same, train, weights
 from torch import nn
 
 from plugins.trainers.accuracy import Accuracy
 from plugins.trainers.mixing import mix
+from registry.engine.network.weights import read_state
 from registry.engine.records import checkpoints
 from registry.engine.train.ema import WeightAverage
 from registry.engine.train.loop import Learning
 from registry.engine.train.param_groups import refine
+from registry.engine.train.saved_run import open_run
 
 
 def test_accuracy_is_scikit_learns_over_all_batches() -> None:
@@ -110,35 +109,6 @@ def test_groups_spare_vectors_and_slow_the_first_layers() -> None:
     assert {group["weight_decay"] for group in learning.optimizer.param_groups} == {0.0, 0.5}
 
 
-@pytest.fixture
-def shapes(tmp_path: Path) -> Path:
-    """A recipe over images of three plain colours with noise, in a folder for each class."""
-    generator = np.random.default_rng(0)
-    for split, count in (("train", 8), ("val", 4)):
-        for channel, name in enumerate(("red", "green", "blue")):
-            folder = tmp_path / "shapes" / split / name
-            folder.mkdir(parents=True)
-            for index in range(count):
-                pixels = generator.integers(0, 120, (16, 16, 3), np.uint8)
-                pixels[..., channel] += 100
-                Image.fromarray(pixels).save(folder / f"{index}.png")
-    path = tmp_path / "shapes.yaml"
-    path.write_text(
-        dedent(f"""
-        trainer: {{use: classification, epochs: 3, batch_size: 8, ema: 0.9, layer_decay: 0.8, decay: weights,
-                   mixup: 0.2, cutmix: 1.0, accumulate: 2, clip_norm: 1.0}}
-        data: {{use: image_folders, root: {tmp_path / "shapes"}}}
-        model: {{use: classifier, backbone: stranger_net, dropout: 0.1}}
-        loss: {{use: cross_entropy, label_smoothing: 0.1}}
-        optimizer: {{use: adamw, lr: 3e-3}}
-        schedule: {{use: cosine, warmup: 0.1}}
-        augment: {{train: [albumentations/HorizontalFlip]}}
-        runtime: {{precision: fp32, memory_format: contiguous, workers: 0}}
-        """)
-    )
-    return path
-
-
 def test_a_run_with_everything_tells_losses_and_accuracies_of_every_epoch(
     stranger: None, shapes: Path, tmp_path: Path
 ) -> None:
@@ -156,10 +126,18 @@ def test_the_best_checkpoint_holds_the_average_and_the_last_one_the_weights(
     train(shapes, tmp_path / "run", "trainer.epochs=1")
     state = checkpoints.load(tmp_path / "run" / "checkpoints" / "last.pt")
     best = checkpoints.load(tmp_path / "run" / "checkpoints" / "best.pt")["task"]
-    names = [name for name in state["task"] if "running" not in name and "num_batches" not in name]
     assert not same(best, state["task"])
-    averaged = state["average"]["average"][: len(names)]  # parameters come before buffers
-    assert all(torch.equal(best[name], average) for name, average in zip(names, averaged, strict=True))
+    assert same(best, checkpoints.evaluated_weights(state))
+    assert set(state["task"]) - set(state["average"]) == {n for n in state["task"] if n.endswith("num_batches_tracked")}
+
+
+def test_weights_of_a_run_with_ema_are_those_that_its_scores_belong_to(
+    stranger: None, shapes: Path, tmp_path: Path
+) -> None:
+    train(shapes, tmp_path / "run", "trainer.epochs=1")
+    best = checkpoints.load(tmp_path / "run" / "checkpoints" / "best.pt")["task"]
+    assert same(read_state(tmp_path / "run" / "checkpoints" / "last.pt"), best)
+    assert same(dict(open_run(tmp_path / "run", checkpoint="last", device="cpu").task.state_dict()), best)
 
 
 def test_a_run_with_everything_resumes_to_the_same_weights(stranger: None, shapes: Path, tmp_path: Path) -> None:

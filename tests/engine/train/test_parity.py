@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from test_run import train, weights
+from runs import train, weights
 
 from registry.catalog.registry import Registry
 from registry.cli.planning import Request, planned
 from registry.engine.build import build, build_transform
-from registry.engine.data.loader import Augmented, EpochOrder, collate, draw, to_device
+from registry.engine.data.loader import Augmented, EpochOrder, collate, derive_seed
+from registry.engine.data.preprocess import Preprocessor
 from registry.engine.network.contract import normalization_of
 from registry.engine.train.task import seed_everything
 
@@ -20,19 +21,19 @@ def plain_loop(recipe: Path, epochs: int) -> dict[str, torch.Tensor]:
     plan = planned(Request(recipe), Registry())
     data = build(plan.data, {})
     facts = {"in_channels": 3, **data.facts}
-    seed_everything(draw(plan.seed, 1))
+    seed_everything(derive_seed(plan.seed, 1))
     task = build(plan.trainer, facts).train()
-    mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in normalization_of(task))
-    samples = Augmented(data.split("train"), build_transform(plan.augment["train"], facts), seed=draw(plan.seed, 2))
-    order = EpochOrder(len(samples), plan.loop.batch_size, seed=draw(plan.seed, 3), drop_single=True)
+    preprocess = Preprocessor(*normalization_of(task), torch.device("cpu"))
+    samples = Augmented(
+        data.split("train"), build_transform(plan.augment["train"], facts), seed=derive_seed(plan.seed, 2)
+    )
+    order = EpochOrder(len(samples), plan.loop.batch_size, seed=derive_seed(plan.seed, 3), drop_single=True)
     optimizer = torch.optim.AdamW(task.parameters(), lr=1e-3, weight_decay=0.01, fused=True)
     for epoch in range(1, epochs + 1):
-        torch.manual_seed(draw(plan.seed, epoch, 1))
+        torch.manual_seed(derive_seed(plan.seed, epoch, 1))
         order.start(epoch)
         for keys in order:
-            batch = to_device(
-                collate([samples[key] for key in keys]), torch.device("cpu"), mean, std, torch.contiguous_format
-            )
+            batch = preprocess(collate([samples[key] for key in keys]))
             loss = task(batch)["loss"]
             loss.backward()
             optimizer.step()

@@ -18,26 +18,13 @@ import torch
 from conftest import ROOT
 from PIL import Image
 from rich.console import Console
+from runs import events, same, train, weights
 
 from registry.catalog.registry import Registry
 from registry.cli.planning import Request, planned
 from registry.engine.records import checkpoints
 from registry.engine.train.session import execute
 from registry.errors import InputError
-
-
-def train(recipe: Path, out: Path, *sets: str, resume: bool = False) -> dict:
-    plan = planned(Request(recipe, sets=sets), Registry())
-    with open(os.devnull, "w") as nowhere:
-        return execute(plan, Console(file=nowhere), out=out, resume=resume)
-
-
-def weights(out: Path) -> dict[str, torch.Tensor]:
-    return checkpoints.load(out / "checkpoints" / "last.pt")["task"]
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_run_is_a_folder_that_tells_everything(stranger: None, recipe: Path, tmp_path: Path) -> None:
@@ -62,15 +49,6 @@ def test_a_run_is_a_folder_that_tells_everything(stranger: None, recipe: Path, t
     scalars, images = events(out)
     assert set(scalars) >= {"train/loss", "val/loss", "val/miou", "run/lr"} and scalars["val/miou"] == [1, 2]
     assert set(images) >= {"val/0", "figures/mask_stages"}
-
-
-def events(out: Path) -> tuple[dict[str, list[int]], list[str]]:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    read = EventAccumulator(str(out / "tensorboard"))
-    read.Reload()
-    tags = read.Tags()
-    return {tag: [event.step for event in read.Scalars(tag)] for tag in tags["scalars"]}, tags["images"]
 
 
 def test_two_runs_with_one_seed_are_one_and_another_seed_is_another(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_run import train
+from runs import train
 
 from registry.engine.records import checkpoints
 from registry.engine.train.saved_run import open_run

@@ -1,0 +1,37 @@
+"""Shared by the tests: runs carried out in this process, and what they leave behind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from registry.catalog.registry import Registry
+from registry.cli.planning import Request, planned
+from registry.engine.records import checkpoints
+from registry.engine.train.session import execute
+
+
+def train(recipe: Path, out: Path, *sets: str, resume: bool = False) -> dict:
+    plan = planned(Request(recipe, sets=sets), Registry())
+    with open(os.devnull, "w") as nowhere:
+        return execute(plan, Console(file=nowhere), out=out, resume=resume)
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return checkpoints.load(out / "checkpoints" / "last.pt")["task"]
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def events(out: Path) -> tuple[dict[str, list[int]], list[str]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    read = EventAccumulator(str(out / "tensorboard"))
+    read.Reload()
+    tags = read.Tags()
+    return {tag: [event.step for event in read.Scalars(tag)] for tag in tags["scalars"]}, tags["images"]
