@@ -30,6 +30,7 @@ from plugins.reports.worth import kept_neighbours, knn_accuracy, silhouette
 from registry import InputError
 from registry.engine import Run, distinct_colors
 from registry.engine.data.colors import _lab, color_difference
+from registry.engine.records.epoch import EpochRecord
 from registry.engine.records.projector import fitting
 from registry.engine.records.trackers import Trackers
 
@@ -192,12 +193,13 @@ def test_curves_leave_out_what_was_not_measured() -> None:
 
 
 def test_counts_do_not_press_scores_flat_in_the_curves() -> None:
-    rows = [{"epoch": epoch, "knn": 0.3 + epoch / 10, "spread": 1.1, "rank": 8.0 + epoch} for epoch in (1, 2)]
+    scores = [{"knn": 0.3 + epoch / 10, "spread": 1.1, "rank": 8.0 + epoch} for epoch in (1, 2)]
+    records = [EpochRecord(epoch, val=val) for epoch, val in enumerate(scores, 1)]
     run = SimpleNamespace(
         name="byol",
         epochs=2,
         monitored="knn",
-        trackers=SimpleNamespace(rows=rows),
+        trackers=SimpleNamespace(records=records),
         position=SimpleNamespace(best_epoch=2),
         plan=SimpleNamespace(demo=False),
     )

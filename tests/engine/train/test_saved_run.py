@@ -27,10 +27,10 @@ def test_the_best_weights_come_back_and_predict(stranger: None, recipe: Path, tm
     assert saved.facts["class_names"] == facts["class_names"] and "water" in facts["class_names"]
 
 
-def test_what_is_no_run_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not there"):
+def test_a_path_that_is_not_a_run_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
         open_run(tmp_path / "nothing")
-    with pytest.raises(InputError, match="is no run folder"):
+    with pytest.raises(InputError, match="is not a run folder"):
         open_run(tmp_path)
 
 
@@ -45,3 +45,11 @@ def test_weights_to_start_from_are_not_looked_for_again(stranger: None, recipe: 
     start.unlink()
     saved = open_run(tmp_path / "run", device="cpu")
     assert saved.plan.trainer.arguments["model"].arguments["backbone"].arguments["weights"] is None
+
+
+def test_a_killed_run_with_a_checkpoint_can_be_opened(stranger: None, recipe: Path, tmp_path: Path) -> None:
+    train(recipe, tmp_path / "run", "trainer.epochs=1")
+    (tmp_path / "run" / "summary.json").unlink()  # written at the end, which a killed run does not reach
+    for checkpoint in ("best", "last"):
+        saved = open_run(tmp_path / "run", checkpoint=checkpoint, device="cpu")
+        assert (saved.runtime.precision, saved.runtime.memory_format, saved.epoch) == ("fp32", "contiguous", 1)
