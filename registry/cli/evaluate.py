@@ -138,7 +138,7 @@ def evaluate_files(
         console: where progress is shown.
         like: a run folder that defines the classes.
         classes: the classes as text; see ``registry.engine.data.classes.parse_classes``.
-        ignored_pixels: ``leave_out`` or ``count_against``.
+        ignored_pixels: ``leave_out`` or ``count_against``; None for the rule of the run ``like``, else leave_out.
         options: the other attributes of ``registry.engine.evaluate.files.Question``.
 
     Returns:
@@ -153,7 +153,10 @@ def evaluate_files(
     known = files.known_from_run(like) if like is not None else None
     if classes is not None:
         known = parse_classes(classes)
-    question = files.Question(**options, known=known, count_against=ignored_pixels == "count_against")
+    against = ignored_pixels == "count_against"
+    if like is not None and ignored_pixels is None:
+        against = files.counts_against_in_run(like)
+    question = files.Question(**options, known=known, count_against=against)
     return files.compare(question, console), folder
 
 

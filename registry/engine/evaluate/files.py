@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +63,24 @@ def known_from_run(run: Path) -> KnownClasses:
     if "class_names" not in facts:
         raise InputError.of(str(run), "is a run whose data have no classes", "name them with --classes")
     return KnownClasses(facts["class_names"], facts.get("class_colors"), facts.get("ignore_index"), given=True)
+
+
+def counts_against_in_run(run: Path) -> bool:
+    """Whether the first metric of a run that has a rule for ignored pixels lets them count against a prediction."""
+
+    def rules(value: Any) -> Iterator[str]:
+        if isinstance(value, Mapping):
+            if "ignored_pixels" in value:
+                yield value["ignored_pixels"]
+            for item in value.values():
+                yield from rules(item)
+        elif isinstance(value, list):
+            for item in value:
+                yield from rules(item)
+
+    file = run / "plan.json"
+    plan = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return next(rules(plan), "leave_out") == "count_against"
 
 
 def compare(question: Question, terminal: Terminal) -> Evaluation:

@@ -143,6 +143,20 @@ def test_a_segmentation_run_scores_as_it_did_in_training(
     other = json.loads(call("evaluate", run, "--ignored-pixels", "leave_out", "--json").out)["scores"]
     assert other["miou"] > told["scores"]["miou"] and "iou/water" not in other
 
+    # Masks in files are scored by the rule of the run that they are like, unless another one is asked for.
+    (tmp_path / "masks").mkdir()
+    for path in (tmp_path / "data" / "validation").glob("*_mask.png"):
+        mask = np.array(Image.open(path))
+        mask[:20] = CLASS_COLORS[0]
+        Image.fromarray(mask).save(tmp_path / "masks" / path.name)
+    asked = ("--predictions", tmp_path / "masks", "--truth", tmp_path / "data" / "validation", "--like", run, "--json")
+    found = {}
+    for rule in ((), ("--ignored-pixels", "count_against"), ("--ignored-pixels", "leave_out")):
+        answer = call("evaluate", *asked, "--out", tmp_path / "out", *rule)
+        assert answer.code == 0, answer.err
+        found[rule[-1:]] = json.loads(answer.out)["scores"]["miou"]
+    assert found[()] == found[("count_against",)] < found[("leave_out",)] == 1.0
+
 
 def test_other_data_and_the_training_split_can_be_evaluated(
     stranger: None, recipe: Path, scenes: Path, tmp_path: Path
