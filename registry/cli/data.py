@@ -92,14 +92,15 @@ def make_data(name: str, out: Path, sets: Sequence[str] = ()) -> dict[str, Any]:
         PluginError: the generator failed.
     """
     from ..catalog.registry import Registry
-    from ..errors import InputError
+    from ..errors import InputError, Problem
     from ..recipe.overrides import apply
     from ..recipe.planner import plan_component
     from ..recipe.yaml import Node, Place
 
     place = Place("the command line", None)
     node = Node({"use": Node(name, place)}, place)
-    problems = apply(node, sets, ())
+    problems: list[Problem] = []
+    apply(node, sets, (), problems)
     if problems:
         raise InputError(problems)
     plan = plan_component(node, "generators", Registry())
