@@ -61,7 +61,7 @@ def _first_that_fits(full: str, config: PretrainedCfg, common: dict[str, Any], w
     for options in _size_options(config):
         try:
             with _without_unexpected_keys():
-                net = timm.create_model(full, **common, **options)
+                net: Any = timm.create_model(full, **common, **options)
             if config.fixed_input_size and not options:
                 _, height, width = config.input_size
                 net.fixed_size = (common.get("img_size", height), common.get("img_size", width))

@@ -79,7 +79,7 @@ def _spec(name: str) -> ComponentSpec:
 
 
 def _make(name: str, **arguments: Any) -> Any:
-    from timm.optim import get_optimizer_class
+    from timm.optim import get_optimizer_class  # type: ignore[attr-defined]
 
     return get_optimizer_class(name)(**arguments)
 

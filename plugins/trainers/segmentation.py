@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from registry.engine import Run, overlay
+from registry.engine import overlay
 
 from .supervised import Supervised
 
@@ -22,7 +22,7 @@ class Segmentation(Supervised):
         super().__init__(model, loss, metrics)
         self.class_colors = class_colors
 
-    def pictures(self, run: Run, number: int) -> list[np.ndarray]:
+    def pictures(self, run: Any, number: int) -> list[np.ndarray]:
         """Image, truth and prediction of the first evaluation images, side by side."""
         if self.class_colors is None or run.val is None:
             return []

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-import torchmetrics
 from sklearn.metrics import f1_score
 
 from plugins.torchmetrics_zoo.specs import metrics
@@ -69,7 +68,9 @@ def test_segmentation_scores_take_logits() -> None:
     logits, target = pair(PIXELS)
     scores = Scores([built("MeanIoU")])
     scores.update(logits, target)
-    theirs = torchmetrics.segmentation.MeanIoU(num_classes=4, input_format="index")
+    from torchmetrics.segmentation import MeanIoU
+
+    theirs = MeanIoU(num_classes=4, input_format="index")
     assert scores.compute()["MeanIoU"] == pytest.approx(float(theirs(logits.argmax(1), target)))
     with pytest.raises(InputError, match="measures masks"):
         scores.update(*pair(IMAGES))

@@ -23,6 +23,7 @@ from ..records import checkpoints
 from ..records.epoch import EpochRecord
 from .ema import WeightAverage
 from .run import Position, Run
+from .runtime import random_state, set_random_state
 from .signals import StopRequest
 
 #: Pictures of the evaluation split that trackers get after each evaluation.
@@ -183,10 +184,6 @@ def _steps(batches: int, accumulate: int) -> int:
     return -(-batches // accumulate)
 
 
-def _due(epoch: int, every: int, epochs: int) -> bool:
-    return epoch % every == 0 or epoch == epochs
-
-
 def last_score(run: Run) -> str:
     """The monitored score of the last evaluation, for the progress bar."""
     records = [record for record in run.trackers.records if run.task.monitor in record.val]
@@ -197,7 +194,7 @@ def measure_epoch(run: Run, learning: Learning, stop: StopRequest, started: floa
     """Evaluate, record the epoch, draw its reports; false, and nothing written, when asked to stop first."""
     loop, epoch = run.plan.loop, run.position.epoch
     scores: dict[str, float] = {}
-    if run.loaders and _due(epoch, loop.evaluate_every, loop.epochs):
+    if run.loaders and (epoch % loop.evaluate_every == 0 or epoch == loop.epochs):
         scores = evaluate(run, stop)
         if stop:
             return False
@@ -310,17 +307,7 @@ def restore(run: Run, learning: Learning, state: dict[str, Any]) -> None:
         learning.optimizer.load_state_dict(state["optimizer"])
     learning.base_rates = state["base_rates"]
     run.position = Position(**state["position"])
-    torch.set_rng_state(state["random"]["cpu"])
-    if "cuda" in state["random"] and run.runtime.device.type == "cuda":
-        torch.cuda.set_rng_state(state["random"]["cuda"], run.runtime.device)
-
-
-def random_state(device: torch.device) -> dict[str, torch.Tensor]:
-    """The states of torch's generators that training draws from."""
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
+    set_random_state(state["random"], run.runtime.device)
 
 
 def draw_reports(run: Run, learning: Learning, of_epoch: int | None = None) -> None:

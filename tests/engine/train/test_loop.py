@@ -9,7 +9,7 @@ import math
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -136,7 +136,12 @@ def test_clip_norm_limits_the_step(tmp_path: Path, runtime: Runtime) -> None:
 def test_the_schedule_scales_the_rate_of_every_step(tmp_path: Path, runtime: Runtime) -> None:
     trained = Trained(tmp_path, runtime, Line([0.0, 0.0]), epochs=2, batch_size=4)
     steps: list[int] = []
-    trained.learning.schedule = lambda step: float(steps.append(step) or step == 3)
+
+    def schedule(step: int) -> float:
+        steps.append(step)
+        return float(step == 3)
+
+    trained.learning.schedule = schedule
     trained.fit()
     assert steps == [0, 1, 2, 3] and [row["lr"] for row in trained.rows] == [0.0, 0.1]
 
@@ -164,7 +169,7 @@ def test_patience_ends_the_run_and_more_patience_goes_on(tmp_path: Path, runtime
     assert len(trained.rows) == 3 and "trainer.patience above 2" in trained.shown.getvalue()
     trained.fit()  # resumed unchanged: nothing is trained
     assert len(trained.rows) == 3
-    trained.run.plan.loop = dataclasses.replace(trained.run.plan.loop, patience=4)
+    cast(Any, trained.run.plan).loop = dataclasses.replace(trained.run.plan.loop, patience=4)
     trained.fit()
     assert len(trained.rows) == 5
 
