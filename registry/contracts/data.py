@@ -25,7 +25,7 @@ _LOOKED_AT: Final = 5
 
 
 def images(subject: Subject) -> None:
-    """An augmentation keeps pictures and masks what they are, whatever the picture's shape."""
+    """An augmentation keeps images and masks what they are, whatever the image's shape."""
     for height, width in ((64, 64), (64, 96)):
         transform = compose([_always(subject.build())])
         mask = np.zeros((height, width), np.uint8)
@@ -38,13 +38,13 @@ def images(subject: Subject) -> None:
             _check_image(subject, image, f"from {given.shape}")
             if not np.array_equal(given, kept):
                 raise ContractViolation(
-                    f"{subject} writes into the picture that it is given",
-                    "decoded pictures are kept, and would be changed more with every epoch",
+                    f"{subject} writes into the image that it is given",
+                    "decoded images are kept, and would be changed more with every epoch",
                     "work on a copy: img = img.copy()",
                 )
             if marked.shape != image.shape[:2]:
                 raise ContractViolation(
-                    f"{subject} gives a picture {image.shape[:2]} and a mask {marked.shape}",
+                    f"{subject} gives an image {image.shape[:2]} and a mask {marked.shape}",
                     "they would not lie on each other",
                     "albumentations.DualTransform, with apply and apply_to_mask",
                 )
@@ -66,14 +66,14 @@ def _check_image(subject: Subject, image: Any, origin: str) -> None:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         shown = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise ContractViolation(
-            f"{subject} gives a picture {shown} {origin}",
-            "pictures stay uint8 (H, W, 3) until they are normalised on the device",
+            f"{subject} gives an image {shown} {origin}",
+            "images stay uint8 (H, W, 3) until they are normalised on the device",
             "return np.clip(x, 0, 255).astype(np.uint8); no Normalize and no ToTensor",
         )
 
 
 def seed(subject: Subject) -> None:
-    """The same seed gives the same picture."""
+    """The same seed gives the same image."""
     found: list[list[Any]] = []
     for _ in range(2):
         transform = compose([_always(subject.build())])
@@ -118,16 +118,16 @@ def datasets_builds(subject: Subject) -> None:
 def facts(subject: Subject) -> None:
     """What the data tell of themselves agrees with itself."""
     with _opened(subject) as data:
-        told = data.facts
-        if not isinstance(told, Mapping):
+        given = data.facts
+        if not isinstance(given, Mapping):
             raise ContractViolation(
-                f"`facts` of {subject} is {type(told).__name__}", "it is read as a mapping", "a dict, as an attribute"
+                f"`facts` of {subject} is {type(given).__name__}", "it is read as a mapping", "a dict, as an attribute"
             )
-        classes = told.get("num_classes")
+        classes = given.get("num_classes")
         for name in ("class_names", "class_colors"):
-            if name in told and (classes is None or len(told[name]) != classes):
+            if name in given and (classes is None or len(given[name]) != classes):
                 raise ContractViolation(
-                    f"{subject} tells {len(told[name])} {name} and num_classes {classes}",
+                    f"{subject} gives {len(given[name])} {name} and num_classes {classes}",
                     "legends, scores and the last layer would not fit each other",
                     "one for each class, in the order of their labels",
                 )
@@ -162,7 +162,7 @@ def samples(subject: Subject) -> None:
                 _check_image(subject, sample["image"], f"at {index}")
                 if not np.array_equal(sample["image"], again["image"]):
                     raise ContractViolation(
-                        f"{subject} gives another picture when it is asked again",
+                        f"{subject} gives another image when it is asked again",
                         "a run could not be repeated",
                         "leave what is drawn to augmentations",
                     )
@@ -182,15 +182,15 @@ def _check_target(subject: Subject, sample: Mapping[str, Any], classes: int | No
         mask = sample["mask"]
         if mask.dtype != np.uint8 or mask.shape != sample["image"].shape[:2]:
             raise ContractViolation(
-                f"{subject} gives a mask {mask.dtype} {mask.shape} for a picture {sample['image'].shape}",
+                f"{subject} gives a mask {mask.dtype} {mask.shape} for an image {sample['image'].shape}",
                 "every pixel has a label",
-                "uint8 (H, W), as large as the picture",
+                "uint8 (H, W), as large as the image",
             )
         found += [int(label) for label in np.unique(mask)]
     wrong = [label for label in found if label != ignored and not 0 <= label < (classes or 0)]
     if wrong:
         raise ContractViolation(
-            f"{subject} gives the label {wrong[0]} in {sample.get('name')!r}, and tells num_classes {classes}",
+            f"{subject} gives the label {wrong[0]} in {sample.get('name')!r} with num_classes {classes}",
             "the loss fails, on a GPU without saying where",
             "labels are 0 .. num_classes - 1, and ignore_index; name both in `facts`",
         )
@@ -211,7 +211,7 @@ def makes(subject: Subject) -> None:
     for _ in range(2):
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder) / "new" / "data"
-            told = subject.build().make(root)
+            given = subject.build().make(root)
             files = sorted(path for path in root.rglob("*") if path.is_file())
             if not files:
                 raise ContractViolation(
@@ -221,10 +221,10 @@ def makes(subject: Subject) -> None:
                 hashlib.blake2b(b"".join(str(f.relative_to(root)).encode() + f.read_bytes() for f in files)).digest()
             )
         try:
-            json.dumps(dict(told), default=str)
+            json.dumps(dict(given), default=str)
         except (TypeError, ValueError) as error:
             raise ContractViolation(
-                f"make of {subject} returns {type(told).__name__}",
+                f"make of {subject} returns {type(given).__name__}",
                 "'hw1cli data make' shows it",
                 'return a dict of what was made, such as {"train": 64, "val": 16, "size": 32}',
             ) from error

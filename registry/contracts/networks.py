@@ -148,7 +148,7 @@ def features(subject: Subject) -> None:
         raise ContractViolation(
             f"features of {subject} gives {shown}",
             "PCA, t-SNE and kNN want one row for each image",
-            "return (B, D): the second-last layer, pooled",
+            "return (B, D): the penultimate layer, pooled",
         )
 
 

@@ -166,7 +166,7 @@ def figures(subject: Subject) -> None:
             raise ContractViolation(
                 f"{subject} gives {wrong[0]} = {found[wrong[0]]!r}",
                 "figures are written to CSV and JSON and compared",
-                "a float for every name; leave out what cannot be told",
+                "a float for every name; leave out what has no value",
             )
         if Scores([metric]).monitor not in found:
             raise ContractViolation(

@@ -116,16 +116,16 @@ def installed_with(found: Distribution, module: str) -> None:
 
 def imports(module: str) -> None:
     """Importing the module works."""
-    told = probe(module)
-    if told["error"]:
+    found = probe(module)
+    if found["error"]:
         raise ContractViolation(
-            f"{module} cannot be imported: {told['error']}",
+            f"{module} cannot be imported: {found['error']}",
             "listing, describing and checking import it, and so does every recipe that names a component of it",
-            "mend it; what may be missing (a library, a file, a GPU) belongs inside the function",
+            "fix it; what may be missing (a library, a file, a GPU) belongs inside the function",
         )
-    if told["sockets"]:
+    if found["sockets"]:
         raise ContractViolation(
-            f"importing {module} connects to {told['sockets'][0]}",
+            f"importing {module} connects to {found['sockets'][0]}",
             "checking a recipe must work without a network, and must tell nobody of it",
             "fetch things inside the function, with registry.engine.require_weights",
         )
@@ -165,10 +165,10 @@ def imports_in_silence(module: str) -> None:
 
 
 def _probed(module: str) -> dict[str, Any]:
-    told = probe(module)
-    if told["error"] and "modules" not in told and told["seconds"] < SLOW:
+    found = probe(module)
+    if found["error"] and "modules" not in found and found["seconds"] < SLOW:
         raise Inconclusive(f"{module} cannot be imported")
-    return {"modules": [], "printed": "", **told}
+    return {"modules": [], "printed": "", **found}
 
 
 def name(component: Component) -> None:
@@ -203,8 +203,8 @@ def name(component: Component) -> None:
 
 def spec(component: Component) -> None:
     """The signature keeps the rules."""
-    told = probe(component.target.partition(":")[0])
-    if told["error"]:
+    found = probe(component.target.partition(":")[0])
+    if found["error"]:
         raise Inconclusive(f"{component.target.partition(':')[0]} cannot be imported")
     try:
         if component.is_zoo:
@@ -235,9 +235,9 @@ def spec(component: Component) -> None:
 
 
 def documentation(component: Component) -> None:
-    """The docstring has a summary and tells every parameter."""
-    told = probe(component.target.partition(":")[0])
-    if told["error"]:
+    """The docstring has a summary and explains every parameter."""
+    found = probe(component.target.partition(":")[0])
+    if found["error"]:
         raise Inconclusive(f"{component.target.partition(':')[0]} cannot be imported")
     subject = f"{component.kind}/{component.name}"
     if component.is_zoo:

@@ -173,7 +173,7 @@ def _whole_trace(net: nn.Module, in_channels: int, image_size: int | None) -> _T
         errors.append(trace.error)
     raise PluginError(
         type(net).__name__,
-        f"takes images of no size that was tried, so that its maps cannot be told: {errors[0]}",
+        f"takes images of no size that was tried, so that its maps cannot be found: {errors[0]}",
         "name the side of the images that it takes: as_backbone(net, image_size=...)",
     )
 
