@@ -175,6 +175,46 @@ def test_other_data_and_the_training_split_can_be_evaluated(
     assert call("evaluate", tmp_path).code == 2
 
 
+def test_metrics_of_torchmetrics_in_training_are_those_of_evaluate(
+    stranger: None, recipe: Path, scenes: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    metrics = "metrics=[{use: torchmetrics/MulticlassF1Score, average: macro}, miou]"
+    train(recipe, run, metrics, "optimizer={use: timm/lion, lr: 1e-4}")
+    called = call("evaluate", run, "--json", "--device", "cpu")
+    assert called.code == 0, called.err
+    scores, row = json.loads(called.out)["scores"], best_row(run, "MulticlassF1Score")
+    for name in ("MulticlassF1Score", "miou", "dice", "pixel_accuracy", "iou/water"):
+        assert scores[name] == row[name], name
+
+
+def test_features_as_wide_as_the_classes_are_many_are_not_taken_for_logits(
+    stranger: None,
+    shapes: Path,
+    tmp_path: Path,
+) -> None:
+    for split in ("train", "val"):
+        folder = tmp_path / "shapes" / split
+        shutil.copytree(folder / "red", folder / "yellow")
+    run = tmp_path / "run"
+    recipe = tmp_path / "byol.yaml"
+    recipe.write_text(
+        f"""
+trainer: {{use: byol, epochs: 1, batch_size: 5, hidden_dim: 32, output_dim: 8}}
+data: {{use: image_folders, root: {tmp_path / "shapes"}}}
+backbone: {{use: stranger_net, width: 1}}
+optimizer: {{use: adam, lr: 1e-3}}
+augment: {{eval: []}}
+runtime: {{precision: fp32, memory_format: contiguous, workers: 0}}
+"""
+    )
+    train(recipe, run)
+    called = call("evaluate", run, "--json", "--device", "cpu")
+    assert called.code == 0, called.err
+    found = json.loads(called.out)
+    assert found["kind"] is None and "classes" not in found and found["scores"]["spread"] > 0
+
+
 def test_a_classification_run_scores_as_it_did_in_training(stranger: None, shapes: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(shapes, run, "trainer.epochs=2", "trainer.batch_size=5")
