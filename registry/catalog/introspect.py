@@ -1,27 +1,40 @@
 """Libraries read as text: where a module lies, what its classes take, without importing any of it.
 
-Importing them once in a subprocess and caching their signatures was measured too: 5 s for torch.optim, 11 s for
-timm.optim, 14 s for torchmetrics, 7 s for albumentations, where reading the text takes 0.2 to 0.5 s. Types would have
-to be written to JSON as text all the same, so that it was no shorter either. What the text leaves open is a constant of
-another library, such as ``cv2.INTER_LINEAR``: see ``_CONSTANTS``.
+Importing torch.optim, timm.optim, torchmetrics or albumentations takes 5 to 14 s, even if only once for each version;
+reading their text takes less than a second. What the text leaves open is a constant of another library, such as
+``cv2.INTER_LINEAR``: see ``_CONSTANTS``.
 """
 
 from __future__ import annotations
 
 import ast
+import math
 import re
 import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Final, Literal, Optional, TypedDict, Union
 
 from .spec import REQUIRED, Parameter, argument_lines
 
-#: Libraries whose constants stand in signatures; they are imported, quickly, only where one does.
-_CONSTANTS: Final = {"cv2": "cv2", "np": "numpy", "math": "math"}
+#: The values of constants that occur in signatures. OpenCV's belong to its public interface and never change.
+_CONSTANTS: Final[dict[str, float]] = {
+    **{f"{module}.pi": math.pi for module in ("math", "np", "numpy")},
+    "cv2.BORDER_CONSTANT": 0,
+    "cv2.BORDER_REPLICATE": 1,
+    "cv2.BORDER_REFLECT": 2,
+    "cv2.BORDER_WRAP": 3,
+    "cv2.BORDER_REFLECT_101": 4,
+    "cv2.INTER_NEAREST": 0,
+    "cv2.INTER_LINEAR": 1,
+    "cv2.INTER_CUBIC": 2,
+    "cv2.INTER_AREA": 3,
+    "cv2.INTER_LANCZOS4": 4,
+    "cv2.INTER_LINEAR_EXACT": 5,
+    "cv2.INTER_NEAREST_EXACT": 6,
+}
 #: Annotations of values that no recipe can hold: of a union, the other members count.
 _NOT_IN_RECIPES: Final = ("Tensor", "Callable", "Module", "Generator", "ParamsT")
 
@@ -153,11 +166,8 @@ class _Evaluated(ast.NodeTransformer):
     """Replaces constants of ``_CONSTANTS``, and arithmetic on numbers, by their values."""
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        if isinstance(node.value, ast.Name) and node.value.id in _CONSTANTS:
-            value = getattr(import_module(_CONSTANTS[node.value.id]), node.attr, None)
-            if isinstance(value, (int, float)):
-                return ast.Constant(value)
-        return node
+        value = _CONSTANTS.get(ast.unparse(node))
+        return node if value is None else ast.Constant(value)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class FinishedRun:
         summary: ``summary.json``: scores, seconds, status.
         plan: ``plan.json``: every component with its arguments and its origin.
         environment: ``environment.json``: machine and libraries.
-        rows: ``metrics.jsonl``: one row an epoch.
+        rows: ``metrics.jsonl``: one row an epoch, NaN where the file has null.
     """
 
     folder: Path
@@ -81,7 +82,7 @@ def read(folder: Path) -> FinishedRun:
         )
         metrics = folder / "metrics.jsonl"
         lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else []
-        return FinishedRun(folder, summary, plan, environment, [json.loads(line) for line in lines if line])
+        return FinishedRun(folder, summary, plan, environment, [_row(line) for line in lines if line])
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).name
         started = missing == _SUMMARY and (folder / _PLAN).is_file()
@@ -89,6 +90,11 @@ def read(folder: Path) -> FinishedRun:
         raise InputError.of(str(folder), f"is not a finished run: it has no {missing}", hint) from error
     except (OSError, ValueError) as error:
         raise InputError.of(str(folder), f"cannot be read: {error}") from error
+
+
+def _row(line: str) -> dict[str, Any]:
+    """An epoch's row; JSON has no NaN, so that null stands for it."""
+    return {name: math.nan if value is None else value for name, value in json.loads(line).items()}
 
 
 def read_if_done(folder: Path) -> FinishedRun | None:

@@ -44,6 +44,15 @@ def test_settings_that_differ_are_named_as_in_a_recipe(runs: Path, tmp_path: Pat
     assert Image.open(tmp_path / "scores.png").width > 700
 
 
+def test_scores_that_are_not_numbers_are_left_out_of_the_figure(runs: Path, tmp_path: Path) -> None:
+    """``metrics.jsonl`` has null for NaN."""
+    metrics = runs / "tiny" / "a" / "metrics.jsonl"
+    row = json.loads(metrics.read_text()) | {"miou": None}
+    metrics.write_text(json.dumps(row) + "\n")
+    compare([runs], tmp_path / "scores.png")
+    assert (tmp_path / "scores.png").is_file()
+
+
 def test_other_libraries_machines_and_code_are_told(runs: Path) -> None:
     other = runs / "tiny" / "b"
     environment = json.loads((other / "environment.json").read_text())
