@@ -119,7 +119,8 @@ class _Session:
         }
         learning.train_loader = loaders.pop("learn")
         run.loaders = loaders
-        images = sum(len(loader.dataset) for loader in (learning.train_loader, *loaders.values()))  # type: ignore[arg-type,misc]
+        datasets: list[Any] = [loader.dataset for loader in (learning.train_loader, *loaders.values())]
+        images = sum(map(len, datasets))
         self.console.say(f"features of {images} images extracted in {time.monotonic() - start:.0f} s")
 
     def _export_backbone(self, run: Run, learning: loop.Learning) -> None:

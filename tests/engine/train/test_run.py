@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,8 +24,9 @@ from runs import events, same, train, weights
 from registry.catalog.registry import Registry
 from registry.cli.planning import Request, planned
 from registry.engine.records import checkpoints
+from registry.engine.train import demo
 from registry.engine.train.session import execute
-from registry.errors import InputError
+from registry.errors import InputError, PluginError
 
 
 def test_a_run_is_a_folder_that_tells_everything(stranger: None, recipe: Path, tmp_path: Path) -> None:
@@ -117,24 +119,24 @@ def test_every_epoch_and_every_image_draws_its_own_augmentation(scenes: Path) ->
     assert data[(1, 2)]["image"].tobytes() == data[(1, 2)]["image"].tobytes()
 
 
-@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_was_struck_goes_on_to_the_same_weights(
-    stranger: None, recipe: Path, tmp_path: Path, blow: signal.Signals
+@pytest.mark.parametrize("kill_signal", [signal.SIGTERM, signal.SIGKILL])
+def test_killed_run_resumes_bit_exact(
+    stranger: None, recipe: Path, tmp_path: Path, kill_signal: signal.Signals
 ) -> None:
     longer = ["trainer.epochs=12", "model={use: smp/deeplabv3, backbone: stranger_net}", "runtime.workers=1"]
     train(recipe, tmp_path / "whole", *longer)
-    out = tmp_path / "struck"
+    out = tmp_path / "killed"
     words = [word for each in longer for word in ("--set", each)]
     command = [sys.executable, str(ROOT / "hw1cli.py"), "run", str(recipe), "--out", str(out), *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not (out / "metrics.csv").exists():
         time.sleep(0.02)
-    os.killpg(process.pid, blow)  # the loader's workers get it, too
-    _, said = process.communicate(timeout=60)
-    if blow == signal.SIGTERM:
-        assert process.returncode == 75, said.decode()
-        assert b"--resume" in said
+    os.killpg(process.pid, kill_signal)  # the loader's workers get it, too
+    _, stderr = process.communicate(timeout=60)
+    if kill_signal == signal.SIGTERM:
+        assert process.returncode == 75, stderr.decode()
+        assert b"--resume" in stderr
         assert json.loads((out / "summary.json").read_text())["status"] == "stopped"
     assert json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])["epoch"] < 12
     with pytest.raises(InputError, match="holds a run already"):
@@ -245,8 +247,6 @@ def test_a_report_that_fails_costs_no_training(stranger: None, recipe: Path, tmp
             """
         },
     )
-    from registry.errors import PluginError
-
     with pytest.raises(PluginError, match="no figure today"):
         train(recipe, tmp_path / "run", "reports=[fails]")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
@@ -294,8 +294,42 @@ def test_a_backbone_that_breaks_the_contract_is_blamed_itself(recipe: Path, tmp_
             return Liar()
         """
     install("liar", {"backbones/liar": "liar_net:liar"}, {"liar_net.py": source})
-    from registry.errors import PluginError
-
     with pytest.raises(PluginError, match="Liar"):
         train(recipe, tmp_path / "run", "model.backbone=liar")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_returns_a_dict_is_named_with_what_is_expected(recipe: Path, tmp_path: Path, install: Any) -> None:
+    source = """
+        from torch import nn
+        from registry import FromData
+
+        class Dict(nn.Module):
+            def __init__(self, classes):
+                super().__init__()
+                self.conv = nn.Conv2d(3, classes, 1)
+
+            def forward(self, x):
+                return {"out": self.conv(x)}
+
+        def dict_model(*, num_classes: FromData[int]) -> "object":
+            "Returns a dict."
+            return Dict(num_classes)
+        """
+    install("dict-model", {"models/dict_model": "dict_net:dict_model"}, {"dict_net.py": source})
+    with pytest.raises(PluginError, match=r"'dict_model' of dict-model .* a dict with the keys 'out'; expected logits"):
+        train(recipe, tmp_path / "run", "model=dict_model")
+    assert not (tmp_path / "run").exists()
+
+
+def test_resuming_from_the_run_folders_recipe_keeps_the_name(stranger: None, recipe: Path, tmp_path: Path) -> None:
+    train(recipe, tmp_path / "run", "trainer.epochs=1")
+    summary = train(tmp_path / "run" / "recipe.yaml", tmp_path / "run", "trainer.epochs=2", resume=True)
+    assert (summary["name"], summary["recipe"]) == ("tiny", str(recipe))
+
+
+def test_changed_code_of_a_generator_gives_new_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned(Request(ROOT / "recipes" / "seg_deeplab_focal.yaml", demo=True), Registry())
+    before = demo.pointed_at_made_data(plan).data.arguments["root"]
+    monkeypatch.setattr("registry.recipe.plan.provenance_of", lambda _component: {"source": "blake2b:changed"})
+    assert demo.pointed_at_made_data(plan).data.arguments["root"] != before
