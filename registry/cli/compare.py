@@ -66,8 +66,8 @@ def compare_folders(paths: Sequence[Path], figure: Path | None = None) -> dict[s
     runs = [read(folder) for folder in folders]
     comparison = compare_runs(runs)
     if figure is not None:
+        from ..engine.data.drawing import save
         from ..engine.evaluate.courses import draw
-        from ..engine.evaluate.drawing import save
 
         names = [f"{row['number']}: {row['name']}" for row in comparison["runs"]]
         save(draw(dict(zip(names, runs, strict=True))), figure)

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from color_difference import color_difference, lab
 from google.protobuf import text_format
 from PIL import Image
 from runs import events, same, train, weights
@@ -29,7 +30,6 @@ from plugins.reports.tsne import NeighbourEmbedding
 from plugins.reports.worth import kept_neighbours, knn_accuracy, silhouette
 from registry import InputError
 from registry.engine import Run, distinct_colors
-from registry.engine.data.colors import _lab, color_difference
 from registry.engine.records.epoch import EpochRecord
 from registry.engine.records.projector import fitting
 from registry.engine.records.trackers import Trackers
@@ -57,16 +57,16 @@ def test_colours_stay_apart() -> None:
     colors = distinct_colors(256)
     assert len(set(colors)) == 256
     assert distinct_colors(5) == colors[:5], "a further class does not recolour the others"
-    seen = _lab(np.array(colors, np.uint8))
+    seen = lab(np.array(colors, np.uint8))
     apart = color_difference(seen[:, None], seen[None]) + 999 * np.eye(256)
     assert apart[:10, :10].min() > 18 and apart[:50, :50].min() > 12
-    paper = _lab(np.array([(255, 255, 255), (0, 0, 0), (110, 110, 110), (128, 128, 128)], np.uint8))
+    paper = lab(np.array([(255, 255, 255), (0, 0, 0), (110, 110, 110), (128, 128, 128)], np.uint8))
     assert color_difference(seen[:50, None], paper[None]).min() > 10
 
 
 def test_classes_of_like_colours_have_unlike_shapes() -> None:
     marks = ClassMarks([f"class {i}" for i in range(50)], distinct_colors(50))
-    seen = _lab(np.array(distinct_colors(50), np.uint8))
+    seen = lab(np.array(distinct_colors(50), np.uint8))
     order = (color_difference(seen[:, None], seen[None]) + 999 * np.eye(50)).argsort(1)
     assert not [i for i in range(50) if marks.shapes[i] == marks.shapes[order[i, 0]]]
     assert len({(shape, color) for shape, color in zip(marks.shapes, distinct_colors(50), strict=True)}) == 50

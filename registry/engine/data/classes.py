@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from ...errors import InputError, did_you_mean
-from .colors import Color, distinct_colors, rgb
-
-#: The colour of an ignored label that is not a class.
-_IGNORED: Final[Color] = (110, 110, 110)
+from .colors import GREY, Color, distinct_colors, rgb
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class Classes:
             raise InputError.of("left_out", message, f"name {names[ignored]!r} here too, or leave it to the default")
         if outside:
             ignored, out = len(names), out - {ignore_index} | {len(names)}
-            names, table = (*names, "ignored"), [*table[: len(names)], _IGNORED]
+            names, table = (*names, "ignored"), [*table[: len(names)], GREY]
         if ignored is not None and not count_against:
             out |= {ignored}  # its pixels are forgotten, so it can have no figure
         if len(out) >= len(names):
@@ -148,7 +145,9 @@ def parse_classes(text: str) -> KnownClasses:
         name, given, color = (part.strip() for part in item.partition("="))
         value = _parsed(color, True) if given else None
         if not name or (given and value is None):
-            raise InputError.of("--classes", f"expected NAME or NAME=#rrggbb, got {item!r}", "urban=#00ffff,water=#0000ff")
+            raise InputError.of(
+                "--classes", f"expected NAME or NAME=#rrggbb, got {item!r}", "urban=#00ffff,water=#0000ff"
+            )
         names.append(name)
         colors += [rgb(value)] if value is not None else []
     if len(set(names)) < len(names) or len(set(colors)) < len(colors):

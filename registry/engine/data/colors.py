@@ -5,75 +5,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
-import cv2
 import numpy as np
 
 Color: TypeAlias = tuple[int, int, int]
 
 #: Drawn where a label has no colour, such as an ignored label beyond the classes.
-_OTHER: Final = (110, 110, 110)
+GREY: Final[Color] = (110, 110, 110)
 
-#: The colours of the first ten classes: the hues of Tableau's ten, with navy for its grey, set further apart.
-_FIRST: Final[tuple[Color, ...]] = (
-    *((31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 80, 200)),
-    *((121, 72, 60), (247, 129, 191), (188, 189, 34), (50, 206, 226), (25, 45, 140)),
-)
+#: RRGGBB of 256 colours: the hues of Tableau's ten, with navy for its grey, then at each step that of a 12 x 12 x 12
+#: grid whose least CIEDE2000 distance to those before it is largest, without those near white, black or grey.
+_PALETTE: Final = bytes.fromhex("""
+1f77b4 ff7f0e 2ca02c d62728 9450c8 79483c f781bf bcbd22 32cee2 192d8c 005d46 b9b9ff 8b742e 5de8b9 8b005d 464617
+ffb9a2 2e8b8b 46e800 e80074 ffb92e b97474 a2b98b ff00ff 5db9ff b95d17 5d7446 744600 0046ff 5d5d8b a28bb9 b9a274
+748bff ff745d a25d8b 7400a2 005d00 8b0000 e8b9e8 d18bff 748b00 a22e46 008b5d 00b9a2 b98b00 00748b b900a2 ff748b
+46a2b9 8b8b5d 744674 74b900 00b974 004674 ff4600 a2745d d15db9 0000e8 e8465d d18b5d d1d18b 8bd174 e8b98b 7474b9
+2e5db9 8b00ff b95dff 742e00 745dff 467400 008bff ffa2b9 a2462e 5d46a2 b97400 5d5d00 742e46 ff46a2 745d2e 00e874
+a2a246 74a274 b91774 ffa2ff 5d8b46 008bb9 4674e8 00e8e8 5dd1ff d15d46 d18ba2 5d2e74 e8d15d d100e8 a2d1ff 8ba2d1
+a28be8 007474 e800a2 b9a200 8bd1b9 d18bd1 b95d74 d11746 ffa246 2e7446 b90000 5da28b 8b5d00 a28b46 ff74e8 747400
+5db9b9 ff2e2e a2d100 ffa274 a25d5d 742e2e 8b5d46 465d2e ffb9b9 b974a2 74a246 8b74a2 b974d1 5d4600 a24600 a2b95d
+8b2e8b 005d8b d1a246 464674 8b5da2 00b900 d14617 2e46b9 d1b974 d18b2e 008b2e 00a2e8 e87446 008ba2 5d5db9 b97446
+17745d 00a274 8b74e8 d18b8b 8b2eb9 468b74 468b00 8b465d 8b002e 00a2a2 747446 b9a2e8 5dd18b b946b9 5db95d a22e2e
+a2a274 5d2ed1 175d2e 748bb9 007417 5da2ff d18b74 a2d1a2 2ee8d1 8b5d2e 46a25d 46d146 ff2e74 8ba200 74b98b d17417
+5d5d2e 8b8bb9 b94646 e87474 465d00 e8b900 ff46d1 00b9e8 a28b00 a25d00 b9748b 745d00 745d8b 2e468b a2a2ff a27400
+7446e8 d15d8b 462ea2 ff8b8b 8b4646 465d8b a24674 a246ff ffa2d1 465de8 a2a2d1 b98b5d 5d74a2 742e5d b92e5d a27446
+b9d15d 8b8b2e 8bb9ff 8bb974 e817d1 748b5d 741774 e85d00 00d1a2 8bd146 8b0046 5d4674 74b9a2 b9d18b 74d1d1 00a28b
+8b46a2 d1b92e ffb974 a22e00 e8b95d ffa200 e8175d ff74a2 d1a274 d1b9ff d15de8 a2b9e8 b9b974 5da200 178bd1 a2468b
+a25d46 b98bb9 5db9d1 ff5d5d b9d1ff b9745d d1a2d1 e80000 ffb98b ffb9d1 e8a28b 00a2d1 e8a2a2 5d8bb9 e874ff e8d100
+""")
 
 
 def distinct_colors(count: int) -> list[Color]:
-    """The first ``count`` (at most 256) of a fixed row of colours, (R, G, B) in 0..255.
+    """The first ``count`` of a fixed series of colours, (R, G, B) in 0..255; it repeats after 256.
 
-    After ten that are familiar, each is as unlike those before it as can be, measured by CIEDE2000. None is near white,
-    black or grey: these are the background, text and the ignored label.
+    A further class does not recolour the others. None is near white, black or grey: these are the background, text and
+    the ignored label.
     """
-    levels = np.linspace(0, 255, 12).round().astype(np.uint8)
-    candidates = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), -1).reshape(-1, 3)
-    seen = _lab(candidates)
-    fit = (seen[:, 0] > 28) & (seen[:, 0] < 84) & (np.hypot(seen[:, 1], seen[:, 2]) > 25)
-    candidates, seen = candidates[fit], seen[fit]
-    chosen = list(_FIRST)
-    distance = np.min([color_difference(seen, one) for one in _lab(np.array(_FIRST, np.uint8))], axis=0)
-    while len(chosen) < count:
-        index = int(distance.argmax())
-        red, green, blue = (int(part) for part in candidates[index])
-        chosen.append((red, green, blue))
-        distance = np.minimum(distance, color_difference(seen, seen[index]))
-    return chosen[:count]
-
-
-def _lab(colors: np.ndarray) -> np.ndarray:
-    """sRGB colours (N, 3) uint8 in CIE Lab, (N, 3) float64."""
-    scaled = colors.astype(np.float32)[None] / 255
-    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB)[0], np.float64)
-
-
-def color_difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """CIEDE2000 between colours in CIE Lab, (..., 3); about 1 is what an eye just sees.
-
-    As in Sharma, Wu and Dalal, "The CIEDE2000 color-difference formula" (2005), equations 2 to 22, in their symbols.
-    """
-    l1, a1, b1 = np.moveaxis(np.asarray(one, np.float64), -1, 0)
-    l2, a2, b2 = np.moveaxis(np.asarray(other, np.float64), -1, 0)
-    c7 = ((np.hypot(a1, b1) + np.hypot(a2, b2)) / 2) ** 7
-    g = 0.5 * (1 - np.sqrt(c7 / (c7 + 25.0**7)))
-    a1, a2 = (1 + g) * a1, (1 + g) * a2
-    c1, c2 = np.hypot(a1, b1), np.hypot(a2, b2)
-    h1, h2 = np.degrees(np.arctan2(b1, a1)) % 360, np.degrees(np.arctan2(b2, a2)) % 360
-    turn = (h2 - h1 + 180) % 360 - 180  # from one hue to the other, the short way
-    delta_h = 2 * np.sqrt(c1 * c2) * np.sin(np.radians(turn) / 2)
-    l_mean, c_mean = (l1 + l2) / 2, (c1 + c2) / 2
-    h_mean = np.where(c1 * c2 == 0, h1 + h2, h1 + turn / 2)  # grey has no hue
-
-    def cosine(factor: float, shift: float) -> np.ndarray:
-        return np.asarray(np.cos(np.radians(factor * h_mean + shift)))
-
-    t = 1 - 0.17 * cosine(1, -30) + 0.24 * cosine(2, 0) + 0.32 * cosine(3, 6) - 0.20 * cosine(4, -63)
-    s_l = 1 + 0.015 * (l_mean - 50) ** 2 / np.sqrt(20 + (l_mean - 50) ** 2)
-    s_c, s_h = 1 + 0.045 * c_mean, 1 + 0.015 * c_mean * t
-    theta = np.radians(30 * np.exp(-((((h_mean % 360) - 275) / 25) ** 2)))
-    r_t = -np.sin(2 * theta) * 2 * np.sqrt(c_mean**7 / (c_mean**7 + 25.0**7))
-    lightness, chroma, hue = (l2 - l1) / s_l, (c2 - c1) / s_c, delta_h / s_h
-    return np.asarray(np.sqrt(lightness**2 + chroma**2 + hue**2 + r_t * chroma * hue))
+    starts = (3 * (index % 256) for index in range(count))
+    return [(_PALETTE[at], _PALETTE[at + 1], _PALETTE[at + 2]) for at in starts]
 
 
 def colorize(mask: np.ndarray, colors: Sequence[Any]) -> np.ndarray:
@@ -83,7 +51,7 @@ def colorize(mask: np.ndarray, colors: Sequence[Any]) -> np.ndarray:
         mask: labels 0..255.
         colors: (R, G, B) in 0..255 of each class.
     """
-    table = np.full((256, 3), _OTHER, np.uint8)
+    table = np.full((256, 3), GREY, np.uint8)
     table[: len(colors)] = np.asarray(colors, np.uint8)
     return table[np.asarray(mask, np.uint8)]
 

@@ -167,7 +167,11 @@ def indices(
     known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     problems = [
         Problem(
-            str(path), f"{name} has the label {row.label!r}, which is not a class", f"classes: {known}", row.line, str(path)
+            str(path),
+            f"{name} has the label {row.label!r}, which is not a class",
+            f"classes: {known}",
+            row.line,
+            str(path),
         )
         for name, row in list(unknown.items())[:_MOST]
     ]

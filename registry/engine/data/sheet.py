@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.text import Text
-from PIL import Image
+from matplotlib.patches import Patch
+from PIL import Image, ImageOps
 
-from ...files import atomic_write
-from .scan import SplitScan, class_names, percent, sizes_in_words, spread
 from .colors import colorize, distinct_colors, overlay
+from .drawing import DPI, legend_entry, save, shown
+from .scan import SplitScan, class_names, percent, sizes_in_words, spread
 
-_DPI: Final = 110
-#: Inches around the sheet and between its parts, of a line of text, and of a legend's entry at least.
-_MARGIN, _GAP, _LINE, _ENTRY = 0.2, 0.18, 0.19, 2.3
+#: Inches of a gap between panels, of a line of text, of a letter in it, and of an entry of the legend.
+_GAP, _LINE, _LETTER, _ENTRY = 0.18, 0.19, 0.075, 2.3
 #: Of up to so many classes: the images of each, and the inches of an image. Of more classes than the last, some.
 _ROOM: Final = ((12, 8, 0.9), (30, 6, 0.8), (80, 5, 0.62), (240, 3, 0.62))
-#: Images with masks, two of them side by side, and the inches of a picture.
-_PAIRS, _BESIDE, _PICTURE = 8, 2, 2.6
+#: Images with masks, and the inches of an image.
+_PAIRS, _SIDE = 8, 2.6
+
+
+class _Panel(NamedTuple):
+    """Images side by side, uint8 (H, W, 3), below a name and its figures."""
+
+    name: str
+    figures: str
+    images: np.ndarray
 
 
 def draw_sheet(path: Path, title: str, scan: SplitScan, found: Mapping[str, Any]) -> None:
@@ -40,140 +45,116 @@ def draw_sheet(path: Path, title: str, scan: SplitScan, found: Mapping[str, Any]
     """
     number = len(class_names(found["facts"]))
     title = f"{title}: {number} class{'es' * (number != 1)}" if number else f"{title}: no classes"
-    page = _mask_sheet(title, scan, found) if scan.masks else _class_sheet(title, scan, found)
-    page.write(path)
+    heading = [title]
+    for name, split in found["splits"].items():
+        heading.append(f"{name}: {split['images']:,} images, {sizes_in_words(split['sizes'])}")
+    if scan.masks:
+        figure = _figure(heading, _mask_panels(scan, found["facts"]), _legend(found))
+    else:
+        panels = _class_panels(scan, found)
+        heading[0] += f", {len(panels)} of them shown" * (len(panels) < number)
+        figure = _figure(heading, panels, [])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(figure, path)
 
 
-class _Page:
-    """A figure measured in inches from its upper left corner."""
-
-    def __init__(self, width: float, height: float) -> None:
-        self.figure = Figure(figsize=(width, height), dpi=_DPI)
-        self.canvas = FigureCanvasAgg(self.figure)
-        self.axes = self.figure.add_axes((0, 0, 1, 1))
-        self.axes.set_axis_off()
-        self.width, self.height = width, height
-        self._frame()
-
-    def _frame(self) -> None:
-        self.axes.set(xlim=(0, self.width), ylim=(self.height, 0), aspect="auto")
-
-    def picture(self, pixels: np.ndarray, x: float, y: float, width: float, height: float) -> None:
-        """Draw an image as large as it fits, in the middle of a box."""
-        rows, columns = pixels.shape[:2]
-        scale = min(width / columns, height / rows)
-        # Twice what is shown is enough, and spares the drawing of large photographs.
-        most = max(int(2 * _DPI * scale * max(rows, columns)), 1)
-        if max(rows, columns) > most:
-            small = Image.fromarray(pixels)
-            small.thumbnail((most, most), Image.Resampling.LANCZOS)
-            pixels = np.asarray(small)
-        left, top = x + (width - scale * columns) / 2, y + (height - scale * rows) / 2
-        self.axes.imshow(pixels, extent=(left, left + scale * columns, top + scale * rows, top))
-        self._frame()
-
-    def patch(self, color: Sequence[int], x: float, y: float, size: float) -> None:
-        """Draw a square of a colour, (R, G, B) in 0..255."""
-        face = (color[0] / 255, color[1] / 255, color[2] / 255)
-        self.axes.add_patch(Rectangle((x, y), size, size, facecolor=face, edgecolor="0.4", linewidth=0.5))
-
-    def text(self, words: str, x: float, y: float, most: float, size: float = 8, **style: Any) -> float:
-        """Write one line, its middle at height y, cut to at most so many inches; gives those that it takes."""
-        # Names are shown letter by letter: no dollar begins a formula.
-        line: Text = self.axes.text(x, y, words, fontsize=size, va="center", parse_math=False, **style)
-        width = self._width_of(line)
-        while width > most and len(words) > 1:
-            words = words[: min(int(len(words) * most / width), len(words) - 1)]
-            line.set_text(f"{words.rstrip()}…")
-            width = self._width_of(line)
-        return width
-
-    def _width_of(self, line: Text) -> float:
-        extent = line.get_window_extent(self.canvas.get_renderer())  # type: ignore[no-untyped-call]
-        return float(extent.width) / _DPI
-
-    def write(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path, "wb") as file:
-            self.figure.savefig(file, format="png", facecolor="white")
+def _figure(heading: Sequence[str], panels: Sequence[_Panel], legend: Sequence[Patch]) -> Figure:
+    """The panels in as many columns as bring the figure nearest to a page's shape."""
+    sides = [side / DPI + _GAP for side in panels[0].images.shape[:2]]
+    height, width = sides[0] + _LINE, sides[1]
+    shapes = {n: n * width / (-(-len(panels) // n) * height) for n in range(1, len(panels) + 1)}
+    columns = min(shapes, key=lambda n: abs(np.log(shapes[n] / 1.35)))
+    rows = -(-len(panels) // columns)
+    entries = max(1, int(columns * width / _ENTRY))
+    top, bottom = (len(heading) + 2) * _LINE, (-(-len(legend) // entries) + 0.5) * _LINE
+    total = top + rows * height + bottom
+    figure = Figure((max(columns * width, 4.4), total))
+    gaps = {"hspace": height / sides[0] - 1, "wspace": _GAP / sides[1], "left": 0, "right": 1}
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure.subplots_adjust(**gaps, bottom=bottom / total, top=1 - top / total)
+    for axis in axes:
+        axis.set_axis_off()
+    letters = int(width / _LETTER)
+    for axis, panel in zip(axes, panels, strict=False):
+        axis.imshow(panel.images)
+        name = shown(panel.name, max(letters - len(panel.figures), 8))
+        axis.set_title(name, loc="left", fontsize=8, weight="bold", pad=3)
+        axis.set_title(panel.figures, loc="right", fontsize=7, color="0.35", pad=3)
+    figure.suptitle(
+        "\n".join(shown(line, int(columns * width / _LETTER)) for line in heading), y=1, va="top", fontsize=9
+    )
+    if legend:
+        figure.legend(handles=legend, loc="lower center", ncols=min(entries, len(legend)), fontsize=8)
+    return figure
 
 
-def _class_sheet(title: str, scan: SplitScan, found: Mapping[str, Any]) -> _Page:
+def _side_by_side(images: Sequence[np.ndarray], number: int, height: float, width: float) -> np.ndarray:
+    """Room for so many images, each as large as it fits into a white box of a size in inches."""
+    rows, columns = round(height * DPI), round(width * DPI)
+    room = np.full((rows, number * columns, 3), 255, np.uint8)
+    for place, image in enumerate(images):
+        box = (columns - 5, rows - 5)
+        fitted = ImageOps.pad(Image.fromarray(image), box, Image.Resampling.BOX, color="white")
+        room[: box[1], place * columns : place * columns + box[0]] = np.asarray(fitted)
+    return room
+
+
+def _class_panels(scan: SplitScan, found: Mapping[str, Any]) -> list[_Panel]:
     names = class_names(found["facts"])
     members: dict[int | None, list[int]] = {label: [] for label in range(len(names))}
     for index, label in scan.labels.items():
         members.setdefault(label, []).append(index)
-    shown = list(members)
-    most, number, cell = next((room for room in _ROOM if len(shown) <= room[0]), _ROOM[-1])
-    if len(shown) > most:
-        title = f"{title}, {most} of them shown"
-        shown = [shown[place] for place in spread(len(shown), most)]
-    width, height = number * cell, _LINE + cell + 0.08
-    columns = _columns(len(shown), width + _GAP, height + _GAP)
-    rows = -(-len(shown) // columns)
-    page = _page(title, found, columns * (width + _GAP) - _GAP, rows * (height + _GAP) - _GAP)
-    for place, label in enumerate(shown):
-        x = _MARGIN + place % columns * (width + _GAP)
-        y = _top(found) + place // columns * (height + _GAP)
-        middle = y + _LINE / 2
-        counted = "" if label is None else _counts(names[label], found)
-        taken = page.text(counted, x + width, middle, width, 7, ha="right", color="0.35") if counted else 0.0
-        name = f"no label ({len(members[label])})" if label is None else names[label]
-        page.text(name, x, middle, width - taken - 0.08, weight="bold")
-        for column, at in enumerate(spread(len(members[label]), number)):
-            pixels = np.asarray(scan.split[members[label][at]]["image"])
-            page.picture(pixels, x + column * cell, y + _LINE + 0.04, cell - 0.05, cell - 0.05)
-        if not members[label]:
-            page.text("no images", x, y + _LINE + cell / 2, width, color="0.5")
-    return page
+    classes = list(members)
+    most, number, side = next((room for room in _ROOM if len(classes) <= room[0]), _ROOM[-1])
+    panels = []
+    for label in (classes[at] for at in spread(len(classes), most)):
+        own = members[label]
+        images = [np.asarray(scan.split[own[at]]["image"]) for at in spread(len(own), number)]
+        counts = (
+            [f"{split['counts'][names[label]]:,} {of}" for of, split in found["splits"].items()]
+            if label is not None
+            else []
+        )
+        name = f"no label ({len(own)})" if label is None else names[label]
+        panels.append(_Panel(name, ", ".join(counts), _side_by_side(images, number, side, side)))
+    return panels
 
 
-def _mask_sheet(title: str, scan: SplitScan, found: Mapping[str, Any]) -> _Page:
+def _mask_panels(scan: SplitScan, facts: Mapping[str, Any]) -> list[_Panel]:
+    """Images beside the same images under their masks."""
+    colors = facts.get("class_colors") or distinct_colors(len(class_names(facts)))
+    samples = [scan.split[index] for index in _varied(scan.masks, facts.get("ignore_index"))]
+    height = _SIDE * min(1.0, max(sample["image"].shape[0] / sample["image"].shape[1] for sample in samples))
+    panels = []
+    for sample in samples:
+        image = np.asarray(sample["image"])
+        pair = (image, overlay(image, np.asarray(sample["mask"]), colors))
+        panels.append(_Panel(str(sample["name"]), "", _side_by_side(pair, 2, height, _SIDE)))
+    return panels
+
+
+def _legend(found: Mapping[str, Any]) -> list[Patch]:
+    """The classes of masks with their shares of the pixels, and the ignored label."""
     facts, figures = found["facts"], found["splits"]["train"]
     names, ignored = class_names(facts), facts.get("ignore_index")
-    colors = [*(facts.get("class_colors") or distinct_colors(len(names)))]
-    samples = [scan.split[index] for index in _varied(scan.masks, ignored)]
-    shape = max(sample["image"].shape[0] / sample["image"].shape[1] for sample in samples)
-    width, height = 2 * _PICTURE, _LINE + _PICTURE * min(shape, 1.0)
-    across = min(_BESIDE, len(samples))
-    rows = -(-len(samples) // across)
-    legend: list[tuple[str, float, Sequence[int]]] = [
-        (name, figures["shares"][name], color)
-        for label, (name, color) in enumerate(zip(names, colors, strict=False))
-        if label != ignored
+    colors = facts.get("class_colors") or distinct_colors(len(names))
+    rows = [
+        (color, name, figures["shares"][name])
+        for name, color in zip(names, colors, strict=False)
+        if name in figures["shares"]
     ]
     if ignored is not None:
         name = f"{names[ignored]} (not learned)" if ignored < len(names) else f"not learned ({ignored})"
-        legend.append((name, figures.get("ignored", 0.0), colorize(np.full((1, 1), ignored), colors)[0, 0]))
-    drawn = across * (width + _GAP) - _GAP
-    entry = (drawn + _GAP) / max(int((drawn + _GAP) / _ENTRY), 1)
-    lines = -(-len(legend) // round((drawn + _GAP) / entry))
-    below = rows * (height + _GAP)
-    page = _page(title, found, drawn, below + lines * _LINE)
-    for place, sample in enumerate(samples):
-        x = _MARGIN + place % across * (width + _GAP)
-        y = _top(found) + place // across * (height + _GAP)
-        page.text(str(sample["name"]), x, y + _LINE / 2, width)
-        image = np.asarray(sample["image"])
-        for side, pixels in enumerate((image, overlay(image, np.asarray(sample["mask"]), colors))):
-            page.picture(pixels, x + side * _PICTURE, y + _LINE, _PICTURE - 0.04, height - _LINE)
-    for place, (name, share, color) in enumerate(legend):
-        x = _MARGIN + place // lines * entry
-        y = _top(found) + below + (place % lines + 0.5) * _LINE
-        page.patch(color, x, y - 0.06, 0.12)
-        end = x + entry - _GAP
-        taken = page.text(percent(share), end, y, 1, ha="right", color="0.35")
-        page.text(name, x + 0.19, y, end - x - 0.19 - taken - 0.08)
-    return page
+        rows.append((colorize(np.array([[ignored]]), colors)[0, 0], name, figures.get("ignored", 0.0)))
+    return [legend_entry(color, f"{shown(name, 24)}  {percent(share)}") for color, name, share in rows]
 
 
 def _varied(masks: Mapping[int, np.ndarray], ignored: int | None) -> list[int]:
     """A few samples: some evenly apart, then those with the most classes that the others lack."""
     indices = list(masks)
-    chosen = [indices[place] for place in spread(len(indices), _PAIRS // 2)]
-    seen = {ignored}
     held = {index: set(map(int, np.flatnonzero(pixels))) for index, pixels in masks.items()}
-    seen.update(*(held[index] for index in chosen))
+    chosen = [indices[place] for place in spread(len(indices), _PAIRS // 2)]
+    seen = {ignored}.union(*(held[index] for index in chosen))
     others = [indices[place] for place in spread(len(indices), _PAIRS)]
     while len(chosen) < min(_PAIRS, len(indices)):
         rest = [index for index in indices if index not in chosen]
@@ -181,29 +162,3 @@ def _varied(masks: Mapping[int, np.ndarray], ignored: int | None) -> list[int]:
         chosen.append(best)
         seen |= held[best]
     return sorted(chosen)
-
-
-def _page(title: str, found: Mapping[str, Any], width: float, height: float) -> _Page:
-    """An empty page with its heading."""
-    width = max(width, 4.0)
-    page = _Page(width + 2 * _MARGIN, _top(found) + height + _MARGIN)
-    page.text(title, _MARGIN, _MARGIN + 0.1, width, 11, weight="bold")
-    for line, (name, split) in enumerate(found["splits"].items()):
-        words = f"{name}: {split['images']:,} images, {sizes_in_words(split['sizes'])}"
-        page.text(words, _MARGIN, _MARGIN + 0.34 + line * _LINE, width, color="0.35")
-    return page
-
-
-def _top(found: Mapping[str, Any]) -> float:
-    """Inches above the content, under the heading."""
-    return float(_MARGIN + 0.34 + _LINE * len(found["splits"]) + 0.06)
-
-
-def _counts(name: str, found: Mapping[str, Any]) -> str:
-    return ", ".join(f"{split['counts'][name]:,} {which}" for which, split in found["splits"].items())
-
-
-def _columns(number: int, width: float, height: float) -> int:
-    """The columns of so many boxes with which the whole is nearest to a page's shape."""
-    shape = {c: c * width / (-(-number // c) * height) for c in range(1, number + 1)}
-    return min(shape, key=lambda columns: abs(np.log(shape[columns] / 1.35)), default=1)

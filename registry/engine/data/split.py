@@ -100,5 +100,7 @@ def _named(samples: Samples, file: Path) -> list[int]:
     if unknown:
         some = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         first = ", ".join(list(samples.names)[:3])
-        raise InputError.of("split.file", f"{file} names samples that do not exist: {some}", f"the samples are {first}, ...")
+        raise InputError.of(
+            "split.file", f"{file} names samples that do not exist: {some}", f"the samples are {first}, ..."
+        )
     return sorted({place[name] for name in wanted})

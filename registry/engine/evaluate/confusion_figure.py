@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..data.drawing import shown
 from .confusion import Confusion
-from .drawing import shown
 
 #: Up to so many labels, every cell's share is written into it.
 _WRITTEN = 24

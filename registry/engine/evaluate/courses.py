@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ...results.runs import FinishedRun
-from .drawing import shown
+from ..data.drawing import shown
 
 #: Up to so many evaluations, each is marked.
 _MARKED = 30

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from ... import files
 from ...errors import InputError
+from ..data.drawing import save
 from . import confusion_figure, worst
 from .confusion import Confusion
-from .drawing import save
 from .worst import Example
 
 

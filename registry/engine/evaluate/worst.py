@@ -12,8 +12,8 @@ from matplotlib.patches import Patch
 
 from ..data.classes import Classes
 from ..data.colors import colorize
+from ..data.drawing import legend_entry, shown
 from ..data.images import Pixels
-from .drawing import shown
 
 #: Longest side of a panel in pixels; larger pictures are thinned out.
 _SIDE = 480
@@ -104,9 +104,8 @@ def _legend(examples: Sequence[Example], classes: Classes) -> list[Patch]:
     held = sorted({int(label) for mask in masks for label in np.unique(mask)})
     patches = []
     for label in held[:_LEGEND]:
-        red, green, blue = classes.colors[label]
         name = shown(classes.names[label], 18) + (" (not scored)" if label == classes.ignored else "")
-        patches.append(Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="0.4", label=name))
+        patches.append(legend_entry(classes.colors[label], name))
     if len(held) > _LEGEND:
         patches.append(Patch(facecolor="none", edgecolor="none", label=f"and {len(held) - _LEGEND} more"))
     return patches

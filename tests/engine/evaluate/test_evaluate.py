@@ -26,9 +26,9 @@ import hw1cli as command_line
 from plugins.hw1.landcover import CLASS_COLORS, CLASS_NAMES
 from plugins.trainers.miou import MeanIoU
 from registry.engine.data.classes import Classes, KnownClasses, parse_classes
+from registry.engine.data.drawing import save
 from registry.engine.evaluate import confusion_figure, worst
 from registry.engine.evaluate.confusion import Confusion, count
-from registry.engine.evaluate.drawing import save
 from registry.engine.evaluate.files import Question, compare
 from registry.engine.evaluate.metrics import count_images
 from registry.errors import InputError

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from ...files import atomic_write
 
@@ -32,3 +34,9 @@ def shown(text: str, most: int = 60, *, keep_end: bool = False) -> str:
     short = text if len(text) <= most else f"…{text[1 - most :]}" if keep_end else f"{text[: most - 1]}…"
     short = short.replace("$", r"\$")
     return f"\u200b{short}" if short.startswith("_") else short
+
+
+def legend_entry(color: Sequence[int], label: str) -> Patch:
+    """A class in a legend; its colour is (R, G, B) in 0..255."""
+    red, green, blue = color
+    return Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor="0.4", linewidth=0.5, label=label)
