@@ -9,9 +9,9 @@ import torch
 from rich.console import Console
 
 from registry.catalog.registry import Registry
-from registry.cli.planning import Request, planned
 from registry.engine.records import checkpoints
 from registry.engine.train.session import execute
+from registry.recipe.request import Request, planned
 
 
 def train(recipe: Path, out: Path, *sets: str, resume: bool = False) -> dict:

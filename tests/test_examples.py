@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 
 from registry.catalog.registry import Registry
-from registry.cli.planning import Request, every_problem
+from registry.recipe.request import Request, every_problem
 from registry.testing import checks
 
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))

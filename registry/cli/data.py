@@ -162,7 +162,7 @@ def _print_report(report: Mapping[str, Any]) -> None:
     from rich.text import Text
 
     from ..engine.data.scan import sizes_in_words
-    from ..recipe.scalars import dump
+    from ..recipe.dump import dump
     from .tables import plural
 
     console = Console()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -151,7 +152,8 @@ def _entry(component: Component, registry: Registry) -> dict[str, Any]:
 
 def _value(parameter: Parameter, registry: Registry) -> Any:
     """A value of the parameter's type; ``...`` where none of those tried here fits."""
-    from ..recipe.convert import convert
+    from ..errors import InputError
+    from ..recipe.planner import plan_value
     from ..recipe.types import type_of
     from ..recipe.yaml import as_node
 
@@ -159,9 +161,8 @@ def _value(parameter: Parameter, registry: Registry) -> Any:
     nested, choice = wanted.find("component"), wanted.find("choice")
     entry = _plainest(nested.of, registry) if nested is not None else None
     for value in (*([entry, [entry]] if entry else ()), *(choice.choices if choice else ()), *_VALUES):
-        problems: list[Any] = []
-        convert(as_node(value), wanted, "", lambda *_: None, problems)
-        if not problems:
+        with contextlib.suppress(InputError):
+            plan_value(as_node(value), wanted, "", registry)
             return value
     return "..."
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..recipe.plan import Plan
+    from ..recipe.request import PlannedRun, Request
     from ..results.statistics import Result
-    from .planning import PlannedRun, Request
 
 
 @click.command()
@@ -42,7 +42,7 @@ def run(
       hw1cli run my.yaml --set 'reports+={use: mask_stages, images: 2}' --unset augment.train.0
       hw1cli run my.yaml --out runs/mine --resume
     """
-    from .planning import Request
+    from ..recipe.request import Request
 
     if resume and out is None:
         raise click.UsageError("--resume needs --out FOLDER, the run to continue")
@@ -62,7 +62,7 @@ def check(recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bo
       hw1cli check my.yaml --set model.backbone=timm/resnet18 --json
     """
     from ..catalog.registry import Registry
-    from .planning import Request, every_problem
+    from ..recipe.request import Request, every_problem
 
     code = WRONG_INPUT
     try:
@@ -85,7 +85,7 @@ def check(recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bo
 def run_recipe(request: Request, *, resume: bool = False) -> None:
     """Check everything, then train; see ``registry.engine.train.session.execute`` for what it raises."""
     from ..catalog.registry import Registry
-    from .planning import planned_runs
+    from ..recipe.request import planned_runs
 
     runs = planned_runs(request, Registry())
     if runs[0].member is None:

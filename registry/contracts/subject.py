@@ -18,12 +18,11 @@ from ..catalog.registry import Registry
 from ..catalog.spec import Parameter, bare
 from ..engine.build import build
 from ..engine.train.task import seed_everything
-from ..errors import InputError, PluginError, Problem, raised_at
-from ..recipe.convert import INVALID, convert
+from ..errors import InputError, PluginError, raised_at
 from ..recipe.plan import ComponentPlan
-from ..recipe.planner import plan_component
+from ..recipe.planner import plan_value
 from ..recipe.types import type_of, uses
-from ..recipe.yaml import Node, as_node
+from ..recipe.yaml import as_node
 from . import stubs
 from .violations import ContractViolation, Inconclusive
 
@@ -126,16 +125,7 @@ class Subject:
 
     @staticmethod
     def _converted(parameter: Parameter, value: Any) -> Any:
-        problems: list[Problem] = []
-        registry = Registry()
-
-        def nested(node: Node, kind: str, _path: str, _problems: list[Problem]) -> ComponentPlan:
-            return plan_component(node, kind, registry)
-
-        found = convert(as_node(value), type_of(parameter.type), parameter.name, nested, problems)
-        if problems or found is INVALID:
-            raise InputError(problems)
-        return found
+        return plan_value(as_node(value), type_of(parameter.type), parameter.name, Registry())
 
 
 _ABSENT: Final = object()

@@ -23,6 +23,7 @@ from ..catalog.kinds import (
 )
 from ..catalog.spec import ComponentSpec, Parameter
 from .types import type_of, uses
+from .yaml import Node
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,3 +193,34 @@ def named_by_default(parameter: Parameter) -> bool:
 def may_be_null(parameter: Parameter) -> bool:
     """Whether null leaves the section out; to one of a trainer's it may be a value of its own."""
     return not parameter.required and (parameter.default is None or not type_of(parameter.type).admits("null"))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is written where in a recipe.
+
+    Args:
+        entries: the recipe's own, null sections left out and default names filled in.
+        sections: all that it can have, ``trainer`` aside.
+        own: those that its trainer asks for.
+        arguments: what is written under ``trainer:``.
+    """
+
+    entries: dict[str, Node]
+    sections: tuple[Parameter, ...]
+    own: tuple[Parameter, ...]
+    arguments: tuple[Parameter, ...]
+
+
+def layout(root: Node, trainer: ComponentSpec | None) -> Layout:
+    """The layout of a recipe with a trainer; the usual one while the trainer is unknown."""
+    own = trainer_sections(trainer)
+    sections = (*(each for each in SECTIONS.values() if each.planned and each.name != "trainer"), *own)
+    entries = {name: node for name, node in root.value.items() if name != "trainer"}
+    for section in sections:
+        node = entries.get(section.name)
+        if node is not None and node.value is None and may_be_null(section):
+            del entries[section.name]
+        elif node is not None and named_by_default(section) and isinstance(node.value, dict):
+            entries[section.name] = Node({"use": Node(section.default, node.place), **node.value}, node.place)
+    return Layout(entries, sections, own, trainer_arguments(trainer))

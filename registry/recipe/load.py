@@ -1,19 +1,17 @@
-"""A recipe file with everything applied: what it extends, its demo, the command line, its references."""
+"""A recipe file with everything applied: what it extends, its demo, the command line, its runs, its references."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..errors import Problem
+from ..errors import Problem, nearest
 from . import overrides, references, study
-from .convert import problem_at
+from .grammar import STUDY_SECTIONS
 from .overrides import merge
-from .read import Reader
 from .study import Member
-from .yaml import BROKEN, Node, Place
+from .yaml import BROKEN, LARGEST, Node, Place, parse, too_large
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,7 @@ def load(
     unsets: Sequence[str] = (),
     demo: bool = False,
     folder: Path | None = None,
+    files: Files | None = None,
 ) -> Recipe:
     """Read a recipe: the file, what it extends, the demo if asked for, the command line, its runs, then references.
 
@@ -71,62 +70,120 @@ def load(
         sets, unsets: ``--set`` and ``--unset`` options.
         demo: whether the demo was asked for.
         folder: where a study's runs will be; ``runs/<recipe>/study`` or ``.../demo`` when None.
+        files: those read already, where a recipe is loaded with its demo and without.
     """
-    path, problems = Path(path), list[Problem]()
-    reader = Reader(problems)
-    root = reader.read(path)
-    touched = overrides.keys_named(sets, unsets)
-    if root is None:  # nothing else can be checked
-        return Recipe(path, Node(BROKEN, Place(str(path), None)), problems, demo, touched=touched)
+    path, problems, files = Path(path), list[Problem](), files or Files()
+    tree = files.read(path)
+    if tree is None:  # nothing else can be checked
+        return Recipe(path, Node(BROKEN, Place(str(path), None)), files.problems, demo)
+    root = tree.copy()
     overlay = root.value.pop("demo", None)
     has_demo = overlay is not None and overlay.value is not None
-    if demo:
-        root = _with_demo(root, overlay, path, problems)
-    overrides.apply(root, sets, unsets, problems)
-    _refuse_late(root, problems)
-
-    def read_base(named_at: Node) -> Node | None:
-        return reader.read(path.parent / str(named_at.value), named_at, (path.resolve(),))
-
-    folder = folder or Path("runs") / path.stem / ("demo" if demo else "study")
-    members = study.expand(root, folder, read_base, problems)
-    for tree in [root] if members is None else [member.root for member in members]:
-        references.resolve(tree, problems)
-    runs = tuple(
-        (each, Recipe(path, each.root, problems, demo, has_demo, touched, each.name)) for each in members or ()
-    )
-    return Recipe(path, root, problems, demo, has_demo, touched, "", members is not None, runs)
-
-
-def _with_demo(root: Node, overlay: Node | None, path: Path, problems: list[Problem]) -> Node:
-    if overlay is None or overlay.value is None:
+    if demo and not has_demo:
         problems.append(Problem("--demo", "this recipe has no demo", "add a 'demo:' section", None, str(path)))
-    elif isinstance(overlay.value, dict):
+    elif demo and isinstance(overlay.value, dict):
         # A section that is missing is reported at the recipe, not at its demo.
-        return replace(merge(root, overlay), place=root.place)
-    elif overlay.value is not BROKEN:
-        problems.append(problem_at(overlay, "demo", "is not a mapping", "demo: {trainer: {epochs: 1}}"))
-    return root
-
-
-def _refuse_late(root: Node, problems: list[Problem]) -> None:
-    """``extends`` and ``demo`` are applied already: neither the command line nor the demo can change them."""
-    for key in ("extends", "demo"):
+        root = replace(merge(root, overlay), place=root.place)
+    elif demo and overlay.value is not BROKEN:
+        problems.append(overlay.problem("demo", "is not a mapping", "demo: {trainer: {epochs: 1}}"))
+    touched = overrides.apply(root, sets, unsets, problems)
+    for key in ("extends", "demo"):  # applied above already
         if key in root.value:
             hint = "change the sections themselves, such as trainer.epochs"
-            problems.append(problem_at(root.value.pop(key), key, "cannot be changed from here", hint))
+            problems.append(root.value.pop(key).problem(key, "cannot be changed from here", hint))
+
+    def read_base(named_at: Node) -> Node | None:
+        return files.read(path.parent / str(named_at.value), named_at, (path.resolve(),))
+
+    sections = {name: root.value.pop(name) for name in STUDY_SECTIONS if name in root.value}
+    sections = {name: node for name, node in sections.items() if node.value is not None}
+    members = []
+    if sections:
+        folder = folder or Path("runs") / path.stem / ("demo" if demo else "study")
+        members = study.expand(root, sections, folder, read_base, problems)
+    for each in [member.root for member in members] if sections else [root]:
+        references.resolve(each, problems)
+    problems = [*files.problems, *problems]
+    runs = tuple((each, Recipe(path, each.root, problems, demo, has_demo, touched, each.name)) for each in members)
+    return Recipe(path, root, problems, demo, has_demo, touched, "", bool(sections), runs)
 
 
-def missing_root(recipe: Recipe) -> Problem | None:
-    """The problem of a data set's root that does not exist; None where it does, and where the data will be made."""
-    sections = recipe.root.value if isinstance(recipe.root.value, dict) else {}
-    data = sections.get("data")
-    node = data.value.get("root") if data is not None and isinstance(data.value, dict) else None
-    if node is None or not isinstance(node.value, str) or "make" in sections:
-        return None
-    if os.path.exists(Path(node.value).expanduser()):  # noqa: PTH110 - False, too, for a name too long for a file
-        return None
-    hint = "unpack the data there, or name the folder: --set data.root=FOLDER"
-    if recipe.has_demo:
-        hint += ", or try the recipe on data made on the spot: --demo"
-    return problem_at(node, "data.root", f"there is no folder {node.value!r}", hint)
+@dataclass
+class Files:
+    """Recipe files with the recipes that they extend below them, each file read once."""
+
+    problems: list[Problem] = field(default_factory=list)
+    trees: dict[Path, Node | None] = field(default_factory=dict)
+
+    def read(self, path: Path, named_at: Node | None = None, chain: tuple[Path, ...] = ()) -> Node | None:
+        """The tree of a file; None, with a problem appended, where there is none.
+
+        Args:
+            path: the file.
+            named_at: the node of an ``extends:`` that names it.
+            chain: the files that extend it, each by way of the one before.
+        """
+        text = _text_of(path)
+        if isinstance(text, Problem):
+            if named_at is not None:
+                text = named_at.problem("extends", f"{text.path}: {text.message}", text.hint)
+            self.problems.append(text)
+            return None
+        identity = path.resolve()
+        if named_at is not None and identity in chain:
+            hint = "remove one of the two"
+            self.problems.append(named_at.problem("extends", f"{named_at.value!r} extends this file in turn", hint))
+            return None
+        if identity not in self.trees:
+            root, found = parse(text, str(path))
+            self.problems += found
+            self.trees[identity] = root and self._extended(root, path, (*chain, identity))
+        return self.trees[identity]
+
+    def _extended(self, root: Node, path: Path, chain: tuple[Path, ...]) -> Node:
+        """A file's tree merged onto its bases, a later base onto an earlier one."""
+        below: Node | None = None
+        for name in self._base_names(root.value.pop("extends", None)):
+            base = self.read(path.parent / str(name.value), name, chain)
+            if base is not None:
+                below = base if below is None else merge(below, base)
+        return root if below is None else merge(below, root)
+
+    def _base_names(self, extends: Node | None) -> list[Node]:
+        if extends is None:
+            return []
+        items = extends.value if isinstance(extends.value, list) else [extends]
+        names = [item for item in items if isinstance(item.value, str) and item.value]
+        if any(item not in names and item.value is not BROKEN for item in items):
+            message = "expected the name of a recipe, or a list of names"
+            self.problems.append(extends.problem("extends", message, "extends: base.yaml"))
+        return names
+
+
+def _text_of(path: Path) -> str | Problem:
+    """A file's text, or why there is none."""
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # reading a FIFO would wait for ever
+            return Problem(str(path), "is not a regular file", "name a YAML file")
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        return content.decode("utf-8") if len(content) <= LARGEST else too_large(str(path))
+    except UnicodeDecodeError:
+        return Problem(str(path), "is not UTF-8 text", "save it as UTF-8")
+    except IsADirectoryError:
+        return Problem(str(path), "is a directory, expected a recipe file", _recipes_near(path, path))
+    except FileNotFoundError:
+        return Problem(str(path), "is not there", _recipes_near(path, path.parent))
+    except OSError as error:
+        return Problem(str(path), f"cannot be read: {error.strerror or error}")
+    except ValueError as error:  # a name that no file can have
+        return Problem(repr(str(path)), f"cannot be read: {error}")
+
+
+def _recipes_near(path: Path, folder: Path) -> str | None:
+    there = {file.stem: str(file) for file in sorted(folder.glob("*.yaml"))}
+    # Compared by stem alone: a common folder and ending would make every recipe similar.
+    near = nearest(path.stem, there)
+    if near:
+        return f"did you mean {' or '.join(repr(there[stem]) for stem in near)}?"
+    return f"recipes there: {', '.join(list(there.values())[:8])}" if there else None

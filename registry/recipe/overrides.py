@@ -42,7 +42,7 @@ def merge(base: Node, over: Node) -> Node:
     return Node(merged, over.place)
 
 
-def apply(root: Node, sets: Sequence[str], unsets: Sequence[str], problems: list[Problem]) -> None:
+def apply(root: Node, sets: Sequence[str], unsets: Sequence[str], problems: list[Problem]) -> frozenset[str]:
     """Change a tree in place, options in their order, deletions last.
 
     Args:
@@ -51,42 +51,29 @@ def apply(root: Node, sets: Sequence[str], unsets: Sequence[str], problems: list
             equals ``c`` or is the component ``c``. Items of a list are addressed by number: ``augment.train.0.p=1``.
         unsets: ``a.b`` deletes a key, ``a.0`` a list's item; negative numbers count from the end.
         problems: those of options that cannot be carried out are appended; these leave the tree as it was.
+
+    Returns:
+        The dotted paths that were changed.
     """
+    changed = set()
     for flag, change, options in (("--set", _set, sets), ("--unset", _unset, unsets)):
         for option in options:
             try:
-                change(root, option)
+                changed.add(change(root, option))
             except _RefusedError as refused:
                 problems += [Problem(f"{flag} {option}", message, hint) for message, hint in refused.reasons]
+    return frozenset(changed)
 
 
 def put(root: Node, key: str, value: Node, problems: list[Problem]) -> None:
     """Set the value at a dotted path, in place; problems as of ``apply``."""
     try:
-        *above, last = _parts(key)
-        holder = _reach(root, above, value.place)
-        if isinstance(holder.value, list):
-            holder.value[_index(holder, last)] = value
-        else:
-            holder.value[last] = value
+        _put(root, _parts(key), value)
     except _RefusedError as refused:
-        place = value.place
-        problems += [Problem(key, message, hint, place.line, place.file) for message, hint in refused.reasons]
+        problems += [value.problem(key, message, hint) for message, hint in refused.reasons]
 
 
-def keys_named(sets: Sequence[str], unsets: Sequence[str]) -> frozenset[str]:
-    """The dotted paths that the options change; malformed options name none."""
-    matches = (_OPTION.fullmatch(option) for option in sets)
-    named = set()
-    for key in (*(match["key"] for match in matches if match), *unsets):
-        try:
-            named.add(".".join(_parts(key)))
-        except _RefusedError:
-            continue  # ``apply`` reports it
-    return frozenset(named)
-
-
-def _set(root: Node, option: str) -> None:
+def _set(root: Node, option: str) -> str:
     match = _OPTION.fullmatch(option)
     if match is None or not match["key"].strip():
         raise _RefusedError(("is not an assignment", _USAGE))
@@ -95,24 +82,27 @@ def _set(root: Node, option: str) -> None:
     if problems:
         reasons = ((f"{each.path}: {each.message}" if each.path else each.message, each.hint) for each in problems)
         raise _RefusedError(*reasons)
-    *above, last = _parts(match["key"])
+    parts = _parts(match["key"])
     if match["sign"] == "-":
-        _remove(_walk(root, [*above, last]), value)
-        return
-    holder = _reach(root, above, place)
-    if match["sign"] == "+":
-        _append(holder, last, value, place)
-    elif isinstance(holder.value, list):
-        holder.value[_index(holder, last)] = value
+        _remove(_walk(root, parts), value)
+    elif match["sign"] == "+":
+        _append(_reach(root, parts[:-1], place), parts[-1], value, place)
     else:
-        holder.value[last] = value
+        _put(root, parts, value)
+    return ".".join(parts)
 
 
-def _unset(root: Node, key: str) -> None:
+def _put(root: Node, parts: Sequence[str], value: Node) -> None:
+    holder = _reach(root, parts[:-1], value.place)
+    holder.value[_index(holder, parts[-1]) if isinstance(holder.value, list) else parts[-1]] = value
+
+
+def _unset(root: Node, key: str) -> str:
     *above, last = _parts(key)
     holder = _walk(root, above)
     _walk(holder, [last])
     del holder.value[_index(holder, last) if isinstance(holder.value, list) else last]
+    return ".".join([*above, last])
 
 
 def _parts(key: str) -> list[str]:

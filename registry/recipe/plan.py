@@ -12,9 +12,8 @@ from typing import Any, Literal
 from ..catalog.components import Component
 from ..catalog.kinds import KINDS, NETWORKS, WITHOUT_START
 from ..catalog.provenance import of as provenance_of
-from ..catalog.spec import ComponentSpec
+from ..catalog.spec import REQUIRED, ComponentSpec
 from ..errors import InputError
-from .convert import completed
 from .grammar import LoopSettings, RuntimeSettings, SplitSettings
 from .load import Recipe
 from .yaml import NOWHERE, Place
@@ -66,7 +65,11 @@ class ComponentPlan:
 
     def given_or_default(self) -> dict[str, Any]:
         """Every argument, defaults completed; what the run supplies is left out unless given."""
-        return completed(self.spec.parameters, dict(self.arguments))
+        return {
+            parameter.name: self.arguments.get(parameter.name, parameter.default)
+            for parameter in self.spec.parameters
+            if parameter.name in self.arguments or parameter.default is not REQUIRED
+        }
 
     @contextmanager
     def attach_location(self) -> Iterator[None]:

@@ -1,30 +1,31 @@
-"""A recipe and the registry -> a plan: every name resolved, every argument checked, nothing built."""
+"""A recipe and the registry -> a plan: every name resolved, every argument checked, nothing built.
+
+A recipe's sections, a component's arguments, settings and lists are all checked by one walk over the tree and its
+types; a problem leaves ``BROKEN`` in the value's place.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from ..catalog.components import Component
 from ..catalog.kinds import KINDS
 from ..catalog.registry import Registry, UnknownName, article
-from ..catalog.spec import ComponentSpec, Parameter
-from ..errors import InputError, PluginError, Problem
+from ..catalog.spec import REQUIRED, ComponentSpec, Parameter
+from ..errors import InputError, PluginError, Problem, did_you_mean
 from . import epochs
-from .convert import INVALID, MOST_LISTED, check_arguments, is_invalid, problem_at
-from .grammar import (
-    SECTIONS,
-    AugmentSettings,
-    LoopSettings,
-    RuntimeSettings,
-    may_be_null,
-    named_by_default,
-    trainer_arguments,
-    trainer_sections,
-)
+from .grammar import AugmentSettings, Layout, LoopSettings, RuntimeSettings, layout
 from .load import Recipe
 from .plan import ComponentPlan, Plan
-from .yaml import BROKEN, Node
+from .types import Type, describe, misfit, scalar, type_of
+from .yaml import BROKEN, Node, as_node, join
+
+#: Larger integers fit neither torch nor numpy.
+_LARGEST: Final = 2**63 - 1
+#: Looking for near spellings takes its time: after this many problems there are no more hints of that kind.
+_MOST_HINTS: Final = 100
 
 
 def make_plan(recipe: Recipe, registry: Registry) -> Plan:
@@ -34,156 +35,232 @@ def make_plan(recipe: Recipe, registry: Registry) -> Plan:
         InputError: with every problem of the recipe, those found while reading it included.
         PluginError: a plugin that the recipe names is broken.
     """
-    problems = list(recipe.problems)
     if not isinstance(recipe.root.value, dict):
-        raise InputError(problems)
-    planner = _Planner(registry)
-    parts = planner.plan(recipe.root, problems)
-    planner.raise_for(problems)
+        raise InputError(recipe.problems)
+    planner = _Planner(registry, recipe.problems)
+    parts = planner.parts(recipe.root)
+    planner.raise_problems()
     return Plan(recipe, **parts)
 
 
 def plan_component(node: Node, kind: str, registry: Registry) -> ComponentPlan:
-    """The plan of one component by itself.
+    """The plan of one component by itself; raises as ``make_plan``."""
+    plan: ComponentPlan = plan_value(node, Type("component", of=kind), "", registry)
+    return plan
 
-    Raises:
-        InputError: with every problem of its name and arguments.
-        PluginError: its plugin is broken.
-    """
-    problems: list[Problem] = []
+
+def plan_value(node: Node, wanted: Type, path: str, registry: Registry) -> Any:
+    """A value by itself as a type wants it, components in it as plans; raises as ``make_plan``."""
     planner = _Planner(registry)
-    plan = planner.component(node, kind, "", problems)
-    planner.raise_for(problems)
-    return plan  # type: ignore[no-any-return]
-
-
-def listed(problems: Iterable[Problem]) -> list[Problem]:
-    """The first problems of many, and how many more there are."""
-    found = list(dict.fromkeys(problems))
-    more = len(found) - MOST_LISTED
-    if more <= 1:
-        return found
-    return [*found[:MOST_LISTED], Problem("recipe", f"has {more:,} more problems, which are not listed", "fix these")]
+    value = planner.value(node, wanted, path)
+    planner.raise_problems()
+    return value
 
 
 class _Planner:
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
-        self.broken: list[PluginError] = []
+    def __init__(self, registry: Registry, problems: Iterable[Problem] = ()) -> None:
+        self.registry, self.problems = registry, list(problems)
+        self.plugin_errors: list[PluginError] = []
 
-    def raise_for(self, problems: list[Problem]) -> None:
+    def raise_problems(self) -> None:
         """A broken plugin is reported beside the recipe's own faults; alone, it has its own exit code."""
-        broken = [error for error in self.broken if error.problem in problems]
-        if broken and len(problems) == len(broken):
+        broken = [error for error in self.plugin_errors if error.problem in self.problems]
+        if broken and len(self.problems) == len(broken):
             raise broken[0]
-        if problems:
-            raise InputError(sorted(problems, key=lambda problem: (problem.file or "", problem.line or 0)))
+        if self.problems:
+            raise InputError(self.problems)
 
-    def plan(self, root: Node, problems: list[Problem]) -> dict[str, Any]:
+    def parts(self, root: Node) -> dict[str, Any]:
         """The parts of a plan by their names, to be used where no problem was found."""
-        entries = dict(root.value)
-        trainer, loop = self._trainer(entries, root, problems)
-        spec = None if trainer is INVALID else trainer.spec
-        own_sections = (section for section in SECTIONS.values() if section.planned and section.name != "trainer")
-        parameters: list[Parameter] = [*own_sections, *trainer_sections(spec)]
-        for parameter in parameters:
-            node = entries.get(parameter.name)
-            if node is None:
-                continue
-            if node.value is None and may_be_null(parameter):
-                del entries[parameter.name]
-            elif named_by_default(parameter) and isinstance(node.value, dict):
-                entries[parameter.name] = Node({"use": Node(parameter.default, node.place), **node.value}, node.place)
+        node = root.value.get("trainer")
+        component = spec = None
+        if node is None or node.value is None:
+            self.problems.append(root.problem("trainer", "is missing", "trainer: {use: segmentation}"))
+        elif found := self._find(node, "trainers", "trainer"):
+            component, spec = found
+        asked = layout(root, spec)
+        entries = asked.entries
         for key in [key for key in entries if key in LoopSettings.__dataclass_fields__]:
             hint = f"write it under 'trainer:', as trainer.{key}"
-            problems.append(problem_at(entries.pop(key), key, f"a recipe has no section {key!r}", hint))
-        owner = "a recipe" if spec is None else f"a recipe with trainer {trainer.name!r}"
-        given = check_arguments(Node(entries, root.place), parameters, "", self.component, problems, owner, "section")
-        parts = {name: value for name, value in given.items() if name in SECTIONS and name != "description"}
-        if spec is not None:
-            own = {name: value for name, value in given.items() if name not in SECTIONS}
-            trainer = ComponentPlan(trainer.component, spec, {**trainer.arguments, **own}, "trainer", trainer.place)
-        if loop is not INVALID and parts["reports"] is not INVALID:
-            _check_epochs(parts["reports"], loop, problems)
+            self.problems.append(entries.pop(key).problem(key, f"a recipe has no section {key!r}", hint))
+        loop: Any = BROKEN
+        own: dict[str, Any] = {}
+        if node is not None:
+            loop, own = self._trainer_arguments(node, component, asked)
+        owner = "a recipe" if component is None else f"a recipe with trainer {component.name!r}"
+        parts = self.arguments(Node(entries, root.place), asked.sections, "", owner, "section")
+        parts.pop("description", None)
+        own |= {section.name: parts.pop(section.name) for section in asked.own if section.name in parts}
+        if component is not None and spec is not None and node is not None:
+            parts["trainer"] = ComponentPlan(component, spec, own, "trainer", node.place)
+        if loop is not BROKEN and parts["reports"] is not BROKEN:
+            self._check_epochs(parts["reports"], loop)
         augment = parts.pop("augment", None) or AugmentSettings()
-        if augment is not INVALID:
+        if augment is not BROKEN:
             parts["augment"] = {split: steps for split, steps in vars(augment).items() if steps}
-        return {"seed": 0, "runtime": RuntimeSettings(), **parts, "trainer": trainer, "loop": loop}
+        return {"seed": 0, "runtime": RuntimeSettings(), **parts, "loop": loop}
 
-    def _trainer(self, entries: dict[str, Node], root: Node, problems: list[Problem]) -> tuple[Any, Any]:
-        """The trainer without the components of its own, which are sections, and the loop's settings."""
-        node = entries.pop("trainer", None)
-        if node is None or node.value is None:
-            problems.append(problem_at(root, "trainer", "is missing", "trainer: {use: segmentation}"))
-            return INVALID, INVALID
-        found = self._find(node, "trainers", "trainer", problems)
-        component, spec = found or (None, None)
-        known = trainer_arguments(spec)
-        arguments = dict(node.value) if isinstance(node.value, dict) else {}
-        for name in [section.name for section in trainer_sections(spec) if section.name in arguments]:
-            hint = f"write '{name}:' at the top level"
-            problems.append(
-                problem_at(arguments.pop(name), f"trainer.{name}", f"{name!r} is a section of its own", hint)
-            )
-        if component is None:  # what belongs to the loop is checked all the same
-            arguments = {name: value for name, value in arguments.items() if name in {each.name for each in known}}
-        owner = f"trainer {component.name!r}" if component else "the loop"
-        given = check_arguments(Node(arguments, node.place), known, "trainer", self.component, problems, owner)
-        names = LoopSettings.__dataclass_fields__.keys()
-        settings = {name: value for name, value in given.items() if name in names}
-        loop = INVALID if is_invalid(settings) else LoopSettings(**settings)
-        if component is None or spec is None:
-            return INVALID, loop
-        own = {name: value for name, value in given.items() if name not in names}
-        return ComponentPlan(component, spec, own, "trainer", node.place), loop
+    def _trainer_arguments(self, node: Node, trainer: Component | None, asked: Layout) -> tuple[Any, dict[str, Any]]:
+        """What is written under ``trainer:``: the loop's settings, and the trainer's own arguments."""
+        written = dict(node.value) if isinstance(node.value, dict) else {}
+        for name in [section.name for section in asked.own if section.name in written]:
+            message, hint = f"{name!r} is a section of its own", f"write '{name}:' at the top level"
+            self.problems.append(written.pop(name).problem(f"trainer.{name}", message, hint))
+        if trainer is None:  # what belongs to the loop is checked all the same
+            names = {parameter.name for parameter in asked.arguments}
+            written = {name: value for name, value in written.items() if name in names}
+        owner = f"trainer {trainer.name!r}" if trainer else "the loop"
+        given = self.arguments(Node(written, node.place), asked.arguments, "trainer", owner)
+        settings = {name: given.pop(name) for name in LoopSettings.__dataclass_fields__ if name in given}
+        return BROKEN if _broken(settings.values()) else LoopSettings(**settings), given
 
-    # --- components -----------------------------------------------------------------------------
+    def _check_epochs(self, reports: list[ComponentPlan], loop: LoopSettings) -> None:
+        """The epochs at which reports are drawn must be readable."""
+        for report in reports:
+            for index, named in enumerate(report.arguments.get("at", ())):
+                try:
+                    epochs.epochs_at([named], loop.epochs)
+                except ValueError as error:
+                    hint = "write first, middle, last, 5, '50%' or 'every 10'"
+                    problem = Node(named, report.place).problem(f"{report.path}.at.{index}", str(error), hint)
+                    self.problems.append(problem)
 
-    def component(self, node: Node, kind: str, path: str, problems: list[Problem]) -> Any:
-        """The plan of the component that a node names, or ``INVALID`` with problems appended."""
-        found = self._find(node, kind, path, problems)
+    # --- the walk -------------------------------------------------------------------------------
+
+    def value(self, node: Node, wanted: Type, path: str) -> Any:
+        """A node's value as a type wants it, or ``BROKEN`` with the problem reported."""
+        value = node.value
+        if value is BROKEN:
+            return BROKEN
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            self.problems.append(node.problem(path, "is an integer of more than 64 bits", "write a smaller number"))
+            return BROKEN
+        if wanted.form == "component":
+            return self._component(node, wanted.of, path)
+        if wanted.form == "union":
+            return self._union(node, wanted, path)
+        if wanted.form == "list" and isinstance(value, list):
+            if wanted.fixed and len(value) != len(wanted.members):
+                message = f"expected {len(wanted.members)} values, got {len(value)}"
+                self.problems.append(node.problem(path, message))
+                return BROKEN
+            members = wanted.members if wanted.fixed else [wanted.item] * len(value)
+            pairs = enumerate(zip(value, members, strict=True))
+            items = [self.value(item, each, join(path, str(index))) for index, (item, each) in pairs]
+            return BROKEN if _broken(items) else wanted.of(items)
+        if wanted.form == "mapping" and isinstance(value, dict):
+            entries = {key: self.value(each, wanted.item, join(path, key)) for key, each in value.items()}
+            return BROKEN if _broken(entries.values()) else entries
+        if wanted.form == "settings" and isinstance(value, dict):
+            given = self.arguments(node, ComponentSpec.of(wanted.of).parameters, path, path)
+            return BROKEN if _broken(given.values()) else wanted.of(**given)
+        converted = scalar(node, wanted, path)
+        if isinstance(converted, Problem):
+            self.problems.append(converted)
+            return BROKEN
+        return converted
+
+    def arguments(
+        self, node: Node, parameters: Iterable[Parameter], path: str, owner: str, noun: str = "argument"
+    ) -> dict[str, Any]:
+        """Check a mapping's entries against parameters; the key ``use`` is passed over.
+
+        Args:
+            node: a mapping.
+            parameters: those that may be given.
+            path: dotted path of the mapping; '' at the top.
+            owner, noun: what the entries belong to and what they are called, for messages.
+
+        Returns:
+            The converted arguments that were given, and the components that defaults name; ``BROKEN`` where a problem
+            was reported.
+        """
+        known = {parameter.name: parameter for parameter in parameters}
+        given: dict[str, Any] = {}
+        for key, value in node.value.items():
+            if key in known:
+                before = len(self.problems)
+                given[key] = self.value(value, type_of(known[key].type), join(path, key))
+                if known[key].doc:  # a problem without a hint of its own shows what the argument is for
+                    hint = f"{key}: {known[key].doc}"
+                    self.problems[before:] = [replace(each, hint=each.hint or hint) for each in self.problems[before:]]
+            elif key != "use":
+                hint = None
+                if len(self.problems) < _MOST_HINTS:
+                    hint = did_you_mean(key, known, f"{noun}s: {', '.join(known)}" if known else f"it has no {noun}s")
+                self.problems.append(value.problem(join(path, key), f"{owner} has no {noun} {key!r}", hint))
+                given[key] = BROKEN
+        for name, parameter in known.items():
+            if name in given or (
+                not parameter.required and (parameter.default is REQUIRED or parameter.default is None)
+            ):
+                continue
+            wanted = type_of(parameter.type)
+            component = wanted.find("component")
+            if parameter.required:
+                message = f"is missing: {owner} needs {describe(wanted, with_article=True)}"
+                hint = parameter.doc or (f"see 'hw1cli list {component.of}'" if component else None)
+                self.problems.append(node.problem(join(path, name), message, hint))
+                given[name] = BROKEN
+            elif component and parameter.default is not REQUIRED and parameter.default is not None:
+                given[name] = self.value(as_node(parameter.default), wanted, join(path, name))
+        return given
+
+    def _union(self, node: Node, wanted: Type, path: str) -> Any:
+        """The value as the first alternative that takes it."""
+        attempts: list[tuple[Type, list[Problem]]] = []
+        before = len(self.problems)
+        # Words before components, which may have any name; integers before numbers, so that they stay integers.
+        for member in sorted(wanted.members, key=lambda each: (bool(each.find("component")), each.form == "number")):
+            value = self.value(node, member, path)
+            found = self.problems[before:]
+            del self.problems[before:]
+            if not found and value is not BROKEN:
+                return value
+            if member.form != "null":
+                attempts.append((member, found))
+        components = [found for member, found in attempts if member.find("component")]
+        if node.value is not None and len(attempts) == 1:
+            self.problems += attempts[0][1]
+        elif node.value is not None and components:
+            self.problems += components[0]
+        else:
+            self.problems.append(misfit(node, wanted, path))
+        return BROKEN
+
+    def _component(self, node: Node, kind: str, path: str) -> Any:
+        """The plan of the component that a node names."""
+        found = self._find(node, kind, path)
         if found is None:
-            return INVALID
+            return BROKEN
         component, spec = found
         mapping = node if isinstance(node.value, dict) else Node({}, node.place)
         owner = f"{KINDS[kind].singular} {component.name!r}"
-        arguments = check_arguments(mapping, spec.parameters, path, self.component, problems, owner)
-        return INVALID if is_invalid(arguments) else ComponentPlan(component, spec, arguments, path, node.place)
+        arguments = self.arguments(mapping, spec.parameters, path, owner)
+        return BROKEN if _broken(arguments.values()) else ComponentPlan(component, spec, arguments, path, node.place)
 
-    def _find(
-        self, node: Node, kind: str, path: str, problems: list[Problem]
-    ) -> tuple[Component, ComponentSpec] | None:
+    def _find(self, node: Node, kind: str, path: str) -> tuple[Component, ComponentSpec] | None:
         """The component that a node names, and its spec."""
-        singular = KINDS[kind].singular
+        singular, hint = KINDS[kind].singular, f"see 'hw1cli list {kind}'"
         use = node.value.get("use") if isinstance(node.value, dict) else node
         if node.value is BROKEN or (use is not None and use.value is BROKEN):
             return None
         if use is None:
-            message, hint = f"does not name the {singular}", f"add 'use: NAME' (see 'hw1cli list {kind}')"
-            problems.append(problem_at(node, path, message, hint))
-            return None
-        if not isinstance(use.value, str) or not use.value:
-            expected = f"expected the name of {article(singular)}, or {{use: NAME, ...}}"
-            problems.append(problem_at(use, path, expected, f"see 'hw1cli list {kind}'"))
-            return None
-        try:
-            component = self.registry.find(kind, use.value)
-            return component, component.spec()
-        except UnknownName as unknown:
-            problems.append(problem_at(use, path, unknown.message, unknown.hint))
-        except PluginError as error:
-            problem = problem_at(use, path, str(error), error.hint or "see 'hw1cli list --verify'")
-            problems.append(problem)
-            self.broken.append(PluginError(error.source, error.reason, error.hint, problem))
+            problem = node.problem(path, f"does not name the {singular}", f"add 'use: NAME' ({hint})")
+        elif not isinstance(use.value, str) or not use.value:
+            problem = use.problem(path, f"expected the name of {article(singular)}, or {{use: NAME, ...}}", hint)
+        else:
+            try:
+                component = self.registry.find(kind, use.value)
+                return component, component.spec()
+            except UnknownName as unknown:
+                problem = use.problem(path, unknown.message, unknown.hint)
+            except PluginError as error:
+                problem = use.problem(path, str(error), error.hint or "see 'hw1cli list --verify'")
+                self.plugin_errors.append(PluginError(error.source, error.reason, error.hint, problem))
+        self.problems.append(problem)
         return None
 
 
-def _check_epochs(reports: list[ComponentPlan], loop: LoopSettings, problems: list[Problem]) -> None:
-    """The epochs at which reports are drawn must be readable."""
-    for report in reports:
-        for index, named in enumerate(report.given_or_default().get("at", [])):
-            try:
-                epochs.epochs_at([named], loop.epochs)
-            except ValueError as error:
-                path, hint = f"{report.path}.at.{index}", "write first, middle, last, 5, '50%' or 'every 10'"
-                problems.append(Problem(path, str(error), hint, report.place.line, report.place.file))
+def _broken(values: Iterable[Any]) -> bool:
+    return any(value is BROKEN for value in values)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..errors import Problem, did_you_mean
-from .yaml import BROKEN, DEEPEST, LARGEST, Node
+from .yaml import BROKEN, DEEPEST, LARGEST, Node, join
 
 #: An escape, a reference, or a reference that is never closed.
 _TOKEN = re.compile(r"(?P<escape>\$\$\{)|\$\{(?P<path>[^{}]*)\}|\$\{")
@@ -49,7 +49,7 @@ class _Resolver:
             self._scalar(node, path, node.value)
         else:
             for key, child in _children(node):
-                self.visit(child, _join(path, key))
+                self.visit(child, join(path, key))
         self.open.pop()
 
     def _scalar(self, node: Node, path: str, text: str) -> None:
@@ -113,7 +113,7 @@ class _Resolver:
                 hint = did_you_mean(wanted, _paths(self.root), "write the dotted path of another value")
                 self._report(node, path, f"refers to {reference!r}, which is not there", hint)
                 return None
-            found, walked = child, _join(walked, part)
+            found, walked = child, join(walked, part)
             if self._is_open(walked, found, wanted):
                 message = f"refers to {wanted!r}, which refers back to it"
                 self._report(node, path, message, "write the value in one of the two")
@@ -132,7 +132,7 @@ class _Resolver:
         return isinstance(found.value, str) and walked in self.open
 
     def _report(self, node: Node, path: str, message: str, hint: str | None) -> None:
-        self.problems.append(Problem(path, message, hint, node.place.line, node.place.file))
+        self.problems.append(node.problem(path, message, hint))
         node.value = BROKEN
 
 
@@ -159,10 +159,6 @@ def _extent(node: Node) -> tuple[int, int]:
 
 def _paths(node: Node, path: str = "") -> Iterator[str]:
     for key, child in _children(node):
-        where = _join(path, key)
+        where = join(path, key)
         yield where
         yield from _paths(child, where)
-
-
-def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import Problem, did_you_mean
-from .grammar import MOST_RUNS, STUDY_SECTIONS
+from .grammar import MOST_RUNS
 from .overrides import merge, put
 from .yaml import BROKEN, Node
 
@@ -51,24 +51,24 @@ class _Draft:
 
 
 def expand(
-    root: Node, folder: Path, read_base: Callable[[Node], Node | None], problems: list[Problem]
-) -> list[Member] | None:
-    """The runs of a study, each after those that it needs; None for a recipe without the study's sections.
+    root: Node,
+    sections: Mapping[str, Node],
+    folder: Path,
+    read_base: Callable[[Node], Node | None],
+    problems: list[Problem],
+) -> list[Member]:
+    """The runs of a study, each after those that it needs.
 
     Args:
-        root: the whole recipe, references not yet resolved; the study's sections are taken out of it.
+        root: the recipe without the study's sections, references not yet resolved.
+        sections: those of ``runs``, ``matrix`` and ``repeat`` that it has.
         folder: the study's folder; a member's is ``folder/name``.
         read_base: the recipe that an ``extends:`` inside a run names; such a run is merged onto that instead.
         problems: appended to; no run is returned where the study itself is faulty.
     """
-    sections = {name: root.value.pop(name) for name in STUDY_SECTIONS if name in root.value}
-    sections = {name: node for name, node in sections.items() if node.value is not None}
-    if not sections:
-        return None
     study = _Study(folder, read_base)
     drafts = study.drafts(root, sections)
-    members = list(study.members(drafts)) if not study.problems else []
-    members = study.ordered(members)
+    members = study.ordered(list(study.members(drafts)) if not study.problems else [])
     problems += study.problems
     return members if not study.problems else []
 
@@ -239,7 +239,7 @@ class _Study:
         return list(placed.values())
 
     def _report(self, node: Node, path: str, message: str, hint: str | None) -> None:
-        self.problems.append(Problem(path, message, hint, node.place.line, node.place.file))
+        self.problems.append(node.problem(path, message, hint))
 
 
 def _crossed(draft: _Draft) -> Iterator[tuple[dict[str, Node], dict[str, str]]]:

@@ -1,7 +1,8 @@
-"""The type of a parameter: its annotation taken apart once, for checks, messages, the JSON schema and completion."""
+"""The type of a parameter: its annotation taken apart once, and the values, the words and the hints that go with it."""
 
 from __future__ import annotations
 
+import re
 import types
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 from ..catalog.kinds import KINDS, Range, Uses
 from ..catalog.registry import article
 from ..catalog.spec import annotations_of, bare
+from ..errors import Problem, did_you_mean
+from .yaml import BROKEN, Node
 
 Scalar = Literal["any", "null", "text", "boolean", "integer", "number", "path", "choice"]
 Form = Scalar | Literal["list", "mapping", "union", "component", "settings", "recipe", "other"]
@@ -150,3 +153,70 @@ def shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return repr(value)
+
+
+def scalar(node: Node, wanted: Type, path: str) -> Any:
+    """A value as a type of scalars wants it, or the problem of another type or of a number out of range."""
+    value = _of_form(node, wanted)
+    fits = value is not BROKEN and all(limits.admits(value) for limits in wanted.ranges)
+    return value if fits else misfit(node, wanted, path)
+
+
+def _of_form(node: Node, wanted: Type) -> Any:
+    value = node.value
+    match wanted.form:
+        case "any":
+            return node.plain()
+        case "choice":
+            fitting = (c for c in wanted.choices if c == value and isinstance(c, bool) == isinstance(value, bool))
+            return next(fitting, BROKEN)
+        case "null":
+            return None if value is None else BROKEN
+        case "path":
+            return Path(value).expanduser() if isinstance(value, str) and value else BROKEN
+        case "number" if type(value) is int:
+            return float(value)
+        case "text" | "boolean" | "integer" | "number":
+            return value if type(value) is wanted.of else BROKEN
+    return BROKEN
+
+
+def misfit(node: Node, wanted: Type, path: str) -> Problem:
+    """What was expected and what was written, with the nearest right value as the hint where there is one."""
+    value, expected = node.value, f"expected {describe(wanted, with_article=True)}"
+    if value is None:
+        return node.problem(path, f"has no value: {expected}", "write one")
+    got = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else shown(value)
+    return node.problem(path, f"{expected}, got {got}", _nearest(node, wanted))
+
+
+def _nearest(node: Node, wanted: Type) -> str | None:
+    value = node.value
+    if isinstance(value, str):
+        words = [choice for choice in _choices(wanted) if isinstance(choice, str)]
+        if words and (hint := did_you_mean(value, words)):
+            return hint
+        numeric = wanted.admits("number") or wanted.admits("integer")
+        if numeric and (percent := re.fullmatch(r"([0-9.]+)\s*%", value)) and _is_number(percent[1]):
+            return f"write {float(percent[1]) / 100:g}"
+        return "write it without quotes" if numeric and not wanted.admits("text") and _is_number(value) else None
+    if isinstance(value, float) and value.is_integer() and wanted.admits("integer"):
+        return f"write {int(value)}"
+    if wanted.admits("text") and node.text is not None:
+        return f'write it in quotes: "{node.text}"'
+    if wanted.admits("list") and not isinstance(value, dict):
+        return f"write a list: [{shown(value)}]"
+    return None
+
+
+def _choices(wanted: Type) -> tuple[Any, ...]:
+    members = wanted.members if wanted.form == "union" else ()
+    return (*wanted.choices, *(choice for member in members for choice in _choices(member)))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -12,7 +12,6 @@ import yaml
 from yaml import events
 
 from ..errors import Problem
-from .scalars import resolve_scalar
 
 #: Bytes of a recipe file, and characters of a text put together by references.
 LARGEST: Final = 1_000_000
@@ -20,12 +19,41 @@ LARGEST: Final = 1_000_000
 DEEPEST: Final = 50
 
 
+#: Longer numbers are text: and Python neither reads nor prints 4300 digits (3570 hexadecimal ones).
+_LONGEST_NUMBER: Final = 3500
+_INT = re.compile(r"[-+]?[0-9]+")
+FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: Final[dict[str, Any]] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+
+
+def resolve_scalar(text: str) -> bool | int | float | str | None:
+    """A plain scalar as YAML 1.2's core schema reads it (section 10.3.2): ``1e-3`` is a float, ``no`` is text."""
+    if text in _WORDS:
+        return _WORDS[text]  # type: ignore[no-any-return]
+    if len(text) > _LONGEST_NUMBER:
+        return text
+    if _INT.fullmatch(text):
+        return int(text)
+    if re.fullmatch(r"0o[0-7]+", text):
+        return int(text[2:], 8)
+    if re.fullmatch(r"0x[0-9a-fA-F]+", text):
+        return int(text[2:], 16)
+    return float(text) if FLOAT.fullmatch(text) else text
+
+
 class _Broken:
     def __repr__(self) -> str:
         return "broken"
 
 
-#: Stands for a value about which a problem was reported: later stages pass it over in silence.
+#: Stands for a value, read or converted, about which a problem was reported: later stages pass it over in silence.
 BROKEN: Final = _Broken()
 
 
@@ -62,6 +90,10 @@ class Node:
         if isinstance(self.value, list):
             return [node.plain() for node in self.value]
         return None if self.value is BROKEN else self.value
+
+    def problem(self, path: str, message: str, hint: str | None = None) -> Problem:
+        """A problem with the file and line of this value."""
+        return Problem(path, message, hint, self.place.line, self.place.file)
 
     def copy(self) -> Node:
         """A copy that can be changed."""
@@ -207,7 +239,7 @@ class _Composer:
         if isinstance(event, events.SequenceStartEvent):
             items: list[Node] = []
             while not isinstance(item := next(self._events), events.SequenceEndEvent):
-                items.append(self._node(item, _join(path, str(len(items))), depth + 1))
+                items.append(self._node(item, join(path, str(len(items))), depth + 1))
             return Node(items, place)
         return Node(self._mapping(path, depth), place)
 
@@ -221,7 +253,7 @@ class _Composer:
                 self._node(next(self._events), path, depth + 1)
                 continue
             key, line = self._shield.lift(event.value), _line(event)
-            where = _join(path, key)
+            where = join(path, key)
             if event.anchor is not None or event.tag is not None:
                 self.report(where, "an anchor or tag on a key is not allowed", line)
             node = self._node(next(self._events), where, depth + 1)
@@ -272,5 +304,6 @@ def _line(event: Any) -> int:
     return int(event.start_mark.line) + 1
 
 
-def _join(path: str, key: str) -> str:
+def join(path: str, key: str) -> str:
+    """The dotted path of a key below a path."""
     return f"{path}.{key}" if path else key

@@ -13,9 +13,9 @@ from registry.catalog import provenance
 from registry.catalog.policy import API_VERSION, refusal
 from registry.catalog.registry import Registry, UnknownName
 from registry.cli.list import list_components
-from registry.cli.planning import Request, planned
 from registry.cli.plugin import list_plugins
 from registry.errors import InputError
+from registry.recipe.request import Request, planned
 
 Install = Callable[..., None]
 WINDOW = 'def net(*, width: int = 1) -> "object":\n    """A net.\n\n    Args:\n        width: w.\n    """\n'

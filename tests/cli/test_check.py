@@ -10,11 +10,11 @@ from textwrap import dedent
 import pytest
 
 from registry.catalog.registry import Registry
-from registry.cli.planning import Request, every_problem, planned
 from registry.errors import InputError, Problem
+from registry.recipe.dump import dump
 from registry.recipe.load import load
 from registry.recipe.planner import make_plan
-from registry.recipe.scalars import dump
+from registry.recipe.request import Request, every_problem, planned
 
 SEVEN = """\
 trainer: {use: segmentation, epochs: many, batchsize: 8}

@@ -10,8 +10,8 @@ from registry.catalog.components import Component
 from registry.catalog.kinds import KINDS
 from registry.catalog.registry import Registry
 from registry.cli.describe import describe_components
-from registry.cli.planning import Request, every_problem
-from registry.recipe.scalars import dump
+from registry.recipe.dump import dump
+from registry.recipe.request import Request, every_problem
 from registry.recipe.yaml import parse
 
 #: What completes a recipe around the lines of a component.

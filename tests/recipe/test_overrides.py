@@ -8,7 +8,6 @@ import pytest
 
 from registry.errors import Problem
 from registry.recipe import overrides
-from registry.recipe.overrides import keys_named
 from registry.recipe.yaml import BROKEN, Node, Place, parse
 
 RECIPE = """\
@@ -148,6 +147,8 @@ def test_below_what_is_broken_nothing_more_is_told() -> None:
     assert root.value["a"].value is BROKEN
 
 
-def test_keys_named_passes_malformed_options_over() -> None:
-    named = keys_named(["data . root=x", "a[0].p+=1", "malformed", "x..y=1"], ["model.backbone", ""])
-    assert named == {"data.root", "a.0.p", "model.backbone"}
+def test_the_paths_that_were_changed_are_returned() -> None:
+    root, _ = parse("{a: [{p: 1}], model: {backbone: x}}", "r.yaml")
+    assert root is not None
+    sets = ["data . root=x", "a[0].p=1", "malformed", "x..y=1"]
+    assert overrides.apply(root, sets, ["model.backbone", "absent"], []) == {"data.root", "a.0.p", "model.backbone"}

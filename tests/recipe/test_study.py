@@ -10,10 +10,10 @@ from textwrap import dedent
 import pytest
 
 from registry.catalog.registry import Registry
-from registry.cli.planning import Request, planned_runs
 from registry.cli.run import run_recipe as run
 from registry.errors import InputError
 from registry.recipe.load import load
+from registry.recipe.request import Request, planned_runs
 
 
 def members(tmp_path: Path, text: str, *sets: str) -> dict:

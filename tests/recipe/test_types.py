@@ -4,34 +4,31 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import pytest
+
 from registry import Backbone
-from registry.errors import Problem
-from registry.recipe.convert import INVALID, convert
+from registry.catalog.registry import Registry
+from registry.errors import InputError
+from registry.recipe.plan import ComponentPlan
+from registry.recipe.planner import plan_value
 from registry.recipe.types import type_of
 from registry.recipe.yaml import as_node
 
 
-def converted(value: Any, annotation: Any) -> tuple[Any, list[Problem]]:
-    problems: list[Problem] = []
-
-    def nested(node: Any, kind: str, path: str, problems: list[Problem]) -> Any:
-        if node.value == "resnet18":
-            return f"the {kind} {node.value}"
-        problems.append(Problem(path, "no such backbone"))
-        return INVALID
-
-    return convert(as_node(value), type_of(annotation), "key", nested, problems), problems
+def planned(value: Any, annotation: Any) -> Any:
+    return plan_value(as_node(value), type_of(annotation), "key", Registry())
 
 
 def test_a_word_beside_a_component_is_taken_before_a_component_is_looked_up() -> None:
     for annotation in (Backbone | Literal["none"], Literal["none"] | Backbone):
-        assert converted("none", annotation) == ("none", [])
-        assert converted("resnet18", annotation) == ("the backbones resnet18", [])
-        value, problems = converted("resnet81", annotation)
-        assert value is INVALID and [problem.message for problem in problems] == ["no such backbone"]
+        assert planned("none", annotation) == "none"
+        backbone = planned("resnet18", annotation)
+        assert isinstance(backbone, ComponentPlan) and backbone.name == "resnet18"
+        with pytest.raises(InputError, match="a backbone named 'resnet81'"):
+            planned("resnet81", annotation)
 
 
 def test_a_number_beyond_64_bits_is_refused() -> None:
     for annotation in (int, float, int | None, Any):
-        value, problems = converted(10**400, annotation)
-        assert value is INVALID and "64 bits" in problems[0].message
+        with pytest.raises(InputError, match="64 bits"):
+            planned(10**400, annotation)

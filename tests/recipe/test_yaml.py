@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.recipe.scalars import dump
+from registry.recipe.dump import dump
 from registry.recipe.yaml import BROKEN, DEEPEST, LARGEST, Place, parse, parse_value
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from registry.catalog.kinds import KINDS
 from registry.catalog.registry import Registry
-from registry.cli.planning import Request, every_problem
 from registry.errors import InputError
+from registry.recipe.request import Request, every_problem
 from registry.scaffold.new import new_plugin
 from registry.testing import Inconclusive, checks
 

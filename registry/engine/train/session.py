@@ -144,7 +144,7 @@ class _Session:
 
     def _describe(self, run: Run) -> None:
         """Write where the run comes from: recipe, plan, environment, and the facts of its data."""
-        from ...recipe.scalars import dump
+        from ...recipe.dump import dump
 
         path = self.folder.path
         parameters = sum(parameter.numel() for parameter in run.task.parameters())

@@ -22,11 +22,11 @@ from rich.console import Console
 from runs import events, same, train, weights
 
 from registry.catalog.registry import Registry
-from registry.cli.planning import Request, planned
 from registry.engine.records import checkpoints
 from registry.engine.train import demo
 from registry.engine.train.session import execute
 from registry.errors import InputError, PluginError
+from registry.recipe.request import Request, planned
 
 
 def test_a_run_is_a_folder_that_tells_everything(stranger: None, recipe: Path, tmp_path: Path) -> None:

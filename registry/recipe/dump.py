@@ -1,39 +1,13 @@
-"""YAML 1.2's plain scalars read, and plain data written so that they are read back."""
+"""Plain data written as YAML that our own reader reads back."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
-#: Longer numbers are text: and Python neither reads nor prints 4300 digits (3570 hexadecimal ones).
-_LONGEST_NUMBER: Final = 3500
-_INT = re.compile(r"[-+]?[0-9]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_WORDS: Final[dict[str, Any]] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
-    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
-    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
-}
-
-
-def resolve_scalar(text: str) -> bool | int | float | str | None:
-    """A plain scalar as YAML 1.2's core schema reads it (section 10.3.2): ``1e-3`` is a float, ``no`` is text."""
-    if text in _WORDS:
-        return _WORDS[text]  # type: ignore[no-any-return]
-    if len(text) > _LONGEST_NUMBER:
-        return text
-    if _INT.fullmatch(text):
-        return int(text)
-    if re.fullmatch(r"0o[0-7]+", text):
-        return int(text[2:], 8)
-    if re.fullmatch(r"0x[0-9a-fA-F]+", text):
-        return int(text[2:], 16)
-    return float(text) if _FLOAT.fullmatch(text) else text
+from .yaml import FLOAT, resolve_scalar
 
 
 def dump(data: Any) -> str:
@@ -69,7 +43,7 @@ def _represent_list(dumper: _Dumper, items: list[Any] | tuple[Any, ...]) -> yaml
 
 
 # PyYAML alone would give 1e+300 a tag, because it reads that as text.
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(rf"^(?:{_FLOAT.pattern})$"), list("-+.0123456789"))
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(rf"^(?:{FLOAT.pattern})$"), list("-+.0123456789"))
 _Dumper.add_representer(str, _represent_text)
 _Dumper.add_representer(float, _represent_float)
 _Dumper.add_representer(list, _represent_list)
