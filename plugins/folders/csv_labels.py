@@ -115,8 +115,8 @@ class Row(NamedTuple):
 
 
 def rows_of(table: LabelTable, file: int, label: int) -> list[Row]:
-    """The rows of a table, by the indices of two columns; cells that a short row lacks are empty."""
-    return [Row(line, *("".join(cells[at : at + 1]) for at in (file, label))) for line, cells in table.rows]
+    """The rows of a table, by the indices of two columns."""
+    return [Row(line, cells[file], cells[label]) for line, cells in table.rows]
 
 
 def _rows(path: Path, columns: tuple[str | None, str | None], problems: list[Problem]) -> list[Row] | None:

@@ -18,8 +18,8 @@ class Classes:
         names: of all labels, K of them; an ignored label that is not a class comes last.
         colors: (R, G, B) in 0..255 of each.
         ignored: the index of the label that is not to be learned; None without one.
-        count_against: whether a class predicted where the truth is ignored counts against that class, as NTU's DLCV
-            course measures; else such pixels are forgotten.
+        count_against: whether a class predicted where the truth is ignored counts against that class; else such pixels
+            are left out.
         left_out: indices of the labels left out of means over the classes.
         ignore_index: what the truth holds for ``ignored``, where that is another number, such as 255.
     """
@@ -67,7 +67,7 @@ class Classes:
             ignored, out = len(names), out - {ignore_index} | {len(names)}
             names, table = (*names, "ignored"), [*table[: len(names)], GREY]
         if ignored is not None and not count_against:
-            out |= {ignored}  # its pixels are forgotten, so it can have no figure
+            out |= {ignored}  # its pixels are left out, so it has no score
         if len(out) >= len(names):
             raise InputError.of("left_out", "leaves no class to take the mean over", "name fewer classes")
         kept_out = frozenset(int(index) for index in out if index is not None)

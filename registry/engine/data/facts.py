@@ -1,4 +1,4 @@
-"""What a run tells its components of the data, with what the data set leaves out."""
+"""The facts of the data that a run passes to its components, with what the data set leaves out."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def completed_facts(data: Any) -> dict[str, Any]:
 
 
 def plain_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts that a file can hold: those that are no functions."""
+    """The facts that a file can hold: those that are not functions."""
     return {name: value for name, value in facts.items() if not callable(value)}

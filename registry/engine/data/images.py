@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ...errors import InputError, Problem
 
@@ -24,15 +24,6 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
 
 _ALPHA = frozenset({"RGBA", "LA", "PA", "La", "RGBa"})
-_TURNS: Final = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 # Pillow stretches grey of 2 and 4 bits to 0..255: label 3 would come back as 255 or 51.
 _STRETCHED: Final = {"L;2": 85, "L;4": 17}
 
@@ -130,15 +121,11 @@ def decode(path: str | os.PathLike[str], lossless: bool = False) -> tuple[Image.
         raw = image.tile[0].args if isinstance(image, ImageFile.ImageFile) and image.tile else None
         raw = raw[0] if isinstance(raw, tuple) and raw else raw
         image.load()
-        turn = _TURNS.get(_orientation(image))
+        ImageOps.exif_transpose(image, in_place=True)
     except UnreadableImage:
         raise
     except Exception as error:  # Pillow's decoders raise exceptions of many types
         raise _unreadable(path, error) from error
-    info = image.info
-    if turn is not None:
-        image = image.transpose(turn)
-        image.info = info
     return image, _STRETCHED.get(str(raw), 1)
 
 

@@ -25,7 +25,7 @@ class LabelTable:
     Attributes:
         path: the file.
         columns: their names.
-        rows: (1-based line where the row ends, its cells); rows without any text are left out.
+        rows: (1-based line where the row ends, its cells, at least one a column); rows without any text are left out.
     """
 
     path: Path
@@ -60,11 +60,6 @@ class LabelTable:
         raise InputError([Problem(str(self.path), message, hint, 1, str(self.path))])
 
 
-def cell(cells: Sequence[str], index: int) -> str:
-    """A row's cell; empty where the row is too short."""
-    return cells[index] if index < len(cells) else ""
-
-
 def read_label_table(path: Path) -> LabelTable:
     """A CSV file in UTF-8, with or without a byte order mark; cells are stripped of surrounding spaces.
 
@@ -87,7 +82,8 @@ def read_label_table(path: Path) -> LabelTable:
         raise InputError.of(str(path), f"cannot be read: {reason}") from error
     if not rows:
         raise InputError.of(str(path), "is empty", "its first line names the columns, such as filename,label")
-    return LabelTable(path, rows[0][1], rows[1:])
+    (_, columns), *rest = rows
+    return LabelTable(path, columns, [(line, cells + [""] * (len(columns) - len(cells))) for line, cells in rest])
 
 
 @dataclass(frozen=True)
@@ -118,13 +114,13 @@ def read_labels(path: Path) -> dict[str, ImageLabel]:
     found: dict[str, ImageLabel] = {}
     problems: list[Problem] = []
     for line, cells in table.rows:
-        name, text = cell(cells, image), cell(cells, label)
+        name, text = cells[image], cells[label]
         if not name or not text:
             problems.append(Problem(str(path), "the row has no image name or no label", None, line, str(path)))
         elif name in found:
             problems.append(Problem(str(path), f"{name} is listed twice", "keep one row", line, str(path)))
         else:
-            found[name] = ImageLabel(text, None if probability is None else _number(cell(cells, probability)), line)
+            found[name] = ImageLabel(text, None if probability is None else _number(cells[probability]), line)
     if problems:
         raise InputError(problems[:_MOST])
     if not found:

@@ -1,4 +1,4 @@
-"""What is to be predicted: folders, files, patterns and csv tables -> images with the names of their results."""
+"""What is predicted, and how: folders, files, patterns and csv tables -> images with the names of their results."""
 
 from __future__ import annotations
 
@@ -6,15 +6,47 @@ import glob
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, Literal
 
 from ...errors import InputError, Problem
 from ..data.images import IMAGE_SUFFIXES
-from ..data.labels import IMAGE_COLUMNS, cell, read_label_table
+from ..data.labels import IMAGE_COLUMNS, LabelTable, read_label_table
 
 #: What the stem of a file written by a prediction ends in.
 _WRITTEN: Final = ("_mask", "_overlay")
 _ACCEPTED: Final = f"images end in {', '.join(sorted(IMAGE_SUFFIXES))}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to predict.
+
+    Attributes:
+        inputs: folders, files, patterns such as ``shots/*.png``, or one csv.
+        out: the folder of the results, or a csv for labels; files in it are not inputs of a folder around it.
+        images: the folder to which a csv's files are relative; the csv's own when None.
+        recursive: look into the folders' folders too.
+        batch_size: images, or tiles, that the model gets at once; that of the run's evaluation when None.
+        tile: side of a tile in pixels; None for the size that the run has seen.
+        overlap: least share of a tile that the next one covers too, 0..0.9.
+        flips, scales: see ``Views``.
+        mask_format: ``colors`` as RGB, or ``index``, a grey image of the labels.
+        scores: also write probabilities: a column for each class, or ``NAME_scores.npy``, float16 (classes, H, W).
+        overlays: also write ``NAME_overlay.jpg``, the mask over its image.
+    """
+
+    inputs: Sequence[str]
+    out: Path
+    images: Path | None = None
+    recursive: bool = False
+    batch_size: int | None = None
+    tile: int | None = None
+    overlap: float = 0.25
+    flips: Sequence[str] = ()
+    scales: Sequence[float] = (1.0,)
+    mask_format: Literal["colors", "index"] = "colors"
+    scores: bool = False
+    overlays: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,66 +62,45 @@ class InputImage:
     name: str
 
 
-@dataclass(frozen=True)
-class Table:
-    """A csv whose rows are images.
-
-    Attributes:
-        path: the file.
-        columns: in their order.
-        rows: one for each image.
-    """
-
-    path: Path
-    columns: list[str]
-    rows: list[dict[str, str]]
-
-
 @dataclass
 class Inputs:
     """Everything to predict.
 
     Attributes:
         images: in the order of the inputs, those of a folder sorted by path.
-        table: the csv that named them, where a csv did.
+        table: the csv that named them, one a row, where a csv did.
         notes: what was skipped, as text.
     """
 
     images: list[InputImage] = field(default_factory=list)
-    table: Table | None = None
+    table: LabelTable | None = None
     notes: list[str] = field(default_factory=list)
 
 
-def find(
-    inputs: Sequence[str], *, images: Path | None = None, recursive: bool = False, suffix: str = "", out: Path
-) -> Inputs:
+def find(settings: Settings, suffix: str = "") -> Inputs:
     """Look up every input.
 
     Args:
-        inputs: folders, files, patterns such as ``shots/*.png``, or one csv.
-        images: the folder to which a csv's files are relative; the csv's own when None.
-        recursive: look into the folders' folders too.
-        suffix: what the stems of the data set's images end in, as its dataset says; in a folder that holds such files,
-            the others (their masks) are left out.
-        out: where results go; files in it are not inputs of a folder around it.
+        settings: its inputs.
+        suffix: what the stems of the data set's images end in, the fact ``image_suffix``; in a folder that holds such
+            files, the others (their masks) are left out.
 
     Raises:
         InputError: an input does not exist or has no images; every such problem at once.
     """
     found, problems = Inputs(), list[Problem]()
-    if images is not None and not any(_is_csv(text) for text in inputs):
-        problems.append(
-            Problem("--images", "goes with a csv, and no input is one", "name the folder itself as the input")
-        )
-    for text in inputs:
+    if settings.images is not None and not any(_is_csv(text) for text in settings.inputs):
+        hint = "name the folder itself as the input"
+        problems.append(Problem("--images", "goes with a csv, and none of the inputs is a csv", hint))
+    for text in settings.inputs:
         path = Path(text)
         if path.is_dir():
-            _folder(path, recursive, suffix, out, found, problems)
+            _folder(path, settings, suffix, found, problems)
         elif _is_csv(text) and path.is_file():
-            if len(inputs) > 1:
+            if len(settings.inputs) > 1:
                 problems.append(Problem(text, "is a csv among other inputs", "predict it separately"))
             else:
-                _csv(path, images, found, problems)
+                _csv(path, settings.images, found, problems)
         elif path.is_file():
             found.images.append(InputImage(path, path.name))
         elif glob.has_magic(text):
@@ -109,13 +120,13 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _folder(folder: Path, recursive: bool, suffix: str, out: Path, found: Inputs, problems: list[Problem]) -> None:
-    files = sorted(path for path in (folder.rglob("*") if recursive else folder.iterdir()) if _is_image(path))
-    results = out.resolve()
+def _folder(folder: Path, settings: Settings, suffix: str, found: Inputs, problems: list[Problem]) -> None:
+    files = sorted(path for path in folder.glob("**/*" if settings.recursive else "*") if _is_image(path))
+    results = settings.out.resolve()
     if results != folder.resolve():
         files = [path for path in files if results not in path.resolve().parents]
     if not files:
-        deeper = not recursive and any(_is_image(path) for path in folder.glob("*/*"))
+        deeper = not settings.recursive and any(_is_image(path) for path in folder.glob("*/*"))
         hint = "--recursive looks into its folders" if deeper else _ACCEPTED
         problems.append(Problem(str(folder), "has no images", hint))
         return
@@ -157,10 +168,10 @@ def _csv(path: Path, images: Path | None, found: Inputs, problems: list[Problem]
         problems += error.problems
         return
     for line, cells in table.rows:
-        if len(cells) > len(table.columns) or not cell(cells, column):
-            long = len(cells) > len(table.columns)
-            message = "has more cells than the header" if long else f"has no {table.columns[column]}"
-            problems.append(Problem("row", message, line=line, file=str(path)))
+        if len(cells) > len(table.columns):
+            problems.append(Problem("row", "has more cells than the header", line=line, file=str(path)))
+        elif not cells[column]:
+            problems.append(Problem("row", f"has no {table.columns[column]}", line=line, file=str(path)))
         else:
             name = Path(cells[column])
             # A result stays in its folder, wherever the image comes from.
@@ -172,5 +183,4 @@ def _csv(path: Path, images: Path | None, found: Inputs, problems: list[Problem]
         problems.append(Problem(str(path), message, hint))
     elif not table.rows:
         problems.append(Problem(str(path), "has no rows below its header"))
-    rows = [{name: cell(cells, at) for at, name in enumerate(table.columns)} for _, cells in table.rows]
-    found.table = Table(path, list(table.columns), rows)
+    found.table = table

@@ -6,14 +6,13 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from torch import Tensor
 
 from ...errors import InputError, Problem
 from ...files import atomic_write
-from .inputs import Inputs
+from .inputs import Inputs, Settings
 from .tiles import Tile
 
 #: The column of the predictions.
@@ -27,22 +26,22 @@ class Labels:
 
     Args:
         found: what is predicted.
-        out: the csv, or the folder for ``predictions.csv``.
+        settings: ``out`` is the csv, or the folder for ``predictions.csv``; and ``scores``.
         class_names: by index.
-        scores: add a column of probabilities for each class.
 
     Raises:
         InputError: two images have one name, or the csv is the input.
     """
 
-    def __init__(self, found: Inputs, out: Path, class_names: Sequence[str], *, scores: bool) -> None:
-        table = found.table
+    def __init__(self, found: Inputs, settings: Settings, class_names: Sequence[str]) -> None:
+        table, out, scores = found.table, settings.out, settings.scores
         is_file = out.suffix.lower() == ".csv" and not out.is_dir()
         self.path = out if is_file else out / "predictions.csv"
         self.failures = self.path.with_name(f"{out.stem}_failures.csv" if is_file else "failures.csv")
         names = [str(name) for name in class_names]
         if table is not None:
-            columns, self._rows = list(table.columns), table.rows
+            columns = list(table.columns)
+            self._rows = [dict(zip(columns, cells, strict=True)) for _, cells in table.rows]
         else:
             columns, self._rows = ["filename"], [{"filename": image.name} for image in found.images]
             _refuse_double(row["filename"] for row in self._rows)
@@ -83,13 +82,12 @@ class Labels:
             self._csv.writerow(self._ready.pop(self._next))
             self._next += 1
 
-    def close(self, *, abandon: bool = False) -> None:
-        """Move the csv to its final name; ``abandon`` deletes it."""
-        if not abandon:
-            self._open.close()
-            return
-        stopped = InterruptedError()
-        self._open.__exit__(type(stopped), stopped, None)
+    def __enter__(self) -> Labels:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Move the csv to its final name; after an exception, delete it."""
+        self._open.__exit__(*error)
 
 
 def _refuse_double(names: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from ...errors import InputError, Problem
 from ...files import atomic_write
 from ..data.colors import colorize, overlay
-from .inputs import Inputs
+from .inputs import Inputs, Settings
 from .threads import Writer
 from .tiles import Size, Tile, TileBlender, stretch
 from .views import MULTIPLE
@@ -76,41 +76,21 @@ class Masks:
 
     Args:
         found: what is predicted.
-        out: the folder.
-        colors: (R, G, B) of each class.
-        suffix: what an image's stem has after NAME.
-        tiling: for images larger than the network knows.
-        mask_format: ``colors`` as RGB, or ``index``, a grey image of the labels.
-        scores: also write ``NAME_scores.npy``, probabilities as float16 (classes, H, W).
-        overlays: also write ``NAME_overlay.jpg``, the mask over its image.
+        settings: where the files go, and which are written.
+        facts: of the run: (R, G, B) of each class, what an image's stem has after NAME, and the sizes seen.
 
     Raises:
         InputError: two images would have one mask, a mask would overwrite an image, or ``out`` is a file.
     """
 
-    def __init__(
-        self,
-        found: Inputs,
-        out: Path,
-        colors: Sequence[Any],
-        suffix: str,
-        tiling: Tiling,
-        *,
-        mask_format: Literal["colors", "index"] = "colors",
-        scores: bool = False,
-        overlays: bool = False,
-    ) -> None:
+    def __init__(self, found: Inputs, settings: Settings, facts: Mapping[str, Any]) -> None:
+        out = settings.out
         if out.exists() and not out.is_dir():
             raise InputError.of(str(out), "is a file, and masks need a folder", "name a folder with --out")
         self.path, self.failures = out, out / "failures.csv"
-        self.colors, self.tiling, self.mask_format, self.scores, self.overlays = (
-            colors,
-            tiling,
-            mask_format,
-            scores,
-            overlays,
-        )
-        self._bases = [_base(out, image.name, suffix) for image in found.images]
+        self.settings, self.colors = settings, facts["class_colors"]
+        self.tiling = Tiling.of(facts.get("image_sizes", {}), settings.tile, settings.overlap)
+        self._bases = [_base(out, image.name, facts.get("image_suffix", "")) for image in found.images]
         _refuse_clashes(found, self._bases)
         self._writer = Writer(threads=2)
         self._unfinished: set[_Mask] = set()
@@ -133,9 +113,12 @@ class Masks:
         self._unfinished.discard(mask)
         self._writer.submit(mask.labels.size, mask.write)
 
-    def close(self, *, abandon: bool = False) -> None:
-        """Wait for the files that are being written."""
-        self._writer.close(abandon=abandon)
+    def __enter__(self) -> Masks:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        """Wait for the files that are being written; after an exception, drop the others."""
+        self._writer.close(abandon=kind is not None)
         for mask in self._unfinished:
             mask.discard()
 
@@ -154,7 +137,7 @@ class _Mask:
         self.masks, self.base, self.size = masks, base, size
         self.own: Size = (int(own.shape[0]), int(own.shape[1]))
         self.labels = np.empty(self.own, np.uint8)
-        self._image = own if masks.overlays else None
+        self._image = own if masks.settings.overlays else None
         self._small: Tensor | None = None
         self._scores = base.with_name(f".{base.name}_scores.npy.partial")
 
@@ -177,7 +160,7 @@ class _Mask:
     def _own_rows(self, top: int, probabilities: Tensor) -> None:
         classes, count, _ = probabilities.shape
         self.labels[top : top + count] = probabilities.argmax(0).to(torch.uint8).cpu().numpy()
-        if self.masks.scores:
+        if self.masks.settings.scores:
             if top == 0:
                 self._scores.parent.mkdir(parents=True, exist_ok=True)
                 shape = (classes, *self.own)
@@ -188,17 +171,15 @@ class _Mask:
     def write(self) -> None:
         """Write the files; called in a thread."""
         self.base.parent.mkdir(parents=True, exist_ok=True)
+        colored = self.masks.settings.mask_format == "colors"
         with atomic_write(_file(self.base, "_mask.png"), "wb") as file:
-            colored = self.masks.mask_format == "colors"
             pixels = colorize(self.labels, self.masks.colors) if colored else self.labels
             Image.fromarray(pixels).save(file, "PNG", compress_level=4)
         if self._image is not None:
-            large = max(self.own) > _JPEG_SIDE
-            with atomic_write(_file(self.base, "_overlay.png" if large else "_overlay.jpg"), "wb") as file:
-                Image.fromarray(self._overlaid(self._image)).save(
-                    file, "PNG" if large else "JPEG", quality=92, subsampling=0
-                )
-        if self.masks.scores:
+            end, kind = (".png", "PNG") if max(self.own) > _JPEG_SIDE else (".jpg", "JPEG")
+            with atomic_write(_file(self.base, f"_overlay{end}"), "wb") as file:
+                Image.fromarray(self._overlaid(self._image)).save(file, kind, quality=92, subsampling=0)
+        if self.masks.settings.scores:
             self._scores.replace(_file(self.base, "_scores.npy"))
 
     def _overlaid(self, image: np.ndarray) -> np.ndarray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from rich.console import Console as Terminal
@@ -16,9 +16,9 @@ from ...errors import InputError
 from ...files import atomic_write
 from ..console import Console, Progress
 from ..train.saved_run import SavedRun
-from .inputs import InputImage, Inputs, find
+from .inputs import InputImage, Inputs, Settings, find
 from .labels import Labels
-from .masks import Masks, Tiling
+from .masks import Masks
 from .threads import Reader, keeping_geometry, read_ahead
 from .tiles import Tile, batches
 from .views import Views
@@ -29,12 +29,15 @@ _CPU_PIXELS: Final = 1_000_000
 _SHOWN: Final = 10
 
 
-class Results(Protocol):
-    """Where predictions go: a table of labels, or a folder of masks."""
+class Results(AbstractContextManager[Any], Protocol):
+    """Where predictions go: a table of labels, or a folder of masks. After an exception, what is incomplete is dropped.
 
-    #: What is reported to the user.
+    Attributes:
+        path: what is reported to the user.
+        failures: the list of files that could not be read.
+    """
+
     path: Path
-    #: The list of files that could not be read.
     failures: Path
 
     def tiles(self, index: int, sample: dict[str, Any]) -> Iterable[Tile]:
@@ -42,37 +45,6 @@ class Results(Protocol):
 
     def add_unreadable(self, index: int) -> None:
         """The image cannot be read."""
-
-    def close(self, *, abandon: bool = False) -> None:
-        """Finish what is being written; ``abandon`` drops what is incomplete."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How to predict.
-
-    Attributes:
-        inputs, images, recursive: see ``inputs.find``.
-        out: the folder, or a csv for labels.
-        batch_size: images, or tiles, that the model gets at once; that of the run's evaluation when None.
-        tile: side of a tile in pixels; None for the size that the run has seen.
-        overlap: least share of a tile that the next one covers too, 0..0.9.
-        flips, scales: see ``Views``.
-        mask_format, scores, overlays: see ``Masks`` and ``Labels``.
-    """
-
-    inputs: Sequence[str]
-    out: Path
-    images: Path | None = None
-    recursive: bool = False
-    batch_size: int | None = None
-    tile: int | None = None
-    overlap: float = 0.25
-    flips: Sequence[str] = ()
-    scales: Sequence[float] = (1.0,)
-    mask_format: Literal["colors", "index"] = "colors"
-    scores: bool = False
-    overlays: bool = False
 
 
 def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str, Any]:
@@ -92,8 +64,7 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
         Hw1Error: the model fails.
     """
     console = Console(terminal)
-    suffix = saved.facts.get("image_suffix", "")
-    found = find(settings.inputs, images=settings.images, recursive=settings.recursive, suffix=suffix, out=settings.out)
+    found = find(settings, saved.facts.get("image_suffix", ""))
     views = Views(saved, settings.flips, settings.scales)
     dense = _gives_masks(saved)
     transform, left_out = keeping_geometry(saved.transform) if dense else (saved.transform, [])
@@ -101,20 +72,10 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
         console.note(text)
     results: Results
     if dense:
-        tiling = Tiling.of(saved.facts.get("image_sizes", {}), settings.tile, settings.overlap)
         found.images = list(dict.fromkeys(found.images))  # a csv may name an image twice
-        results = Masks(
-            found,
-            settings.out,
-            saved.facts["class_colors"],
-            suffix,
-            tiling,
-            mask_format=settings.mask_format,
-            scores=settings.scores,
-            overlays=settings.overlays,
-        )
+        results = Masks(found, settings, saved.facts)
     else:
-        results = Labels(found, settings.out, saved.facts["class_names"], scores=settings.scores)
+        results = Labels(found, settings, saved.facts["class_names"])
     summary = {"run": str(saved.folder.path), "epoch": saved.epoch, "kind": "masks" if dense else "labels"}
     return {**summary, **_Prediction(saved, settings, found, results, dense).run(views, transform, console)}
 
@@ -164,30 +125,21 @@ class _Prediction:
         loop = self.saved.plan.loop
         size = self.settings.batch_size or loop.eval_batch_size or loop.batch_size
         limited = self.settings.batch_size is None and self.saved.runtime.device.type == "cpu"
-        processors = os.cpu_count() or 1
-        reader = Reader(self.images, transform)
-        reading = read_ahead(reader, threads=max(2, min(8, processors)), ahead=2 * size + 2)
-        finished = False
-        try:
-            with console.progress(len(self.images), "images") as bar:
-                for batch in batches(self._tiles(reading, bar), size, _CPU_PIXELS if limited else None):
-                    probabilities = views([tile.pixels for tile in batch])
-                    if not self.dense:
-                        probabilities = probabilities.cpu()
-                    for tile, predicted in zip(batch, probabilities, strict=True):
-                        tile.take(tile.position, predicted)
-                        bar.advance(tile.share, status=speed_text(bar.speed))
-                    del batch, probabilities
-                self.results.close()
-            self._list_failures()
-            finished = True
-        finally:
-            reading.close()  # type: ignore[attr-defined]
-            if not finished:
-                self.results.close(abandon=True)
+        threads = max(2, min(8, os.cpu_count() or 1))
+        reading = read_ahead(Reader(self.images, transform), threads=threads, ahead=2 * size + 2)
+        with closing(reading), console.progress(len(self.images), "images") as bar, self.results:
+            for batch in batches(self._tiles(reading, bar), size, _CPU_PIXELS if limited else None):
+                probabilities = views([tile.pixels for tile in batch])
+                if not self.dense:
+                    probabilities = probabilities.cpu()
+                for tile, predicted in zip(batch, probabilities, strict=True):
+                    tile.take(tile.position, predicted)
+                    bar.advance(tile.share, status=speed_text(bar.speed))
+                del batch, probabilities
+        self._list_failures()
         return self._conclude(bar, console)
 
-    def _tiles(self, reading: Iterator[tuple[int, dict[str, Any]]], bar: Progress) -> Iterator[Tile]:
+    def _tiles(self, reading: Iterable[tuple[int, dict[str, Any]]], bar: Progress) -> Iterator[Tile]:
         for index, sample in reading:
             error = sample.get("error")
             if error is None:

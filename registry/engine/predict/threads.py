@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ..build import compose
 from ..data.images import UnreadableImage, image_size, read_image
@@ -19,11 +19,7 @@ WAITING_PIXELS: Final = 50_000_000
 
 
 class Files:
-    """Images as samples: ``image`` uint8 (H, W, 3), ``name``, and ``own``, the image as it is in the file.
-
-    Args:
-        images: what to read.
-    """
+    """Images as samples: ``image`` uint8 (H, W, 3), ``name``, and ``own``, the image as it is in the file."""
 
     def __init__(self, images: Sequence[InputImage]) -> None:
         self.images = images
@@ -66,7 +62,7 @@ class Reader:
         return width * height
 
 
-def read_ahead(reader: Reader, *, threads: int, ahead: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_ahead(reader: Reader, *, threads: int, ahead: int) -> Generator[tuple[int, dict[str, Any]], None, None]:
     """``(index, sample)`` of every image in order.
 
     Args:
@@ -143,25 +139,13 @@ class Writer:
             self._raise()
 
 
-class Prepared(NamedTuple):
-    """The evaluation augmentations that a prediction applies.
+def keeping_geometry(transform: Any | None) -> tuple[Any | None, list[str]]:
+    """Without transforms that move, crop or pad, after which a mask does not fit its image; and these ones' names.
 
-    Attributes:
-        transform: None where none is left.
-        left_out: class names of those that are not applied.
-    """
-
-    transform: Any | None
-    left_out: list[str]
-
-
-def keeping_geometry(transform: Any | None) -> Prepared:
-    """Without transforms that move, crop or pad, after which a mask does not fit its image.
-
-    Resizing is kept, since the mask is resized back, and so are transforms of values alone.
+    Resizing is kept, since the mask is resized back, and so are transforms of values alone. None where none is left.
     """
     if transform is None:
-        return Prepared(None, [])
+        return None, []
     import albumentations as A
 
     resizing = (A.Resize, A.LongestMaxSize, A.SmallestMaxSize)
@@ -173,4 +157,4 @@ def keeping_geometry(transform: Any | None) -> Prepared:
 
     kept = [part for part in transform.transforms if stays(part)]
     left_out = [type(part).__name__ for part in transform.transforms if not stays(part)]
-    return Prepared(compose(kept) if kept else None, left_out)
+    return compose(kept) if kept else None, left_out

@@ -1,4 +1,4 @@
-"""Pictures that bite elsewhere: turned, cut short, palette, 16 bits, transparent, huge, lossy."""
+"""Images that other readers get wrong: rotated, truncated, palette, 16 bits, transparent, huge, lossy."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_zeros_after_a_whole_jpeg_are_harmless(tmp_path: Path, photo: Image.Imag
     assert read_image(path).shape == (48, 64, 3)
 
 
-def test_what_is_no_picture_names_the_file_and_survives_a_worker(tmp_path: Path) -> None:
+def test_error_of_a_file_that_is_not_an_image_names_it_and_pickles(tmp_path: Path) -> None:
     (tmp_path / "page.jpg").write_text("<html>not found</html>")
     for path, reason in ((tmp_path / "page.jpg", "is not an image"), (tmp_path / "none.png", "No such file")):
         for read in (read_image, read_index_mask, image_size):
@@ -70,7 +70,7 @@ def test_what_is_no_picture_names_the_file_and_survives_a_worker(tmp_path: Path)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+def test_decompression_bomb_is_refused_before_decoding(tmp_path: Path) -> None:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 

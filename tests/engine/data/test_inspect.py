@@ -66,7 +66,8 @@ def test_images_of_one_size_need_no_augment(tmp_path: Path) -> None:
 
 def test_a_batch_of_several_sizes_names_the_augment_lines() -> None:
     samples = [
-        {"name": name, "index": 0, "image": np.zeros((*size, 3), np.uint8)} for name, size in (("a", (70, 96)), ("b", (64, 64)))
+        {"name": name, "index": 0, "image": np.zeros((*size, 3), np.uint8)}
+        for name, size in (("a", (70, 96)), ("b", (64, 64)))
     ]
     with pytest.raises(InputError, match=r"differ in size: a 96x70 and b 64x64") as caught:
         checked(collate(samples))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from plugins.folders.csv_labels import CsvLabels
 from registry.engine.data.labels import IMAGE_COLUMNS, LABEL_COLUMNS, read_labels
-from registry.engine.predict.inputs import find
+from registry.engine.predict.inputs import Settings, find
 from registry.errors import InputError
 
 
@@ -22,7 +22,7 @@ def test_training_prediction_and_evaluation_accept_the_same_columns(tmp_path: Pa
     table.write_text(f"note, {image.upper()} ,{label}\nx,a.png,cat\n", encoding="utf-8-sig")
     assert CsvLabels(tmp_path, val=None).facts["class_names"] == ["cat"]
     assert {name: row.label for name, row in read_labels(table).items()} == {"a.png": "cat"}
-    found = find([str(table)], images=tmp_path / "train", out=tmp_path / "out")
+    found = find(Settings(inputs=[str(table)], images=tmp_path / "train", out=tmp_path / "out"))
     assert [image.name for image in found.images] == ["a.png"]
 
 
@@ -33,7 +33,7 @@ def test_every_reader_names_the_accepted_columns_and_those_present(tmp_path: Pat
     readers = (
         lambda: CsvLabels(tmp_path, val=None),
         lambda: read_labels(table),
-        lambda: find([str(table)], out=tmp_path / "out"),
+        lambda: find(Settings(inputs=[str(table)], out=tmp_path / "out")),
     )
     for read in readers:
         with pytest.raises(InputError, match=r"no column named filename or image_id or .*(.|\n)*its columns are a, b"):

@@ -123,8 +123,8 @@ def save(path: Path, pixels: np.ndarray) -> Path:
 
 def done(saved: SavedRun, out: Path, *inputs: Any, **settings: Any) -> dict[str, Any]:
     console = Console(file=io.StringIO(), width=200)
-    told = predict(saved, Settings(inputs=[str(each) for each in inputs], out=out, **settings), console)
-    return {**told, "said": console.file.getvalue()}  # type: ignore[attr-defined]
+    summary = predict(saved, Settings(inputs=[str(each) for each in inputs], out=out, **settings), console)
+    return {**summary, "output": console.file.getvalue()}  # type: ignore[attr-defined]
 
 
 def whole(saved: SavedRun, image: np.ndarray) -> np.ndarray:
@@ -158,12 +158,12 @@ def test_an_image_of_the_size_seen_is_predicted_whole_and_a_larger_one_is_not(
     assert saved.facts["image_sizes"] == {"train": [64, 64], "val": [64, 64]}
     images = {size: save(tmp_path / "in" / f"{size[0]}.png", noise(size, 0)) for size in ((64, 64), (130, 64))}
     done(saved, tmp_path / "out", tmp_path / "in", scores=True)
-    told = {size: np.load(tmp_path / "out" / f"{size[0]}_scores.npy") for size in images}
+    scores = {size: np.load(tmp_path / "out" / f"{size[0]}_scores.npy") for size in images}
     expected = {size: saved.logits([noise(size, 0)])[0].softmax(0).numpy() for size in images}
-    assert np.allclose(told[64, 64], expected[64, 64], atol=1e-3)
-    assert told[130, 64].dtype == np.float16 and told[130, 64].shape == (7, 130, 64)
-    assert np.allclose(told[130, 64].sum(0), 1, atol=4e-3)
-    assert not np.allclose(told[130, 64], expected[130, 64], atol=1e-3)  # its middle was seen in tiles
+    assert np.allclose(scores[64, 64], expected[64, 64], atol=1e-3)
+    assert scores[130, 64].dtype == np.float16 and scores[130, 64].shape == (7, 130, 64)
+    assert np.allclose(scores[130, 64].sum(0), 1, atol=4e-3)
+    assert not np.allclose(scores[130, 64], expected[130, 64], atol=1e-3)  # its middle was seen in tiles
 
 
 def test_masks_lie_as_their_images_do_in_the_classes_colours(masker: SavedRun, tmp_path: Path) -> None:
@@ -171,11 +171,13 @@ def test_masks_lie_as_their_images_do_in_the_classes_colours(masker: SavedRun, t
     save(tmp_path / "in" / "deep" / "0013_sat.png", photo)
     save(tmp_path / "in" / "0013_sat.png", photo)
     save(tmp_path / "in" / "0013_mask.png", photo)
-    (tmp_path / "in" / "0014_sat.jpg").write_bytes(b"no picture")
-    told = done(masker, tmp_path / "in" / "out", tmp_path / "in", recursive=True, overlays=True)
+    (tmp_path / "in" / "0014_sat.jpg").write_bytes(b"not an image")
+    summary = done(masker, tmp_path / "in" / "out", tmp_path / "in", recursive=True, overlays=True)
     again = done(masker, tmp_path / "in" / "out", tmp_path / "in", recursive=True, overlays=True)
-    assert told["images"] == again["images"] == 3 and told["predicted"] == 2 and "0013_mask.png" in told["said"]
-    assert [Path(each["file"]).name for each in told["failed"]] == ["0014_sat.jpg"]
+    assert (
+        summary["images"] == again["images"] == 3 and summary["predicted"] == 2 and "0013_mask.png" in summary["output"]
+    )
+    assert [Path(each["file"]).name for each in summary["failed"]] == ["0014_sat.jpg"]
     written = sorted(p.relative_to(tmp_path / "in" / "out").as_posix() for p in (tmp_path / "in" / "out").rglob("*.*"))
     assert written == [
         "0013_mask.png",
@@ -195,8 +197,8 @@ def test_a_resized_image_gets_its_mask_in_its_own_size(pixelwise: None, recipe: 
     train(recipe, tmp_path / "run", "model=pixels", "trainer.epochs=1", resize, "trainer.eval_batch_size=1")
     saved = open_run(tmp_path / "run", device="cpu")
     save(tmp_path / "x.png", noise((203, 151), 4))
-    told = done(saved, tmp_path / "out", tmp_path / "x.png", mask_format="index")
-    assert "skipped from augment.eval" in told["said"] and "HorizontalFlip" in told["said"]
+    summary = done(saved, tmp_path / "out", tmp_path / "x.png", mask_format="index")
+    assert "skipped from augment.eval" in summary["output"] and "HorizontalFlip" in summary["output"]
     import cv2
 
     small = saved.logits([cv2.resize(noise((203, 151), 4), (80, 48), interpolation=cv2.INTER_LINEAR)]).softmax(1)
@@ -233,22 +235,24 @@ def test_stretching_in_strips_is_interpolation(monkeypatch: pytest.MonkeyPatch) 
     small = torch.rand(3, 17, 23)
     strips = list(stretch(small, (211, 97)))
     assert len(strips) > 5
-    told = torch.cat([rows for _, rows in strips], 1)
-    assert torch.allclose(told, F.interpolate(small[None], size=(211, 97), mode="bilinear")[0], atol=1e-5)
+    stretched = torch.cat([rows for _, rows in strips], 1)
+    assert torch.allclose(stretched, F.interpolate(small[None], size=(211, 97), mode="bilinear")[0], atol=1e-5)
 
 
 def test_flips_are_undone_and_scales_brought_back(masker: SavedRun, recipe: Path, tmp_path: Path) -> None:
     train(recipe, tmp_path / "run", "model=around", "trainer.epochs=1")
     saved, image = open_run(tmp_path / "run", device="cpu"), noise((64, 96), 3)
     flipped = [np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(image[::-1])]
-    told, mirrored, upside_down = (Views(saved, ["h", "v"])([each])[0] for each in (image, *flipped))
-    assert torch.allclose(mirrored.flip(-1), told, atol=1e-5) and torch.allclose(upside_down.flip(-2), told, atol=1e-5)
-    assert not torch.allclose(Views(saved)([image])[0], told, atol=1e-3)
-    # A model of single pixels says the same of a smooth image at any size.
+    plain, mirrored, upside_down = (Views(saved, ["h", "v"])([each])[0] for each in (image, *flipped))
+    assert torch.allclose(mirrored.flip(-1), plain, atol=1e-5) and torch.allclose(
+        upside_down.flip(-2), plain, atol=1e-5
+    )
+    assert not torch.allclose(Views(saved)([image])[0], plain, atol=1e-3)
+    # A model of single pixels predicts the same for a smooth image at any size.
     ramp = np.linspace(60, 200, 128).astype(np.uint8)
     smooth = np.stack([np.tile(ramp, (64, 1)), np.tile(ramp[::-1], (64, 1)), np.full((64, 128), 90, np.uint8)], -1)
-    plain, scaled = Views(masker)([smooth]), Views(masker, ["h"], [0.5, 2])([smooth])
-    assert scaled.shape == plain.shape and torch.allclose(scaled, plain, atol=0.05)
+    unscaled, scaled = Views(masker)([smooth]), Views(masker, ["h"], [0.5, 2])([smooth])
+    assert scaled.shape == unscaled.shape and torch.allclose(scaled, unscaled, atol=0.05)
 
 
 def test_a_failing_model_leaves_whole_files_only(masker: SavedRun, tmp_path: Path) -> None:
@@ -278,7 +282,7 @@ def test_labels_are_class_names_in_the_order_of_the_files(labeller: SavedRun, tm
         save(tmp_path / "in" / f"{index:02}.png", noise((side, 16), index, channel))
         wanted[f"{index:02}.png"] = ("red", "green")[channel]
     (tmp_path / "in" / "11.png").write_bytes(b"")
-    told = done(labeller, tmp_path / "new" / "out.csv", tmp_path / "in", scores=True, batch_size=4, flips=["h"])
+    summary = done(labeller, tmp_path / "new" / "out.csv", tmp_path / "in", scores=True, batch_size=4, flips=["h"])
     rows = rows_of(tmp_path / "new" / "out.csv")
     assert list(rows[0]) == ["filename", "label", "blue", "green", "red"]
     assert {row["filename"]: row["label"] for row in rows} == {**wanted, "11.png": ""}
@@ -286,7 +290,7 @@ def test_labels_are_class_names_in_the_order_of_the_files(labeller: SavedRun, tm
     for row in rows[:11] + rows[12:]:
         scores = {name: float(row[name]) for name in ("blue", "green", "red")}
         assert sum(scores.values()) == pytest.approx(1, abs=1e-4) and max(scores, key=scores.get) == row["label"]  # type: ignore[arg-type]
-    assert (told["kind"], told["images"], told["predicted"]) == ("labels", 25, 24)
+    assert (summary["kind"], summary["images"], summary["predicted"]) == ("labels", 25, 24)
     assert rows_of(tmp_path / "new" / "out_failures.csv")[0]["file"].endswith("11.png")
     (tmp_path / "in" / "11.png").unlink()
     done(labeller, tmp_path / "new" / "out.csv", tmp_path / "in")
@@ -298,10 +302,10 @@ def test_a_csv_keeps_its_rows_and_columns(labeller: SavedRun, tmp_path: Path) ->
         save(tmp_path / "photos" / f"{name}.png", noise((16, 16), 0, channel))
     table = tmp_path / "test.csv"
     table.write_text("id,filename,label,note\n7,b.png,None,x\n9,gone.png,None,\n8,a.png,None,z\n10,b.png,None,\n")
-    told = done(labeller, tmp_path / "out", table, images=tmp_path / "photos")
+    summary = done(labeller, tmp_path / "out", table, images=tmp_path / "photos")
     written = (tmp_path / "out" / "predictions.csv").read_text()
     assert written == "id,filename,label,note\n7,b.png,green,x\n9,gone.png,None,\n8,a.png,red,z\n10,b.png,green,\n"
-    assert [each["file"] for each in told["failed"]] == [str(tmp_path / "photos" / "gone.png")]
+    assert [each["file"] for each in summary["failed"]] == [str(tmp_path / "photos" / "gone.png")]
     with pytest.raises(InputError, match=r"names 4 files, none of which exists"):
         done(labeller, tmp_path / "out", table)
     with pytest.raises(InputError, match="is the input"):
@@ -311,7 +315,7 @@ def test_a_csv_keeps_its_rows_and_columns(labeller: SavedRun, tmp_path: Path) ->
 # --- inputs -------------------------------------------------------------------------------------
 
 
-def test_nothing_is_overwritten_or_passed_over_in_silence(masker: SavedRun, tmp_path: Path) -> None:
+def test_nothing_is_overwritten_or_skipped_silently(masker: SavedRun, tmp_path: Path) -> None:
     photo = noise((64, 64), 0)
     for name in ("a/1.png", "a/1.jpg", "b/1.png", "c/x_mask.png", "d/deeper/x.png"):
         save(tmp_path / name, photo)
@@ -325,9 +329,9 @@ def test_nothing_is_overwritten_or_passed_over_in_silence(masker: SavedRun, tmp_
         done(masker, tmp_path / "c", tmp_path / "c" / "x_mask.png", save(tmp_path / "x.png", photo))
     with pytest.raises(InputError, match="has no images") as caught:
         done(masker, out, tmp_path / "empty", tmp_path / "d", tmp_path / "none", str(tmp_path / "*.gif"))
-    told = [(problem.message, problem.hint) for problem in caught.value.problems]
-    assert [message for message, _ in told] == ["has no images"] * 2 + ["does not exist", "matches no images"]
-    assert ".png" in str(told[0][1]) and "--recursive" in str(told[1][1])
+    messages = [(problem.message, problem.hint) for problem in caught.value.problems]
+    assert [message for message, _ in messages] == ["has no images"] * 2 + ["does not exist", "matches no images"]
+    assert ".png" in str(messages[0][1]) and "--recursive" in str(messages[1][1])
     assert not out.exists()
     done(masker, out, str(tmp_path / "?" / "**" / "*.png"))
     assert {p.relative_to(out).as_posix() for p in out.rglob("*.png")} == {
@@ -340,8 +344,8 @@ def test_nothing_is_overwritten_or_passed_over_in_silence(masker: SavedRun, tmp_
 
 def script(name: str, *words: Any, **environment: str) -> subprocess.CompletedProcess[str]:
     command = ["bash", str(ROOT / "scripts" / name), *map(str, words)]
-    told = {**os.environ, "PYTHON": sys.executable, "COLUMNS": "200", **environment}
-    return subprocess.run(command, env=told, capture_output=True, text=True, timeout=240)
+    variables = {**os.environ, "PYTHON": sys.executable, "COLUMNS": "200", **environment}
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=240)
 
 
 def test_the_scripts_take_the_courses_arguments(labeller: SavedRun, tmp_path: Path) -> None:
@@ -366,8 +370,8 @@ def test_the_third_script_and_json(
 ) -> None:
     save(tmp_path / "photos" / "0013_sat.jpg", noise((80, 70), 0))
     shutil.move(masker.folder.path, tmp_path / "moved run")
-    told = script("hw1_3.sh", tmp_path / "photos", tmp_path / "out", HW1_3_RUN=str(tmp_path / "moved run"))
-    assert told.returncode == 0, told.stderr
+    ended = script("hw1_3.sh", tmp_path / "photos", tmp_path / "out", HW1_3_RUN=str(tmp_path / "moved run"))
+    assert ended.returncode == 0, ended.stderr
     mask = np.array(Image.open(tmp_path / "out" / "0013_mask.png"))
     assert np.array_equal(mask, COLORS[whole(masker, np.array(Image.open(tmp_path / "photos" / "0013_sat.jpg")))])
     words = ("predict", tmp_path / "moved run", tmp_path / "photos", "--out", tmp_path / "more", "--json")
