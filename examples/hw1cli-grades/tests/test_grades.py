@@ -48,18 +48,20 @@ def test_the_loss_grows_with_the_distance_in_grades() -> None:
 def test_kappa_is_scikit_learns_and_the_median_halves() -> None:
     random = np.random.default_rng(0)
     truth = random.integers(0, 5, 200)
-    told = np.clip(truth + random.integers(-1, 2, 200), 0, 4)
-    wanted = cohen_kappa_score(truth, told, weights="quadratic")
-    assert weighted_kappa(torch.tensor(truth), torch.tensor(told)) == pytest.approx(wanted)
+    predicted = np.clip(truth + random.integers(-1, 2, 200), 0, 4)
+    wanted = cohen_kappa_score(truth, predicted, weights="quadratic")
+    assert weighted_kappa(torch.tensor(truth), torch.tensor(predicted)) == pytest.approx(wanted)
     shares = torch.tensor([[0.3, 0.3, 0.4], [0.6, 0.2, 0.2], [0.1, 0.1, 0.8]])
     assert median(shares.log()).tolist() == [1, 0, 2]
 
 
 def test_the_calibration_error_is_what_was_put_in() -> None:
     random = np.random.default_rng(0)
-    said = random.uniform(0, 1, 20_000)
-    assert error_of(reliability(said, random.uniform(size=20_000) < said, 10)) < 0.02
-    assert error_of(reliability(said, random.uniform(size=20_000) < said / 2, 10)) == pytest.approx(0.25, abs=0.02)
+    confidence = random.uniform(0, 1, 20_000)
+    assert error_of(reliability(confidence, random.uniform(size=20_000) < confidence, 10)) < 0.02
+    assert error_of(reliability(confidence, random.uniform(size=20_000) < confidence / 2, 10)) == pytest.approx(
+        0.25, abs=0.02
+    )
 
 
 def test_the_field_is_round_and_the_same_for_the_same_seed() -> None:

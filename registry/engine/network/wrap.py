@@ -263,7 +263,8 @@ def _freeze_unused(backbone: _Wrapped, whole: _Trace, in_channels: int, reason: 
     lost = {name for name in unused if _called_part(name, whole) in whole.spatial}
     total = sum(each.numel() for each in backbone.net.parameters())
     shares = [sum(learning[name].numel() for name in names) / max(total, 1) for names in (unused, lost)]
-    origin = "forward" if isinstance(backbone, Returned) else ", ".join(name for name, _ in backbone.locations)
+    inside = dict.fromkeys(name for name, _ in backbone.locations) if isinstance(backbone, FromInside) else ["forward"]
+    origin = ", ".join(inside)
     if shares[1] > _TOLERATED:
         parts = list(dict.fromkeys(_called_part(name, whole) for name in learning if name in lost))
         raise PluginError(

@@ -119,6 +119,24 @@ def test_linear_layer_over_all_pixels_does_not_fix_the_size() -> None:
     check_backbone(backbone)
 
 
+class OneModuleTwice(nn.Module):
+    """A classifier with one activation module behind both of its convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 8, 3, 2, 1)
+        self.act, self.head = nn.ReLU(), nn.Linear(8, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.act(self.second(self.act(self.first(x)))).mean((2, 3)))
+
+
+def test_module_that_gives_two_maps_is_named_once() -> None:
+    with pytest.warns(UserWarning, match=r"at strides \(2, 4\) from act; ") as caught:
+        assert as_backbone(OneModuleTwice()).strides == (2, 4)
+    assert str(caught[0].message).count("act") == 1
+
+
 def test_size_that_nobody_knows_is_asked_for() -> None:
     with pytest.raises(PluginError, match="takes images of no size that was tried") as caught:
         as_backbone(FixedSize(88, named=False))

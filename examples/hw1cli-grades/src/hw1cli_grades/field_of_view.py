@@ -9,14 +9,14 @@ from albumentations import ImageOnlyTransform
 
 
 class FieldOfView(ImageOnlyTransform):  # type: ignore[misc]
-    """Blackens what lies outside a random circle; see the spec ``field_of_view``."""
+    """Blacks out everything outside a random circle; see the spec ``field_of_view``."""
 
     def __init__(self, least: float = 0.7, shift: float = 0.1, p: float = 0.5) -> None:
         super().__init__(p=p)
         self.least, self.shift = least, shift
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-        """Draw the circle; the run seeds ``self.random_generator`` by its seed, the epoch and the image."""
+        """Sample the circle; the run seeds ``self.random_generator`` by its seed, the epoch and the image."""
         height, width = params["shape"][:2]
         side = min(height, width)
         radius = side / 2 * self.random_generator.uniform(self.least, 1)

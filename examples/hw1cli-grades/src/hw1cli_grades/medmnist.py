@@ -17,7 +17,7 @@ class Split:
 
     Args:
         images: (N, H, W) or (N, H, W, 3) uint8.
-        labels: (N,) whole numbers from 0.
+        labels: (N,) integers from 0.
         name: what the samples are called after.
     """
 
@@ -38,7 +38,7 @@ class MedMnist:
     """See the spec ``medmnist``.
 
     Raises:
-        InputError: there is no such file, it lacks a split, or it holds something other than pictures with one label.
+        InputError: the file does not exist, a split is missing, or it holds anything but images with one label each.
     """
 
     def __init__(self, root: Path, evaluate: str = "val", class_names: Sequence[str] | None = None) -> None:
@@ -47,7 +47,7 @@ class MedMnist:
             with np.load(self.file, allow_pickle=False) as arrays:
                 self._splits = {"train": _split(arrays, "train", self.file), "val": _split(arrays, evaluate, self.file)}
         except (BadZipFile, ValueError, OSError) as error:
-            raise InputError.of("root", f"{self.file} cannot be read: {error}", "load the file down again") from error
+            raise InputError.of("root", f"{self.file} cannot be read: {error}", "download the file again") from error
         classes = 1 + max(label for split in self._splits.values() for label in split.labels)
         if class_names is not None and len(class_names) != classes:
             message = f"has {len(class_names)} names, and {self.file} holds {classes} classes"
@@ -56,7 +56,7 @@ class MedMnist:
         self.facts: dict[str, Any] = {"num_classes": classes, "class_names": names, "in_channels": 3}
 
     def split(self, name: str) -> Split | None:
-        """``train`` or ``val``; None for another."""
+        """``train`` or ``val``; None for any other name."""
         return self._splits.get(name)
 
 
@@ -65,17 +65,19 @@ def _file(root: Path) -> Path:
         return root
     found = sorted(root.glob("*.npz"))
     if len(found) != 1:
-        raise InputError.of("root", f"{root} holds {len(found)} .npz files, and one is wanted", "name the file itself")
+        raise InputError.of("root", f"{root} holds {len(found)} .npz files, expected one", "name the file itself")
     return found[0]
 
 
 def _split(arrays: Mapping[str, np.ndarray], name: str, file: Path) -> Split:
     for key in (f"{name}_images", f"{name}_labels"):
         if key not in arrays:
-            raise InputError.of("root", f"{file} has no {key!r}", "a file of MedMNIST is wanted")
+            raise InputError.of("root", f"{file} has no {key!r}", "expected a file of MedMNIST")
     images, labels = arrays[f"{name}_images"], arrays[f"{name}_labels"]
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise InputError.of("root", f"{file}: {name}_images are {images.dtype} {images.shape}, and no flat pictures")
+        raise InputError.of(
+            "root", f"{file}: {name}_images are {images.dtype} {images.shape}, expected uint8 (N, H, W) or (N, H, W, 3)"
+        )
     if labels.size != len(images):
-        raise InputError.of("root", f"{file}: {name}_labels are {labels.shape}, and one for each image is wanted")
+        raise InputError.of("root", f"{file}: {name}_labels are {labels.shape}, expected one for each image")
     return Split(images, [int(label) for label in labels.ravel()], name)

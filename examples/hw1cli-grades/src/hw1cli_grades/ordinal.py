@@ -1,4 +1,4 @@
-"""The computation of a run that learns grades."""
+"""The training task for ordered grades."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Ordinal(Task):
         return {"loss": self.criterion(logits, target), "mae": distance}
 
     def begin_evaluation(self) -> None:
-        """Forget the scores of the last evaluation."""
+        """Reset the scores."""
         self._loss, self._pairs = 0.0, list[Tensor]()
 
     def evaluate(self, batch: Batch) -> None:
@@ -47,11 +47,11 @@ class Ordinal(Task):
         """``loss``, ``kappa``, ``mae`` and ``accuracy``; nothing before the first batch."""
         if not self._pairs:
             return {}
-        truth, told = torch.cat(self._pairs, 1)
-        distance = (truth - told).abs().double()
+        truth, predicted = torch.cat(self._pairs, 1)
+        distance = (truth - predicted).abs().double()
         return {
             "loss": self._loss / len(truth),
-            "kappa": weighted_kappa(truth, told),
+            "kappa": weighted_kappa(truth, predicted),
             "mae": float(distance.mean()),
             "accuracy": float((distance == 0).double().mean()),
         }
@@ -63,22 +63,22 @@ def median(logits: Tensor) -> Tensor:
     return below.sum(1).clamp(max=logits.shape[1] - 1)
 
 
-def weighted_kappa(truth: Tensor, told: Tensor) -> float:
-    """Cohen's kappa with quadratic weights: 1 minus the squared error over that of independent answers.
+def weighted_kappa(truth: Tensor, predicted: Tensor) -> float:
+    """Cohen's kappa with quadratic weights: 1 minus the squared error over that of independent predictions.
 
     Args:
-        truth, told: (N,) grades each.
+        truth, predicted: (N,) grades each.
 
     Returns:
-        1 for agreement, about 0 for answers that know nothing; 0 where truth and answers are one and the same grade.
+        1 for agreement, about 0 for random predictions; 0 where truth and predictions are all the same grade.
     """
-    truth, told = truth.double(), told.double()
-    by_chance = (truth[:, None] - told[None, :]).square().mean()
-    return float(1 - (truth - told).square().mean() / by_chance) if by_chance > 0 else 0.0
+    truth, predicted = truth.double(), predicted.double()
+    by_chance = (truth[:, None] - predicted[None, :]).square().mean()
+    return float(1 - (truth - predicted).square().mean() / by_chance) if by_chance > 0 else 0.0
 
 
 def _grades(batch: Batch) -> Tensor:
     if "label" not in batch:
-        raise InputError.of("data", "has no grades of images, and they are needed", "see 'hw1cli list datasets'")
+        raise InputError.of("data", "has no image labels, which this trainer needs", "see 'hw1cli list datasets'")
     labels: Tensor = batch["label"]
     return labels

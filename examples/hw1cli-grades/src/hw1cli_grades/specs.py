@@ -48,11 +48,11 @@ def squared_emd(*, ignore_index: FromData[int | None] = None) -> SquaredEarthMov
 def field_of_view(
     *, least: Annotated[float, Range(above=0, most=1)] = 0.7, shift: Probability = 0.1, p: Probability = 0.5
 ) -> FieldOfView:
-    """A round field of view, as of a fundus camera or a microscope: black outside, in pictures; masks stay.
+    """A round field of view, as of a fundus camera or a microscope: black outside, in images; masks are unchanged.
 
     Args:
         least: smallest diameter, as a share of the shorter side; the largest is the whole side.
-        shift: how far its centre may lie from the picture's, as a share of the shorter side.
+        shift: how far its centre may lie from the image's, as a share of the shorter side.
         p: probability that it is applied.
     """
     from .field_of_view import FieldOfView
@@ -93,10 +93,10 @@ def spots(*, train: Count = 400, val: Count = 100, size: Annotated[int, Range(16
     """Draws round fields with 0 to 12 bright spots, graded 0 to 4 by their number, in MedMNIST's form; not real data.
 
     Args:
-        train: number of training pictures.
-        val: number of evaluation pictures.
+        train: number of training images.
+        val: number of evaluation images.
         size: width and height in pixels.
-        seed: another seed draws other pictures.
+        seed: seed of the random generator.
     """
     from .spots import Spots
 

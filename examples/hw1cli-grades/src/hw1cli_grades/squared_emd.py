@@ -6,13 +6,13 @@ from torch import Tensor, nn
 
 
 class SquaredEarthMovers(nn.Module):
-    """Mean over the batch of sum_k (P_k - T_k)^2, P and T the cumulated distributions (Hou et al., 2016, eq. 4).
+    """Mean over the batch of sum_k (P_k - T_k)^2, P and T the cumulative distributions (Hou et al., 2016, eq. 4).
 
     For classes on a line this is the squared work of moving the predicted probability to where it belongs: probability
     on a class far off costs more than on the next one.
 
     Args:
-        ignore_index: samples with this label are left out; None for none.
+        ignore_index: samples with this label are left out; None keeps all.
     """
 
     def __init__(self, ignore_index: int | None = None) -> None:

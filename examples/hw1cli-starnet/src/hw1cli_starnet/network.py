@@ -73,7 +73,7 @@ class StarBlock(nn.Module):
     Args:
         channels: in and out.
         expansion: widening of the two branches.
-        drop_path: probability that the block is passed over in training, an image at a time.
+        drop_path: probability that the block is skipped in training, for each image separately.
     """
 
     def __init__(self, channels: int, expansion: int, drop_path: float) -> None:
@@ -99,5 +99,5 @@ class StarBlock(nn.Module):
 
 
 def _conv_norm(channels: int, out: int, side: int, *, stride: int = 1, groups: int = 1) -> tuple[nn.Module, nn.Module]:
-    """A convolution that keeps the size but for its stride, and the norm after it."""
+    """A convolution with 'same' padding, and the norm after it."""
     return nn.Conv2d(channels, out, side, stride, side // 2, groups=groups), nn.BatchNorm2d(out)
