@@ -196,13 +196,10 @@ def _check_target(subject: Subject, sample: Mapping[str, Any], classes: int | No
         )
 
 
-def pickles(subject: Subject) -> None:
-    """It can be sent to loader workers."""
-    if subject.component.kind == "datasets":
-        with _opened(subject) as data:
-            survives_spawn(data.split("train"), str(subject))
-    else:
-        survives_spawn(subject.build(), str(subject))
+def datasets_pickles(subject: Subject) -> None:
+    """Its training split can be sent to loader workers."""
+    with _opened(subject) as data:
+        survives_spawn(data.split("train"), str(subject))
 
 
 def makes(subject: Subject) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from ..engine.network.contract import Maps, at_rest, check_backbone, check_maps, describe_backbone, normalization_of
+from ..engine.network.contract import at_rest, check_backbone, check_maps, describe_backbone, normalization_of
 from ..errors import PluginError
 from .subject import CLASSES, Subject
 from .violations import ContractViolation, Inconclusive
@@ -21,13 +22,12 @@ _SIDES: Final = (64, 96, 224, 32, 256)
 def maps(subject: Subject) -> None:
     """A backbone's maps have the channels and strides that it declares, with gradients and without."""
     backbone = subject.build()
-    promised = _promised(subject, backbone)
+    with _backbone_contract():
+        promised = check_backbone(backbone, str(subject))
     size = (2 * promised.strides[-1], 3 * promised.strides[-1])
     found = backbone.train()(torch.rand(2, 3, *size))
-    try:
+    with _backbone_contract():
         check_maps(found, promised, size, str(subject))
-    except PluginError as error:
-        raise _told(error) from error
     mean, _ = normalization_of(backbone)
     if len(mean) not in (1, 3):
         raise ContractViolation(
@@ -41,26 +41,22 @@ def in_channels(subject: Subject) -> None:
     """A backbone that asks for the number of channels takes that many."""
     if not subject.takes("in_channels"):
         raise Inconclusive(f"{subject} does not ask for in_channels: images have 3")
-    try:
+    with _backbone_contract():
         check_backbone(subject.build(in_channels=1), str(subject), in_channels=1)
-    except PluginError as error:
-        raise _told(error) from error
 
 
-def _promised(subject: Subject, backbone: nn.Module) -> Maps:
+@contextmanager
+def _backbone_contract() -> Iterator[None]:
+    """Turn the framework's refusal of a backbone into a violation."""
     try:
-        describe_backbone(backbone, str(subject))
-        return check_backbone(backbone, str(subject))
+        yield
     except PluginError as error:
-        raise _told(error) from error
-
-
-def _told(error: PluginError) -> ContractViolation:
-    return ContractViolation(
-        f"{error.source} {error.reason}" if error.reason.startswith(("is ", "names ")) else str(error),
-        "decoders and classifiers are built from `channels` and `strides` before they see an image",
-        error.hint or "forward(x) returns a list of maps (B, channels[i], H/strides[i], W/strides[i]), finest first",
-    )
+        raise ContractViolation(
+            f"{error.source} {error.reason}" if error.reason.startswith(("is ", "names ")) else str(error),
+            "decoders and classifiers are built from `channels` and `strides` before they see an image",
+            error.hint
+            or "forward(x) returns a list of maps (B, channels[i], H/strides[i], W/strides[i]), finest first",
+        ) from error
 
 
 def images_for(subject: Subject, network: nn.Module, batch: int = 2) -> Tensor:
@@ -154,20 +150,23 @@ def features(subject: Subject) -> None:
 
 def learns(subject: Subject) -> None:
     """A gradient reaches every parameter that is to learn, and is finite."""
-    network = subject.build()
-    network.eval()  # layers that are left out at random in training are in
-    found = outputs_of(subject, network, images_for(subject, network))
-    if not any(each.requires_grad for each in found):
-        if any(parameter.requires_grad for parameter in network.parameters()):
-            raise _unreached(subject, [name for name, _ in network.named_parameters()])
-        raise Inconclusive(f"{subject} has nothing that learns")
-    # Not the plain sum: behind a normalisation its gradient is zero.
-    weights = [torch.randn(each.shape, generator=torch.Generator().manual_seed(1)) for each in found]
-    sum((each.float() * weight).mean() for each, weight in zip(found, weights, strict=True)).backward()  # type: ignore[union-attr]
+    network = subject.build().eval()  # with every layer: in training some are skipped at random
     learning = {name: each for name, each in network.named_parameters() if each.requires_grad}
+    if not learning:
+        raise Inconclusive(f"{subject} has no parameters to train")
+    found = outputs_of(subject, network, images_for(subject, network))
+    if any(each.requires_grad for each in found):
+        # Not the plain sum: behind a normalisation its gradient is zero.
+        weights = [torch.randn(each.shape, generator=torch.Generator().manual_seed(1)) for each in found]
+        sum((each.float() * weight).mean() for each, weight in zip(found, weights, strict=True)).backward()  # type: ignore[union-attr]
     unreached = [name for name, each in learning.items() if each.grad is None]
     if unreached:
-        raise _unreached(subject, unreached)
+        more = f" and {len(unreached) - 3} more" if len(unreached) > 3 else ""
+        raise ContractViolation(
+            f"no gradient reaches {', '.join(unreached[:3])}{more} in {subject}",
+            "they keep their random values, and training on several GPUs stops with an error",
+            "use them in forward (no .detach(), no torch.no_grad()), delete them, or requires_grad_(False)",
+        )
     infinite = [name for name, each in learning.items() if not torch.isfinite(each.grad).all()]  # type: ignore[arg-type]
     if infinite:
         raise ContractViolation(
@@ -175,15 +174,6 @@ def learns(subject: Subject) -> None:
             "the first step makes every weight NaN",
             "look for a division by zero, a logarithm or a root of zero in forward",
         )
-
-
-def _unreached(subject: Subject, names: list[str]) -> ContractViolation:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ContractViolation(
-        f"no gradient reaches {', '.join(names[:3])}{more} in {subject}",
-        "they stay random for ever, and training on several GPUs stops with an error",
-        "use them in forward (no .detach(), no torch.no_grad()), delete them, or requires_grad_(False)",
-    )
 
 
 def one_by_one(subject: Subject) -> None:

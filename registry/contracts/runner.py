@@ -73,15 +73,12 @@ def _checks(found: Distribution, run: bool, only: str, arguments: Mapping[str, M
     yield Check(name, "API version", partial(static.api_version, found))
     for module in dict.fromkeys(each.target.partition(":")[0] for each in chosen):
         yield Check(module, "installed with it", partial(static.installed_with, found, module))
-        yield Check(module, "imports", partial(static.imports, module))
-        yield Check(module, "imports nothing heavy", partial(static.imports_nothing_heavy, module))
-        yield Check(module, "imports quickly", partial(static.imports_quickly, module))
-        yield Check(module, "imports in silence", partial(static.imports_in_silence, module))
+        for ask in (static.imports, static.imports_nothing_heavy, static.imports_quickly, static.imports_in_silence):
+            yield Check(module, ask.__name__.replace("_", " "), partial(ask, module))
     for component in chosen:
         subject = f"{component.kind}/{component.name}"
-        yield Check(subject, "name", partial(static.name, component))
-        yield Check(subject, "spec", partial(static.spec, component))
-        yield Check(subject, "documentation", partial(static.documentation, component))
+        for read in (static.name, static.spec, static.documentation):
+            yield Check(subject, read.__name__, partial(read, component))
         for asked in ("builds", *RUN_CHECKS[component.kind]) if run else ():
             yield Check(subject, asked.replace("_", " "), partial(_run, component, only, arguments, asked))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 from ..catalog.kinds import KINDS
 from ..catalog.registry import Registry
 from ..catalog.spec import bare
-from ..errors import Hw1Error, InputError, PluginError
+from ..errors import Hw1Error, InputError
 from ..recipe.epochs import epochs_at
 from ..recipe.load import Recipe
 from ..recipe.planner import make_plan
@@ -42,71 +42,69 @@ def epochs(subject: Subject) -> None:
 
 def draws(subject: Subject) -> None:
     """A report leaves something behind in a run, whether of images or of pixels."""
-    reasons = []
-    for task in _TASKS:
-        with tempfile.TemporaryDirectory() as folder:
-            sections = _sections(task)
-            sections["reports"] = [_use(subject)]
-            try:
-                before = _fit(sections, Path(folder) / "plain", without="reports")
-                after = _fit(sections, Path(folder) / "drawn")
-            except InputError as error:
-                reasons.append(f"{task}: {error}")
-                continue
-            except PluginError as error:
-                raise ContractViolation(
-                    f"{subject} fails in a {task} run: {error}",
-                    "a run whose report fails ends with an error, though its weights are safe",
-                    "refuse what it cannot draw in ready(run), with registry.InputError, before the training",
-                ) from error
-            if not after - before:
-                raise ContractViolation(
-                    f"{subject} writes nothing into the run folder",
-                    "a report is what it leaves behind",
-                    "write to run.folder.figures / 'NAME.png', or run.folder.path / 'NAME.csv'",
-                )
-            return
-    raise Inconclusive(f"{subject} refuses a small run of images and one of pixels ({'; '.join(reasons)})")
+
+    def run(sections: dict[str, Any], folder: Path) -> None:
+        before, _ = _fit(sections, folder / "plain")
+        after, _ = _fit({**sections, "reports": [_use(subject)]}, folder / "drawn")
+        if not after - before:
+            raise ContractViolation(
+                f"{subject} writes nothing into the run folder",
+                "a report is what it leaves behind",
+                "write to run.folder.figures / 'NAME.png', or run.folder.path / 'NAME.csv'",
+            )
+
+    refused = _small_run(
+        subject, run, "refuse what it cannot plot in ready(run), with registry.InputError, before the training"
+    )
+    if refused:
+        raise Inconclusive(f"{subject} refuses a small run of images and one of pixels ({refused})")
 
 
 def trains(subject: Subject) -> None:
-    """A trainer trains: two epochs that end, with finite figures and the score that it trackers."""
+    """A trainer trains: two epochs that end, with finite figures and the score that it monitors."""
+
+    def run(sections: dict[str, Any], folder: Path) -> None:
+        _judge(subject, _fit(_sections_of(subject, sections), folder / "run")[1])
+
+    refused = _small_run(subject, run, KINDS["trainers"].contract)
+    if refused:
+        raise ContractViolation(
+            f"{subject} refuses a small run of images and one of pixels: {refused}",
+            "one of them is what most users have",
+            KINDS["trainers"].contract,
+        )
+
+
+def _small_run(subject: Subject, run: Callable[[dict[str, Any], Path], None], instead: str) -> str:
+    """Call `run` with a recipe and an empty folder, until a task is not refused; returns the reasons if all are."""
     reasons = []
     for task in _TASKS:
         with tempfile.TemporaryDirectory() as folder:
-            sections = _sections(task)
-            sections["trainer"] = {**sections["trainer"], **_use(subject)}
-            wanted = {each.name: each for each in subject.component.spec().parameters if uses(each.type)}
-            usual = {
-                "models": sections.pop("model"),
-                "backbones": "conformance_backbone",
-                "losses": sections.pop("loss"),
-            }
-            for name, parameter in wanted.items():
-                kind = str(uses(parameter.type))
-                if parameter.required and kind in usual:
-                    sections[name] = usual[kind] if bare(parameter.type) is Any else [usual[kind]]
-                elif parameter.required:
-                    raise Inconclusive(f"{subject} needs a section {name!r} of {KINDS[kind].name}")
-            summary: dict[str, Any] = {}
             try:
-                _fit(sections, Path(folder) / "run", summary)
+                run(_sections(task), Path(folder))
+                return ""
             except InputError as error:
                 reasons.append(f"{task}: {error}")
-                continue
             except Hw1Error as error:
                 raise ContractViolation(
                     f"{subject} fails in a {task} run: {error}",
-                    "this is a training of eight images of 32 x 32 pixels",
-                    KINDS["trainers"].contract,
+                    "it is a training of eight images of 32 x 32 pixels, as small as a run can be",
+                    instead,
                 ) from error
-            _judge(subject, summary)
-            return
-    raise ContractViolation(
-        f"{subject} refuses a small run of images and one of pixels: {'; '.join(reasons)}",
-        "one of them is what most users have",
-        KINDS["trainers"].contract,
-    )
+    return "; ".join(reasons)
+
+
+def _sections_of(trainer: Subject, sections: dict[str, Any]) -> dict[str, Any]:
+    """The recipe with the trainer and the components that it requires."""
+    usual = {"models": sections.pop("model"), "backbones": "conformance_backbone", "losses": sections.pop("loss")}
+    sections["trainer"] |= _use(trainer)
+    for parameter in trainer.component.spec().parameters:
+        kind = uses(parameter.type)
+        if kind and parameter.required and kind not in usual:
+            raise Inconclusive(f"{trainer} needs a section {parameter.name!r} of {KINDS[kind].name}")
+        if kind and parameter.required:
+            sections[parameter.name] = usual[kind] if bare(parameter.type) is Any else [usual[kind]]
+    return sections
 
 
 def _judge(subject: Subject, summary: Mapping[str, Any]) -> None:
@@ -125,18 +123,14 @@ def _use(subject: Subject) -> dict[str, Any]:
     return {"use": f"{subject.component.distribution}:{subject.component.name}", **subject.given}
 
 
-def _fit(sections: Mapping[str, Any], out: Path, summary: dict[str, Any] | None = None, without: str = "") -> set[str]:
-    """Train; returns the files of the run."""
+def _fit(sections: Mapping[str, Any], out: Path) -> tuple[set[str], Mapping[str, Any]]:
+    """Train; returns the files of the run and its summary."""
     from rich.console import Console
 
     from ..engine.train.session import execute
 
-    node = as_node({key: value for key, value in sections.items() if key != without})
-    plan = make_plan(Recipe.of(node), _registry())
-    result = execute(plan, Console(file=io.StringIO()), out=out)
-    if summary is not None:
-        summary.update(result)
-    return {str(path.relative_to(out)) for path in out.rglob("*") if "tensorboard" not in path.parts}
+    summary = execute(make_plan(Recipe.of(as_node(sections)), _registry()), Console(file=io.StringIO()), out=out)
+    return {str(path.relative_to(out)) for path in out.rglob("*") if "tensorboard" not in path.parts}, summary
 
 
 def _registry() -> Registry:

@@ -80,37 +80,45 @@ def gradient(subject: Subject) -> None:
         for drawn, name in ((logits, "ordinary"), (_confident(target, 1, 60.0), "certain and wrong")):
             given = drawn.clone().requires_grad_(True)
             found = loss(given, target)
-            if not found.requires_grad:
-                raise ContractViolation(
-                    f"{subject} has no gradient", "nothing would be learned", "no .detach(), .item(), argmax on the way"
-                )
-            found.backward()
-            assert given.grad is not None
-            if not torch.isfinite(given.grad).all():
+            if found.requires_grad:
+                found.backward()
+            slope = given.grad if given.grad is not None else torch.zeros(())
+            if not torch.isfinite(slope).all():
                 raise ContractViolation(
                     f"the gradient of {subject} is not finite where the logits are {name}",
                     "one such image makes every weight NaN",
                     "log_softmax instead of the logarithm of a softmax; clamp before a root or a logarithm",
                 )
-            if name == "ordinary" and not given.grad.abs().sum():
+            if not found.requires_grad or (name == "ordinary" and not slope.any()):
                 raise ContractViolation(
-                    f"the gradient of {subject} is zero", "nothing would be learned", "no argmax or rounding on the way"
+                    f"{subject} has no gradient" if not found.requires_grad else f"the gradient of {subject} is zero",
+                    "nothing would be learned",
+                    "no .detach(), .item(), argmax or rounding on the way",
                 )
 
 
 def order(subject: Subject) -> None:
-    """Right logits make a lower loss, and a higher headline, than wrong ones."""
+    """Right logits make a lower loss, and a better headline, than wrong ones."""
+    name, higher, why = str(subject), False, "training makes the loss small"
+    instead = "change its sign, or subtract it from its largest value"
     if subject.component.kind == "metrics":
-        _metric_order(subject)
-        return
-    loss, pairs = _losses(subject)
+        metric, pairs = _metrics(subject)
+        scores = Scores([metric])
+        name, higher, why = f"{scores.monitor} of {subject}", scores.higher_is_better, "the best epoch is chosen by it"
+        instead = "set higher_is_better to False on the metric where less is better"
+    else:
+        loss, pairs = _losses(subject)
     for _, target in pairs:
-        right, wrong = float(loss(_confident(target), target)), float(loss(_confident(target, 1), target))
-        if not right < wrong:
+        both = [(_confident(target, shift), target) for shift in (0, 1)]
+        if subject.component.kind == "metrics":
+            right, wrong = (_figures(metric, [pair])[scores.monitor] for pair in both)
+        else:
+            right, wrong = (float(loss(*pair)) for pair in both)
+        if not (right > wrong if higher else right < wrong):
             raise ContractViolation(
-                f"{subject} is {right:.4g} where every guess is right and {wrong:.4g} where every guess is wrong",
-                "training makes the loss small",
-                "turn its sign, or subtract it from its largest value",
+                f"{name} is {right:.4g} where every guess is right and {wrong:.4g} where every guess is wrong",
+                why,
+                instead,
             )
 
 
@@ -178,20 +186,6 @@ def figures(subject: Subject) -> None:
 
 def _is_number(figure: Any) -> bool:
     return isinstance(figure, (int, float)) and math.isfinite(figure)
-
-
-def _metric_order(subject: Subject) -> None:
-    metric, pairs = _metrics(subject)
-    for _, target in pairs:
-        scores = Scores([metric])
-        right = _figures(metric, [(_confident(target), target)])[scores.monitor]
-        wrong = _figures(metric, [(_confident(target, 1), target)])[scores.monitor]
-        if not (right > wrong if scores.higher_is_better else right < wrong):
-            raise ContractViolation(
-                f"{scores.monitor} of {subject} is {right:.4g} where all is right and {wrong:.4g} where all is wrong",
-                "the best epoch is chosen by it",
-                "set higher_is_better to False on the metric where less is better",
-            )
 
 
 def reset(subject: Subject) -> None:

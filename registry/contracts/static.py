@@ -32,6 +32,7 @@ HEAVY: Final = frozenset(
 )
 #: Seconds that importing a spec's module may take.
 SLOW: Final = 2.0
+_WAIT: Final = "'hw1cli list', 'check' and completion load every spec, and would wait for it"
 _IMPORT_INSIDE: Final = "import it inside the function that the entry point names, where the component is built"
 
 
@@ -137,7 +138,7 @@ def imports_nothing_heavy(module: str) -> None:
     if found:
         raise ContractViolation(
             f"importing {module} imports {', '.join(found)}",
-            "'hw1cli list', 'check' and completion load every spec, and would wait for it",
+            _WAIT,
             f"{_IMPORT_INSIDE}; for annotations, 'if TYPE_CHECKING:' with 'from __future__ import annotations'",
         )
 
@@ -148,7 +149,7 @@ def imports_quickly(module: str) -> None:
     if seconds > SLOW:
         raise ContractViolation(
             f"importing {module} takes {seconds:.1f} s",
-            "'hw1cli list', 'check' and completion load every spec, and would wait for it",
+            _WAIT,
             f"move the work into the function; for imports: {_IMPORT_INSIDE}",
         )
 
@@ -201,11 +202,15 @@ def name(component: Component) -> None:
             )
 
 
+def _require_import(component: Component) -> None:
+    module = component.target.partition(":")[0]
+    if probe(module)["error"]:
+        raise Inconclusive(f"{module} cannot be imported")
+
+
 def spec(component: Component) -> None:
     """The signature keeps the rules."""
-    found = probe(component.target.partition(":")[0])
-    if found["error"]:
-        raise Inconclusive(f"{component.target.partition(':')[0]} cannot be imported")
+    _require_import(component)
     try:
         if component.is_zoo:
             if not component.names():
@@ -236,9 +241,7 @@ def spec(component: Component) -> None:
 
 def documentation(component: Component) -> None:
     """The docstring has a summary and explains every parameter."""
-    found = probe(component.target.partition(":")[0])
-    if found["error"]:
-        raise Inconclusive(f"{component.target.partition(':')[0]} cannot be imported")
+    _require_import(component)
     subject = f"{component.kind}/{component.name}"
     if component.is_zoo:
         if not component.summary:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pkgutil import resolve_name
 from typing import Any, Final
 
 import torch
@@ -24,6 +26,7 @@ from ..recipe.planner import plan_value
 from ..recipe.types import type_of, uses
 from ..recipe.yaml import as_node
 from . import stubs
+from .pickling import survives_spawn
 from .violations import ContractViolation, Inconclusive
 
 #: The number of classes, and the ignored label, of every trial.
@@ -178,11 +181,10 @@ def builds(subject: Subject) -> None:
 
 def keeps_shape(subject: Subject, built: Any) -> None:
     """What was built is of the type of its kind, and has what the contract names."""
-    wanted = _SHAPES[subject.component.kind]
-    fits = isinstance(built, wanted.type()) if wanted.type else True
-    missing = [name for name in wanted.attributes if not hasattr(built, name)]
-    if not fits or missing or (wanted.called and not callable(built)):
-        what = f"has no {' and no '.join(missing)}" if missing else "is of another type"
+    path, attributes = _SHAPES[subject.component.kind]
+    missing = [name for name in attributes if not hasattr(built, name)]
+    if missing or not isinstance(built, resolve_name(path)):
+        what = f"has no {' and no '.join(missing)}" if missing else f"is not a {path.replace(':', '.')}"
         raise ContractViolation(
             f"{subject} gives {type(built).__name__}, which {what}",
             "the rest of the framework relies on nothing else",
@@ -190,52 +192,24 @@ def keeps_shape(subject: Subject, built: Any) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """What a component must be and have."""
-
-    type: Callable[[], type] | None = None
-    attributes: tuple[str, ...] = ()
-    called: bool = False
-
-
-def _transform() -> type:
-    from albumentations.core.serialization import Serializable
-
-    return Serializable  # type: ignore[no-any-return]
-
-
-def _task() -> type:
-    from ..engine.train.task import Task
-
-    return Task
-
-
-def _metric() -> type:
-    from torchmetrics import Metric
-
-    return Metric
-
-
-_SHAPES: Final = {
-    "backbones": _Shape(lambda: nn.Module, ("channels", "strides")),
-    "models": _Shape(lambda: nn.Module),
-    "losses": _Shape(lambda: nn.Module),
-    "augmentations": _Shape(_transform),
-    "trainers": _Shape(_task),
-    "datasets": _Shape(None, ("facts", "split")),
-    "generators": _Shape(None, ("make",)),
-    "optimizers": _Shape(lambda: torch.optim.Optimizer),
-    "schedules": _Shape(None, (), True),
-    "metrics": _Shape(_metric),
-    "reports": _Shape(None, ("at",), True),
+#: Kind -> the type of its components, and the attributes that the framework reads of them.
+_SHAPES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "backbones": ("torch.nn:Module", ("channels", "strides")),
+    "models": ("torch.nn:Module", ()),
+    "losses": ("torch.nn:Module", ()),
+    "augmentations": ("albumentations.core.serialization:Serializable", ()),
+    "trainers": ("registry.engine.train.task:Task", ()),
+    "datasets": ("builtins:object", ("facts", "split")),
+    "generators": ("builtins:object", ("make",)),
+    "optimizers": ("torch.optim:Optimizer", ()),
+    "schedules": ("builtins:object", ("__call__",)),
+    "metrics": ("torchmetrics:Metric", ()),
+    "reports": ("builtins:object", ("at", "__call__")),
 }
 
 
 def pickles(subject: Subject) -> None:
     """It can be sent to another process, as loader workers are sent their data."""
-    from .pickling import survives_spawn
-
     survives_spawn(subject.build(), str(subject))
 
 
@@ -251,33 +225,25 @@ def _refuse_sockets(event: str, arguments: tuple[Any, ...]) -> None:
         raise ConnectionRefusedError(f"no network while a plugin is checked: {address}")
 
 
+@lru_cache(maxsize=1)
+def _install_hook() -> None:
+    sys.addaudithook(_refuse_sockets)  # it cannot be removed, and does nothing outside a check
+
+
 @contextmanager
 def _without_sockets(subject: Subject) -> Iterator[None]:
-    """Refuse connections meanwhile, and report them after."""
-    global _hooked
-    if not _hooked:
-        sys.addaudithook(_refuse_sockets)  # it cannot be removed, and does nothing outside a check
-        _hooked = True
+    """Refuse connections meanwhile, and report them after, whatever else failed for want of them."""
+    _install_hook()
     calls: list[str] = []
     _watched.append(calls)
     try:
         yield
-    except ContractViolation as error:
-        if not calls:
-            raise
-        raise _connected(subject, calls[0]) from error
     finally:
         _watched.pop()
-    if calls:
-        raise _connected(subject, calls[0])
-
-
-_hooked = False
-
-
-def _connected(subject: Subject, address: str) -> ContractViolation:
-    return ContractViolation(
-        f"{subject} connects to {address}",
-        "runs on computers without a network fail, and what a run is made of is not recorded",
-        "let an argument decide, such as pretrained: bool = False, and fetch with registry.engine.require_weights",
-    )
+        if calls:
+            raise ContractViolation(
+                f"{subject} connects to {calls[0]}",
+                "runs on offline computers fail, and the run does not record what it was made of",
+                "let an argument decide, such as pretrained: bool = False, and fetch with "
+                "registry.engine.require_weights",
+            )
