@@ -161,16 +161,10 @@ def indices(
         table = {str(index): index for index in range(len(names))}
     unknown = {name: row for name, row in rows.items() if row.label not in table}
     known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    problems = [
-        Problem(
-            str(path),
-            f"{name} has the label {row.label!r}, which is not a class",
-            f"classes: {known}",
-            row.line,
-            str(path),
-        )
-        for name, row in list(unknown.items())[:_MOST]
-    ]
+    problems = []
+    for name, row in list(unknown.items())[:_MOST]:
+        message = f"{name} has the label {row.label!r}, which is not a class"
+        problems.append(Problem(str(path), message, f"classes: {known}", row.line, str(path)))
     return {name: table[row.label] for name, row in rows.items() if name not in unknown}, problems
 
 
