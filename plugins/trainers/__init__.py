@@ -1,1 +1,1 @@
-"""Supervised trainers and the scores that go with them."""
+"""Supervised trainers."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         normalization_of,
         per_channel,
     )
-    from .network.dilate import resized, with_output_stride
+    from .network.output_stride import resized, with_output_stride
     from .network.pretrained import HUB_FILES, require_download, require_weights
     from .network.wrap import as_backbone
     from .train.features import Outputs
@@ -70,8 +70,8 @@ _HOME = {
     "read_label_table": "data.labels",
     "require_download": "network.pretrained",
     "require_weights": "network.pretrained",
-    "resized": "network.dilate",
-    "with_output_stride": "network.dilate",
+    "resized": "network.output_stride",
+    "with_output_stride": "network.output_stride",
 }
 
 

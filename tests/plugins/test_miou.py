@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import binary_erosion
 from torch.nn import functional as F
 
-from plugins.trainers.specs import boundary_iou, miou
+from plugins.metrics.specs import boundary_iou, miou
 from registry import InputError
 
 NAMES = ["urban", "agriculture", "rangeland", "forest", "water", "barren", "unknown"]

@@ -24,7 +24,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, jaccard_score
 
 import hw1cli as command_line
 from plugins.hw1.landcover import CLASS_COLORS, CLASS_NAMES
-from plugins.trainers.miou import MeanIoU
+from plugins.metrics.miou import MeanIoU
 from registry.engine.data.classes import Classes, KnownClasses, parse_classes
 from registry.engine.data.drawing import save
 from registry.engine.evaluate import confusion_figure, worst

@@ -12,7 +12,7 @@ from runs import same, train, weights
 from sklearn.metrics import recall_score, top_k_accuracy_score
 from torch import nn
 
-from plugins.trainers.accuracy import Accuracy
+from plugins.metrics.accuracy import Accuracy
 from plugins.trainers.mixing import mix
 from registry.engine.network.weights import read_state
 from registry.engine.records import checkpoints

@@ -19,7 +19,7 @@ from registry.engine.network.contract import (
     normalization_of,
     per_channel,
 )
-from registry.engine.network.dilate import CannotDilate, Resampled, dilate, with_output_stride
+from registry.engine.network.output_stride import CannotDilate, Resampled, dilate, with_output_stride
 from registry.errors import PluginError
 
 

@@ -1,0 +1,1 @@
+"""Scores of classification and segmentation, over the confusion matrix."""
