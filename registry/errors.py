@@ -1,4 +1,4 @@
-"""What goes wrong, said once: problems of a recipe, and the exceptions that end a command."""
+"""Problems of a recipe, exceptions that end a command, and their exit codes."""
 
 from __future__ import annotations
 

@@ -200,6 +200,12 @@ def test_each_journey_has_at_most_ten_hops() -> None:
     assert [name for name in journeys if not 0 < len(hops[name]) <= 10] == []
 
 
+def test_architecture_lists_every_file_with_its_docstring() -> None:
+    command = [sys.executable, "-c", "import file_map; print(file_map.section(), end='')"]
+    listed = subprocess.run(command, cwd=DOCS, capture_output=True, text=True, check=True).stdout
+    assert (DOCS / "architecture.md").read_text().endswith(listed), "write it anew: python docs/file_map.py"
+
+
 def test_architecture_lists_every_package() -> None:
     text = (DOCS / "architecture.md").read_text()
     packages = sorted(path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "registry").rglob("__init__.py"))
