@@ -190,11 +190,6 @@ def named_by_default(parameter: Parameter) -> bool:
     return section is not None and isinstance(section.default, str) and uses(section.type) is not None
 
 
-def may_be_null(parameter: Parameter) -> bool:
-    """Whether null leaves the section out; to one of a trainer's it may be a value of its own."""
-    return not parameter.required and (parameter.default is None or not type_of(parameter.type).admits("null"))
-
-
 @dataclass(frozen=True)
 class Layout:
     """What is written where in a recipe.
@@ -219,8 +214,9 @@ def layout(root: Node, trainer: ComponentSpec | None) -> Layout:
     entries = {name: node for name, node in root.value.items() if name != "trainer"}
     for section in sections:
         node = entries.get(section.name)
-        if node is not None and node.value is None and may_be_null(section):
-            del entries[section.name]
+        if node is not None and node.value is None and not section.required:
+            if section.default is None or not type_of(section.type).admits("null"):  # else it is a value of its own
+                del entries[section.name]
         elif node is not None and named_by_default(section) and isinstance(node.value, dict):
             entries[section.name] = Node({"use": Node(section.default, node.place), **node.value}, node.place)
     return Layout(entries, sections, own, trainer_arguments(trainer))

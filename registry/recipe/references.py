@@ -48,7 +48,7 @@ class _Resolver:
             # What is copied here is resolved already: to go below it would read its '${' a second time.
             self._scalar(node, path, node.value)
         else:
-            for key, child in _children(node):
+            for key, child in node.children():
                 self.visit(child, join(path, key))
         self.open.pop()
 
@@ -136,13 +136,6 @@ class _Resolver:
         node.value = BROKEN
 
 
-def _children(node: Node) -> Iterator[tuple[str, Node]]:
-    if isinstance(node.value, dict):
-        yield from node.value.items()
-    elif isinstance(node.value, list):
-        yield from ((str(index), item) for index, item in enumerate(node.value))
-
-
 def _child(node: Node, part: str) -> Node | None:
     if isinstance(node.value, dict):
         return node.value.get(part)
@@ -153,12 +146,12 @@ def _child(node: Node, part: str) -> Node | None:
 
 def _extent(node: Node) -> tuple[int, int]:
     """How many nodes a tree has, and how many levels."""
-    below = [_extent(child) for _, child in _children(node)]
+    below = [_extent(child) for _, child in node.children()]
     return 1 + sum(count for count, _ in below), 1 + max((levels for _, levels in below), default=0)
 
 
 def _paths(node: Node, path: str = "") -> Iterator[str]:
-    for key, child in _children(node):
+    for key, child in node.children():
         where = join(path, key)
         yield where
         yield from _paths(child, where)

@@ -188,13 +188,9 @@ class _Study:
         self, node: Node, own: str, drafts: Mapping[str, _Draft], values: Mapping[str, Node], needs: dict[str, None]
     ) -> None:
         """Replace ``${runs.NAME}`` by that run's folder, of the one with the same values where it is crossed, too."""
-        if isinstance(node.value, dict):
-            for child in node.value.values():
-                self._point(child, own, drafts, values, needs)
-        elif isinstance(node.value, list):
-            for child in node.value:
-                self._point(child, own, drafts, values, needs)
-        elif isinstance(node.value, str) and (found := _REFERENCE.findall(node.value)):
+        for _, child in node.children():
+            self._point(child, own, drafts, values, needs)
+        if isinstance(node.value, str) and (found := _REFERENCE.findall(node.value)):
             folders = {name: self._folder_of(name, node, own, drafts, values, needs) for name in found}
             node.value = _REFERENCE.sub(lambda match: folders[match[1]], node.value)
             node.text = None

@@ -91,6 +91,13 @@ class Node:
             return [node.plain() for node in self.value]
         return None if self.value is BROKEN else self.value
 
+    def children(self) -> Iterator[tuple[str, Node]]:
+        """The nodes right below it, by their keys or positions."""
+        if isinstance(self.value, dict):
+            yield from self.value.items()
+        elif isinstance(self.value, list):
+            yield from ((str(index), item) for index, item in enumerate(self.value))
+
     def problem(self, path: str, message: str, hint: str | None = None) -> Problem:
         """A problem with the file and line of this value."""
         return Problem(path, message, hint, self.place.line, self.place.file)
