@@ -1,7 +1,7 @@
 """What may follow on the command line: recipes, kinds, names, keys of a recipe and their values, run folders.
 
-Every function is click's ``shell_complete`` of a parameter: (context, parameter, what is typed so far) -> completions.
-They answer from metadata and caches, and are silent where something is wrong: that is for the command itself to say.
+Every public name is click's ``shell_complete`` of a parameter: (context, parameter, what is typed so far) ->
+completions. They read metadata and caches only, and return nothing where something is wrong: the command reports it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import wraps
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,96 +20,131 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from ..recipe.keys import Location
+    from ..recipe.yaml import Node
 
     Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
-#: What is found in a run's folder, and how deep below ``runs`` a run lies at most: RECIPE/study/RUN.
-_RUN_FILE, _DEEPEST = "plan.json", 3
 _RECIPE_SUFFIXES = (".yaml", ".yml")
+#: Where runs are: a plan in runs/RUN, runs/RECIPE/RUN or runs/RECIPE/study/RUN.
+_PLANS = tuple(f"{'*/' * depth}plan.json" for depth in (1, 2, 3))
 _ASSIGNMENT = re.compile(r"(?P<key>[^=]*?)(?P<sign>[+-]?)=(?P<value>.*)", re.DOTALL)
 
 
-def _quietly(found: Callable[..., Iterable[tuple[str, str]]]) -> Completion:
-    """(value, doc) pairs as completions; none where something cannot be read. A value that goes on is ``open``."""
+def _completion(find: Callable[[click.Context, str], Iterable[tuple[str, str]]]) -> Completion:
+    """(value, doc) pairs as completions; a value that may be continued is ``open``."""
 
-    @wraps(found)
-    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    def complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         from click.shell_completion import CompletionItem
 
         try:
-            pairs = dict(found(ctx, parameter, incomplete))
+            found = dict(find(ctx, incomplete))
         except Exception:  # a completion that fails must not write into the line that is being typed
             return []
         return [
-            CompletionItem(value, type="open" if value[-1:] in ("=", ".", "/") else "plain", help=doc or None)
-            for value, doc in pairs.items()
+            CompletionItem(value, "open" if value[-1:] in ("=", ".", "/") else "plain", " ".join(doc.split())[:100])
+            for value, doc in found.items()
         ]
 
     return complete
 
 
-@_quietly
-def recipe_files(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterator[tuple[str, str]]:
+# --- files and folders ------------------------------------------------------------------------
+
+
+@_completion
+def recipe_files(_ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """Recipe files and folders; before anything is typed, those in recipes/ too."""
-    folder, _, start = incomplete.rpartition("/")
-    shown = f"{folder}/" if "/" in incomplete else ""
-    for entry in _entries(Path(shown or ".").expanduser(), start):
-        if entry.is_dir():
-            yield f"{shown}{entry.name}/", ""
-        elif entry.name.endswith(_RECIPE_SUFFIXES):
-            yield shown + entry.name, _description(Path(entry.path))
-    if not incomplete:
-        for entry in _entries(Path("recipes"), ""):
-            if entry.name.endswith(_RECIPE_SUFFIXES):
-                yield f"recipes/{entry.name}", _description(Path(entry.path))
+    for path, is_folder in [*_paths(incomplete), *(_paths("recipes/") if not incomplete else ())]:
+        if is_folder:
+            yield f"{path}/", ""
+        elif path.endswith(_RECIPE_SUFFIXES):
+            yield path, _description(Path(path))
 
 
-@_quietly
-def run_folders(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterator[tuple[str, str]]:
+@_completion
+def run_folders(_ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """Folders of runs below runs/, the newest of a recipe last, and other folders by their names."""
-    found = [str(folder) for folder in _runs_below(Path("runs"), _DEEPEST) if str(folder).startswith(incomplete)]
-    yield from ((folder, "a run") for folder in found)
-    folder, _, start = incomplete.rpartition("/")
-    shown = f"{folder}/" if "/" in incomplete else ""
-    for entry in _entries(Path(shown or ".").expanduser(), start):
-        if entry.is_dir() and not any(f"{run}/".startswith(f"{shown}{entry.name}/") for run in found):
-            yield f"{shown}{entry.name}/", ""
+    runs = sorted(str(plan.parent) for pattern in _PLANS for plan in Path("runs").glob(pattern))
+    found = [run for run in runs if run.startswith(incomplete)]
+    yield from ((run, "a run") for run in found)
+    for path, is_folder in _paths(incomplete):
+        if is_folder and not any(f"{run}/".startswith(f"{path}/") for run in found):
+            yield f"{path}/", ""
 
 
-@_quietly
-def kinds_or_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterator[tuple[str, str]]:
-    """Kinds; and every component's name, once something of it is typed."""
-    yield from _kinds(incomplete)
-    if incomplete:
-        yield from _names(None, incomplete)
+def _paths(incomplete: str) -> list[tuple[str, bool]]:
+    """The paths that begin like this, sorted, and whether each is a folder; hidden ones only after a dot."""
+    folder, slash, start = incomplete.rpartition("/")
+    above = folder + slash
+    with suppress(OSError), os.scandir(Path(above or ".").expanduser()) as entries:
+        found = [(each.name, each.is_dir()) for each in entries if each.name.startswith(start)]
+        return sorted((above + name, is_folder) for name, is_folder in found if start[:1] == "." or name[0] != ".")
+    return []
 
 
-@_quietly
-def kinds(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterable[tuple[str, str]]:
+def _description(path: Path) -> str:
+    """The recipe's ``description:`` line, found without parsing the recipe."""
+    with suppress(OSError, UnicodeDecodeError), path.expanduser().open(encoding="utf-8") as file:
+        for line in islice(file, 5):
+            if line.startswith("description:"):
+                return line.partition(":")[2].strip()
+    return ""
+
+
+# --- kinds and names --------------------------------------------------------------------------
+
+
+@_completion
+def kinds(_ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """The kinds of component."""
-    return _kinds(incomplete)
+    from ..catalog.kinds import KINDS
+
+    for kind in KINDS.values():
+        if kind.name.startswith(incomplete):
+            yield kind.name, kind.contract.partition(". ")[0][:80]
 
 
-@_quietly
-def component_names(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterable[tuple[str, str]]:
-    """The names of components, of the kind on the line where there is one."""
-    return _names(_given(ctx).get("kind"), incomplete)
+@_completion
+def component_names(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
+    """The names of components, of the kind on the line if there is one."""
+    from ..catalog.kinds import KINDS, kind_named
+
+    kind = _given(ctx).get("kind")
+    wanted = kind_named(kind) if kind else None
+    return _names([wanted.name] if wanted else KINDS, incomplete)
 
 
-@_quietly
-def generator_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterable[tuple[str, str]]:
-    """What makes data on the spot."""
-    return _names("generators", incomplete)
+@_completion
+def generator_names(_ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
+    """The generators of data."""
+    return _names(["generators"], incomplete)
 
 
-@_quietly
-def assignments(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterable[tuple[str, str]]:
+def kinds_or_names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Kinds; and the name of every component, once a part of it is typed."""
+    return kinds(ctx, parameter, incomplete) + (component_names(ctx, parameter, incomplete) if incomplete else [])
+
+
+def _names(of: Iterable[str], incomplete: str) -> Iterator[tuple[str, str]]:
+    from ..catalog.registry import Registry
+    from ..recipe import keys
+
+    registry = Registry()
+    for kind in of:
+        yield from keys.component_names(registry, kind, incomplete)
+
+
+# --- keys and values of a recipe --------------------------------------------------------------
+
+
+@_completion
+def assignments(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """``--set`` of a recipe: its keys, those of the components chosen in it, and their values."""
     return _assignments(_recipe_on_line(ctx), incomplete)
 
 
-@_quietly
-def generator_arguments(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterable[tuple[str, str]]:
+@_completion
+def generator_arguments(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """``--set`` of a generator."""
     from ..catalog.registry import Registry
     from ..recipe.keys import Location
@@ -116,39 +152,36 @@ def generator_arguments(ctx: click.Context, _parameter: click.Parameter, incompl
     from ..recipe.yaml import as_node
 
     generator = Location(Registry(), Type("component", of="generators"), as_node(_given(ctx).get("name")))
-    found = _assignments(generator, incomplete)
-    return ((value, doc) for value, doc in found if value != "use=")
+    return ((value, doc) for value, doc in _assignments(generator, incomplete) if value != "use=")
 
 
-@_quietly
-def present_keys(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> Iterator[tuple[str, str]]:
+@_completion
+def present_keys(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """``--unset``: the keys that the recipe has."""
-    node = _recipe_on_line(ctx).node
-    *above, start = incomplete.split(".")
-    for part in above:
-        below = node.value if node is not None else None
-        if isinstance(below, dict):
-            node = below.get(part)
-        elif isinstance(below, list) and part.isdecimal() and int(part) < len(below):
-            node = below[int(part)]
-        else:
-            return
-    below = node.value if node is not None else None
-    found = dict(below) if isinstance(below, dict) else dict(enumerate(below)) if isinstance(below, list) else {}
-    for key, child in found.items():
-        path = ".".join([*above, str(key)])
-        if str(key).startswith(start):
-            yield path, "" if isinstance(child.value, (dict, list)) else str(child.value)
-            if isinstance(child.value, (dict, list)):
-                yield f"{path}.", ""
+    above, dot, start = incomplete.rpartition(".")
+    below = _recipe_on_line(ctx).node
+    for part in above.split(".") if above else ():
+        below = dict(_children(below)).get(part)
+    for key, child in _children(below):
+        if key.startswith(start):
+            is_open = isinstance(child.value, (dict, list))
+            yield above + dot + key, "" if is_open else str(child.value)
+            if is_open:
+                yield f"{above}{dot}{key}.", ""
+
+
+def _children(node: Node | None) -> Iterable[tuple[str, Node]]:
+    value = node.value if node is not None else None
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return ((str(key), child) for key, child in pairs)
 
 
 def _assignments(root: Location, incomplete: str) -> Iterator[tuple[str, str]]:
     match = _ASSIGNMENT.fullmatch(incomplete)
     if match is None:
-        *above, start = incomplete.split(".")
-        for key, location in root.at(*above).keys.items():
-            path = ".".join([*above, key])
+        above, dot, start = incomplete.rpartition(".")
+        for key, location in root.at(*(above.split(".") if above else ())).keys.items():
+            path = above + dot + key
             if not key.startswith(start):
                 continue
             yield f"{path}=", location.doc
@@ -167,9 +200,9 @@ def _assignments(root: Location, incomplete: str) -> Iterator[tuple[str, str]]:
 
 
 def _given(ctx: click.Context) -> dict[str, Any]:
-    """What stands on the line before the word that is being typed.
+    """The parameters on the line before the word that is being typed.
 
-    click gives a line up that ends in an option without its value, so that it is read again without that option.
+    click parses nothing of a line that ends in an option without its value, so it is parsed again without the option.
     """
     words = ctx.obj if isinstance(ctx.obj, list) else []
     if ctx.info_name not in words or not words[-1].startswith("-"):
@@ -179,7 +212,7 @@ def _given(ctx: click.Context) -> dict[str, Any]:
 
 
 def _recipe_on_line(ctx: click.Context) -> Location:
-    """The recipe named on the line, with the changes that stand there already."""
+    """The recipe named on the line, with the changes already on the line."""
     from ..catalog.registry import Registry
     from ..recipe.keys import Location
     from ..recipe.load import load
@@ -192,56 +225,8 @@ def _recipe_on_line(ctx: click.Context) -> Location:
         return Location(Registry(), Type("recipe"))
     recipe = load(path, sets=given.get("sets") or (), demo=bool(given.get("demo")))
     root = recipe.root
-    if recipe.is_study and isinstance(root.value, dict):  # its runs are taken out when they are read
+    if recipe.is_study and isinstance(root.value, dict):  # loading removes its runs
         whole, _ = parse(Path(path).read_text(encoding="utf-8"), None)
         if whole is not None and "runs" in whole.value:
             root.value["runs"] = whole.value["runs"]
     return Location(Registry(), Type("recipe"), root)
-
-
-def _kinds(incomplete: str) -> Iterator[tuple[str, str]]:
-    from ..catalog.kinds import KINDS
-
-    for kind in KINDS.values():
-        if kind.name.startswith(incomplete):
-            yield kind.name, kind.contract.partition(". ")[0][:80]
-
-
-def _names(kind: str | None, incomplete: str) -> Iterator[tuple[str, str]]:
-    from ..catalog.kinds import KINDS, kind_named
-    from ..catalog.registry import Registry
-    from ..recipe.keys import component_names
-
-    wanted = kind_named(kind) if kind else None
-    registry = Registry()
-    for each in [wanted.name] if wanted else KINDS:
-        yield from component_names(registry, each, incomplete)
-
-
-def _entries(folder: Path, start: str) -> list[os.DirEntry[str]]:
-    """What lies in a folder and begins with ``start``, sorted; hidden files only where a dot was typed."""
-    try:
-        found = list(os.scandir(folder))
-    except OSError:
-        return []
-    shown = [each for each in found if each.name.startswith(start) and (start[:1] == "." or each.name[:1] != ".")]
-    return sorted(shown, key=lambda each: each.name)
-
-
-def _runs_below(folder: Path, depth: int) -> Iterator[Path]:
-    for entry in _entries(folder, ""):
-        if entry.is_dir():
-            if (Path(entry.path) / _RUN_FILE).exists():
-                yield Path(entry.path)
-            elif depth > 1:
-                yield from _runs_below(Path(entry.path), depth - 1)
-
-
-def _description(path: Path) -> str:
-    """The recipe's ``description:`` line, read without reading the recipe."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            lines = [file.readline(400) for _ in range(5)]
-    except (OSError, UnicodeDecodeError):
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("description:")), "")

@@ -1,13 +1,13 @@
-"""The scripts that ask hw1cli for completions, for bash, zsh and fish, and the form of the answers.
+"""The scripts that ask hw1cli for completions in bash, zsh and fish, and the form of the answers.
 
-Beside click's own: a completion that goes on (``model.``, ``timm/``, ``--set trainer.epochs=``) gets no space after it,
-and in bash a word may hold ``=`` and ``:``, at which readline cuts it.
+What they add to click's own: no space follows an open completion (``model.``, ``timm/``, ``--set trainer.epochs=``),
+and in bash a word may contain ``=`` and ``:``, at which readline splits it.
 """
 
 from __future__ import annotations
 
 import os
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from click.shell_completion import (
     CompletionItem,
@@ -37,29 +37,25 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 _ZSH = r"""#compdef %(prog_name)s
 
 %(complete_func)s() {
-    local -a response shown values going_shown going
+    local -a plain plain_shown open open_shown
     local type value help
     (( ! $+commands[%(prog_name)s] )) && return 1
-    response=("${(@f)$(env COMP_WORDS="${words[*]}" COMP_CWORD=$((CURRENT-1)) \
-%(complete_var)s=zsh_complete %(prog_name)s 2>/dev/null)}")
-    for type value help in ${response}; do
+    for type value help in "${(@f)$(env COMP_WORDS="${words[*]}" COMP_CWORD=$((CURRENT-1)) \
+%(complete_var)s=zsh_complete %(prog_name)s 2>/dev/null)}"; do
         [[ $help != _ ]] && help="$value  -- $help" || help=$value
         case $type in
-            plain) values+=("$value"); shown+=("$help") ;;
-            open) going+=("$value"); going_shown+=("$help") ;;
+            plain) plain+=("$value"); plain_shown+=("$help") ;;
+            open) open+=("$value"); open_shown+=("$help") ;;
             dir) _path_files -/ ;;
             file) _path_files -f ;;
         esac
     done
-    (( $#going )) && compadd -U -S '' -l -V going -d going_shown -a going
-    (( $#values )) && compadd -U -l -V values -d shown -a values
+    (( $#open )) && compadd -U -S '' -l -V open -d open_shown -a open
+    (( $#plain )) && compadd -U -l -V plain -d plain_shown -a plain
 }
 
-if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
-    %(complete_func)s "$@"
-else
-    compdef %(complete_func)s %(prog_name)s
-fi
+# Loaded from fpath, or evaluated.
+[[ $zsh_eval_context[-1] == loadautofunc ]] && %(complete_func)s "$@" || compdef %(complete_func)s %(prog_name)s
 """
 
 _FISH = r"""function %(complete_func)s
@@ -82,7 +78,7 @@ complete --no-files --keep-order --command %(prog_name)s --arguments "(%(complet
 
 
 class _Shell(ShellComplete):
-    """Hands the words of the line on to the completions: what they say depends on each other."""
+    """Passes the words of the line on to the completions, which depend on each other."""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
         self.ctx_args = {**self.ctx_args, "obj": args}
@@ -99,7 +95,7 @@ class Bash(_Shell):
         line = os.environ["COMP_LINE"].encode()[: int(os.environ["COMP_POINT"])].decode(errors="ignore")
         words = split_arg_string(line)
         incomplete = words.pop() if words and not line[-1:].isspace() else ""
-        # What readline will replace is the end of the word only.
+        # Readline replaces only the end of the word.
         current = os.environ.get("COMP_CURRENT", incomplete)
         self._kept = incomplete.removesuffix(current) if incomplete.endswith(current) else ""
         return words[1:], incomplete
@@ -109,33 +105,25 @@ class Bash(_Shell):
 
 
 class Zsh(_Shell, ZshComplete):
-    """Three lines an answer: type, value, help."""
+    """An answer is three lines: type, value, help."""
 
     source_template: ClassVar[str] = _ZSH
 
     def format_completion(self, item: CompletionItem[str]) -> str:
-        return f"{item.type}\n{item.value}\n{_one_line(item.help) or '_'}"
+        return f"{item.type}\n{item.value}\n{item.help or '_'}"
 
 
 class Fish(_Shell, FishComplete):
-    """One line an answer: type, value, and after a tab its help."""
+    """An answer is one line, as click writes it: type, value, and its help after a tab."""
 
     source_template: ClassVar[str] = _FISH
 
-    def format_completion(self, item: CompletionItem[str]) -> str:
-        help_text = _one_line(item.help)
-        return f"{item.type},{item.value}\t{help_text}" if help_text else f"{item.type},{item.value}"
-
-
-def _one_line(text: str | None) -> str:
-    return " ".join((text or "").split())[:100]
-
 
 #: Shell -> what completes there.
-SHELLS: dict[str, type[ShellComplete]] = {"bash": Bash, "zsh": Zsh, "fish": Fish}
+SHELLS: Final[dict[str, type[ShellComplete]]] = {"bash": Bash, "zsh": Zsh, "fish": Fish}
 
 
 def register() -> None:
-    """Let these answer in place of click's own."""
+    """Use these instead of click's own."""
     for name, shell in SHELLS.items():
         add_completion_class(shell, name)
