@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ def _print(console: Console, comparison: Mapping[str, Any]) -> None:
         # Without a standard error it would only repeat the scores.
         known = any(row["standard_error"] is not None for row in table["settings"])
         if known and len(table["settings"]) > 1:
-            print_settings(console, table["monitor"], table)
+            print_settings(console, table["monitor"], table, "runs")
     _print_values(console, "settings that differ", comparison["settings"])
     _print_values(console, "machine and libraries that differ", comparison["computed_by"])
     if comparison["code"]:
@@ -116,14 +117,10 @@ def _runs(rows: Sequence[Mapping[str, Any]]) -> Table:
         last = "" if row["last"] is None else f"{row['last']:.4f}"
         speed = "" if row["images_per_second"] is None else f"{row['images_per_second']:.1f}"
         own = [row["recipe"]] if recipes else []
-        table.add_row(str(row["number"]), name, *own, best, epoch, last, speed, _clock(row["seconds"]))
+        table.add_row(
+            str(row["number"]), name, *own, best, epoch, last, speed, str(timedelta(seconds=round(row["seconds"])))
+        )
     return table
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _print_values(console: Console, title: str, differing: Mapping[str, Sequence[Any]]) -> None:

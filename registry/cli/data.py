@@ -189,7 +189,9 @@ def _print_report(report: Mapping[str, Any]) -> None:
     if report.get("sheet"):
         console.print(Text.assemble(("samples drawn in ", "dim"), str(report["sheet"])), soft_wrap=True)
     if report["augment"]:
-        console.print("[yellow]the images differ in size[/], and those of a batch must not: augment: makes them equal")
+        console.print(
+            "[yellow]the images differ in size[/], but a batch needs one size: augment: below crops them to it"
+        )
     console.print("[dim]in a recipe:[/]")
     block = {key: str(value) if isinstance(value, Path) else value for key, value in report["data"].items()}
     sections = {"data": block, **{key: report[key] for key in ("split", "augment") if report.get(key)}}

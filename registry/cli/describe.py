@@ -19,17 +19,9 @@ if TYPE_CHECKING:
     from ..catalog.registry import Registry
     from ..catalog.spec import Parameter
 
-#: Kind -> the section that holds one component of it.
-_SECTIONS: Final = {
-    "backbones": "backbone",
-    "models": "model",
-    "losses": "loss",
-    "trainers": "trainer",
-    "datasets": "data",
-    "generators": "make",
-    "optimizers": "optimizer",
-    "schedules": "schedule",
-}
+#: The kinds whose section is not called by their singular, and those of which a section holds a list.
+_SECTIONS: Final = {"datasets": "data", "generators": "make"}
+_LISTED: Final = ("metrics", "reports")
 #: Values for required arguments; the first one that the argument's type accepts is shown.
 _VALUES: Final = (32, 1, 64, 256, 0.5, 0.1, 2.0, ".", "text", True, [32, 32], [0.2, 0.5], ["text"], {"text": 1})
 
@@ -92,8 +84,8 @@ def _described(component: Component, registry: Registry) -> dict[str, Any]:
     sections = [each for each in spec.parameters if is_trainer and uses(each.type)]
     groups = {"": [each for each in spec.parameters if each not in sections]}
     if is_trainer:
-        groups["sections of their own, beside trainer:"] = sections
-        groups["of every trainer"] = list(ComponentSpec.of(LoopSettings).parameters)
+        groups["sections beside trainer:"] = sections
+        groups["arguments of every trainer"] = list(ComponentSpec.of(LoopSettings).parameters)
     lines = example_lines(component, registry)
     return {
         **component_row(component),
@@ -132,25 +124,25 @@ def example_lines(component: Component, registry: Registry) -> dict[str, Any]:
     Raises:
         PluginError: the component is broken.
     """
+    from ..catalog.kinds import KINDS
     from ..recipe.types import uses
 
-    entry = _entry(component, registry)
-    if component.kind == "augmentations":
+    kind, entry = component.kind, _entry(component, registry)
+    if kind == "augmentations":
         return {"augment": {"train": [entry]}}
-    if component.kind not in _SECTIONS:
-        return {component.kind: [entry]}
-    if component.kind != "trainers":
-        return {_SECTIONS[component.kind]: entry}
-    sections = {p.name: entry.pop(p.name) for p in component.spec().parameters if uses(p.type) and p.name in entry}
-    return {"trainer": entry, **sections}
+    if kind in _LISTED:
+        return {kind: [entry]}
+    nested = [p.name for p in component.spec().parameters if kind == "trainers" and uses(p.type) and p.name in entry]
+    sections = {name: entry.pop(name) for name in nested}  # beside trainer:, not in it
+    return {_SECTIONS.get(kind, KINDS[kind].singular): entry, **sections}
 
 
 def _entry(component: Component, registry: Registry) -> dict[str, Any]:
     required = [parameter for parameter in component.spec().parameters if parameter.required]
-    return {"use": component.name, **{parameter.name: _value(parameter, registry) for parameter in required}}
+    return {"use": component.name, **{each.name: _value(each, registry, component.name) for each in required}}
 
 
-def _value(parameter: Parameter, registry: Registry) -> Any:
+def _value(parameter: Parameter, registry: Registry, owner: str) -> Any:
     """A value of the parameter's type; ``...`` where none of those tried here fits."""
     from ..errors import InputError
     from ..recipe.planner import plan_value
@@ -159,7 +151,7 @@ def _value(parameter: Parameter, registry: Registry) -> Any:
 
     wanted = type_of(parameter.type)
     nested, choice = wanted.find("component"), wanted.find("choice")
-    entry = _plainest(nested.of, registry) if nested is not None else None
+    entry = _nested(nested.of, registry, owner) if nested is not None else None
     for value in (*([entry, [entry]] if entry else ()), *(choice.choices if choice else ()), *_VALUES):
         with contextlib.suppress(InputError):
             plan_value(as_node(value), wanted, "", registry)
@@ -167,15 +159,12 @@ def _value(parameter: Parameter, registry: Registry) -> Any:
     return "..."
 
 
-def _plainest(kind: str, registry: Registry) -> Any:
-    """A component of a kind that needs no arguments, in its short form where there is one."""
-    offered = registry.components(kind)
-    singles = [each for each in offered if not each.is_zoo]
-    members = (registry.member(each, each.example) for each in offered if each.is_zoo)
-    for component in (*singles, *members):
-        if not any(parameter.required for parameter in component.spec().parameters):
-            return component.name
-    return _entry(singles[0], registry)
+def _nested(kind: str, registry: Registry, owner: str) -> Any:
+    """The component of a kind to show as an argument of ``owner``: one whose summary names it, else the first one."""
+    offered = sorted(registry.components(kind), key=lambda each: (owner not in each.summary, each.is_zoo))
+    chosen = registry.member(offered[0], offered[0].example) if offered[0].is_zoo else offered[0]
+    entry = _entry(chosen, registry)
+    return entry if len(entry) > 1 else chosen.name
 
 
 # --- for readers ------------------------------------------------------------------------------
@@ -222,7 +211,9 @@ def _print_parameters(console: Console, parameters: Sequence[Mapping[str, Any]])
     from .tables import as_yaml, table_of
 
     for group in dict.fromkeys(each["group"] for each in parameters):
-        table = table_of(f"argument {group}".strip() if not group.startswith("sections") else group, "type", "default")
+        table = table_of(
+            "section" if group.startswith("sections") else "argument", "type", "default", title=group or None
+        )
         table.add_column("", ratio=1, overflow="fold")
         for each in parameters:
             if each["group"] != group:

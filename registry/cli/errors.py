@@ -67,10 +67,10 @@ def exit_with(error: Exception, debug: bool) -> NoReturn:
 
 
 def print_problems(error: InputError) -> None:
-    """Every problem with its location and hint, on standard error."""
+    """Every problem with its location and hint on standard error, in the order of the lines."""
     number = len(error.problems)
     click.secho(f"{number} problem{'s' if number > 1 else ''}:", fg="red", err=True)
-    for problem in error.problems:
+    for problem in sorted(error.problems, key=lambda each: (each.line is None, each.file or "", each.line or 0)):
         where = f"{problem.file}:{problem.line}: " if problem.line else ""
         click.echo(f"  {where}{click.style(problem.path, bold=True)}: {problem.message}", err=True)
         if problem.hint:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from ..engine.evaluate.report import Evaluation
 
 #: Classes in a table; all of them are in the files.
 _MOST_CLASSES: Final = 60
@@ -71,27 +70,25 @@ def evaluate(ctx: click.Context, /, run: Path | None, out: Path | None, as_json:
       hw1cli evaluate --predictions out --truth masks --ignore 255 --ignored-pixels count_against
       hw1cli evaluate --predictions pred.csv --truth val.csv --images data/val
     """
-    predictions, truth = options["predictions"], options["truth"]
-    if (run is None) == (predictions is None) or (predictions is None) != (truth is None):
-        raise click.UsageError("expected a RUN, or both --predictions and --truth")
-    others = _OF_FILES if run is not None else _OF_RUNS
-    given = {name for name in options if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
-    if wrong := sorted(given & set(others)):
-        what = "a RUN" if run is not None else "--predictions"
-        raise click.UsageError(f"--{wrong[0].replace('_', '-')} cannot be combined with {what}")
-    if options["like"] is not None and options["classes"] is not None:
-        raise click.UsageError("--like and --classes contradict each other: both name the classes")
+    _require_options_of_one_kind(ctx, run, options)
     from rich.console import Console
 
-    console = Console(stderr=as_json)
-    options = {name: value for name, value in options.items() if name not in others}
-    found, folder = (
-        evaluate_files(out, console, **options) if run is None else evaluate_run(run, out, console, **options)
-    )
-    from ..engine.evaluate.report import write
+    from ..engine.evaluate.report import require_writable, write
 
-    files = write(found, folder)
-    scores = found.as_json()
+    console = Console(stderr=as_json)
+    folder = out or _default_folder(run, **options)
+    require_writable(folder)
+    if run is not None:
+        from ..engine.evaluate.run import RunQuestion, evaluate_run
+
+        question = {name: value for name, value in options.items() if name not in _OF_FILES}
+        found = evaluate_run(RunQuestion(run, **question), console)
+    else:
+        from ..engine.evaluate.files import Question, compare
+
+        question = {name: value for name, value in options.items() if name not in _OF_RUNS}
+        found = compare(Question(**_with_classes(**question)), console)
+    files, scores = write(found, folder), found.as_json()
     if as_json:
         print_json({**scores, "files": [str(file) for file in files]})
     else:
@@ -100,64 +97,38 @@ def evaluate(ctx: click.Context, /, run: Path | None, out: Path | None, as_json:
         console.print(f"written to {folder}: {names}", soft_wrap=True, markup=False, highlight=False)
 
 
-def evaluate_run(run: Path, out: Path | None, console: Console, **options: Any) -> tuple[Evaluation, Path]:
-    """Evaluate a run; see ``registry.engine.evaluate.run`` for what it raises.
-
-    Args:
-        run: the run folder.
-        out: the folder to write; ``RUN/evaluation/<split>`` when None, with the names of other data or weights.
-        console: where progress is shown.
-        options: the other attributes of ``registry.engine.evaluate.run.RunQuestion``.
-
-    Returns:
-        The scores, and the folder to write.
-    """
-    from ..engine.evaluate import run as runs
-    from ..engine.evaluate.report import require_writable
-
-    data, last = options.get("data"), options.get("checkpoint") == "last"
-    parts = [options.get("split", "val"), *([data.resolve().name] if data else []), *(["last"] if last else [])]
-    folder = out or run / "evaluation" / "-".join(parts)
-    require_writable(folder)
-    return runs.evaluate_run(runs.RunQuestion(run, **options), console), folder
+def _require_options_of_one_kind(ctx: click.Context, run: Path | None, options: Mapping[str, Any]) -> None:
+    predictions, truth = options["predictions"], options["truth"]
+    if (run is None) == (predictions is None) or (predictions is None) != (truth is None):
+        raise click.UsageError("expected a RUN, or both --predictions and --truth")
+    what, others = ("--predictions", _OF_RUNS) if run is None else ("a RUN", _OF_FILES)
+    for name in sorted(others):
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name.replace('_', '-')} cannot be combined with {what}")
+    if options["like"] is not None and options["classes"] is not None:
+        raise click.UsageError("--like and --classes contradict each other: both name the classes")
 
 
-def evaluate_files(
-    out: Path | None,
-    console: Console,
-    *,
-    like: Path | None = None,
-    classes: str | None = None,
-    ignored_pixels: str | None = None,
-    **options: Any,
-) -> tuple[Evaluation, Path]:
-    """Evaluate predictions in files; see ``registry.engine.evaluate.files.compare`` for what it raises.
+def _default_folder(
+    run: Path | None, predictions: Path, data: Path | None, split: str, checkpoint: str, **_others: Any
+) -> Path:
+    if run is None:
+        return unused_folder("evaluation", predictions.resolve().stem)
+    parts = [split, *([data.resolve().name] if data else []), *(["last"] if checkpoint == "last" else [])]
+    return run / "evaluation" / "-".join(parts)
 
-    Args:
-        out: the folder to write; ``evaluation/<name of the predictions>``, numbered, when None.
-        console: where progress is shown.
-        like: a run folder that defines the classes.
-        classes: the classes as text; see ``registry.engine.data.classes.parse_classes``.
-        ignored_pixels: ``leave_out`` or ``count_against``; None for the rule of the run ``like``, else leave_out.
-        options: the other attributes of ``registry.engine.evaluate.files.Question``.
 
-    Returns:
-        The scores, and the folder to write.
-    """
+def _with_classes(like: Path | None, classes: str | None, ignored_pixels: str | None, **options: Any) -> dict[str, Any]:
+    """The attributes of a ``Question``, with the classes and the rule for ignored pixels of the run ``like``."""
     from ..engine.data.classes import parse_classes
-    from ..engine.evaluate import files
-    from ..engine.evaluate.report import require_writable
+    from ..engine.evaluate.files import counts_against_in_run, known_from_run
 
-    folder = out or unused_folder("evaluation", options["predictions"].resolve().stem)
-    require_writable(folder)
-    known = files.known_from_run(like) if like is not None else None
-    if classes is not None:
-        known = parse_classes(classes)
+    known = parse_classes(classes) if classes is not None else None
     against = ignored_pixels == "count_against"
-    if like is not None and ignored_pixels is None:
-        against = files.counts_against_in_run(like)
-    question = files.Question(**options, known=known, count_against=against)
-    return files.compare(question, console), folder
+    if like is not None:
+        known = known_from_run(like)
+        against = against if ignored_pixels is not None else counts_against_in_run(like)
+    return {**options, "known": known, "count_against": against}
 
 
 # --- for readers ------------------------------------------------------------------------------

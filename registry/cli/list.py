@@ -86,16 +86,17 @@ def _print_list(rows: Sequence[Mapping[str, Any]], *, verify: bool) -> None:
         console.print(Columns([Text(row["name"], style="bold") for row in rows], column_first=True, padding=(0, 3)))
         console.print(f"{len(rows)} names; 'hw1cli describe NAME' shows the arguments of one")
         return
-    table = table_of("kind", "name", "offered by", "summary")
-    for column, style in zip(table.columns, ("dim", "bold", "dim"), strict=False):
-        column.style, column.no_wrap = style, style == "bold"
+    owners = {f"{row['distribution']} {row['version']}" for row in rows}
+    table = table_of("kind", "name", *(["offered by"] if len(owners) > 1 else []), "summary")
+    table.columns[0].style, table.columns[1].style, table.columns[1].no_wrap = "dim", "bold", True
     kind = ""
     for row in rows:
         summary = Text(f"broken: {row['broken']}", style="red") if row["broken"] else Text(row["summary"])
         shown, kind = ("" if row["kind"] == kind else row["kind"]), row["kind"]
-        table.add_row(shown, Text(row["name"]), f"{row['distribution']} {row['version']}", summary)
+        owner = [Text(f"{row['distribution']} {row['version']}", style="dim")] if len(owners) > 1 else []
+        table.add_row(shown, Text(row["name"]), *owner, summary)
     console.print(table)
-    broken = sum(bool(row["broken"]) for row in rows)
-    console.print(plural(len(rows), "component") + (f", {broken} broken" if verify else ""))
+    broken = f", {sum(bool(row['broken']) for row in rows)} broken" if verify else ""
+    console.print(plural(len(rows), "component") + (f" of {owners.pop()}" if len(owners) == 1 else "") + broken)
     if any(row["name"].endswith("/*") for row in rows):
         console.print("[dim]NAME/* is a zoo: hw1cli list KIND 'NAME/*' lists its components[/]")

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..errors import DONE, FAILED, InputError, Problem
+from ..errors import DONE, FAILED
 from . import completion
 from .options import CHECKPOINT, DEVICE, JSON, PATH, print_json
+
+
+def _flips(_ctx: click.Context, _parameter: click.Parameter, text: str) -> list[str]:
+    letters = dict.fromkeys(text.lower().replace(",", "").replace(" ", ""))
+    if letters.keys() - {"h", "v"}:
+        raise click.BadParameter(f"expected h, v or h,v, got {text!r}; h mirrors left and right, v top and bottom")
+    return list(letters)
+
+
+def _scales(_ctx: click.Context, _parameter: click.Parameter, text: str) -> list[float]:
+    try:
+        factors = [float(part) for part in text.split(",")]
+    except ValueError:
+        factors = []
+    if not factors or not all(0.1 <= factor <= 8 for factor in factors):
+        raise click.BadParameter(f"expected factors from 0.1 to 8, such as 0.75,1,1.25, got {text!r}")
+    return factors
 
 
 @click.command()
@@ -29,8 +45,10 @@ from .options import CHECKPOINT, DEVICE, JSON, PATH, print_json
     show_default=True,
     help="RGB masks in the classes' colours, or grey masks of class indices.",
 )
-@click.option("--flips", default="", metavar="h,v", help="Average over mirror images: h, v, or h,v.")
-@click.option("--scales", default="1", metavar="LIST", help="Average over scaled images, e.g. 0.75,1,1.25.")
+@click.option("--flips", default="", metavar="h,v", callback=_flips, help="Average over mirror images: h, v, or h,v.")
+@click.option(
+    "--scales", default="1", metavar="LIST", callback=_scales, help="Average over scaled images, e.g. 0.75,1,1.25."
+)
 @click.option("--tile", type=click.IntRange(32), help="Side of the tiles that larger images are cut into.")
 @click.option(
     "--overlap",
@@ -43,7 +61,7 @@ from .options import CHECKPOINT, DEVICE, JSON, PATH, print_json
 @CHECKPOINT
 @DEVICE
 @JSON
-def predict(run: Path, inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
+def predict(run: Path, checkpoint: Any, device: Any, as_json: bool, **settings: Any) -> None:
     """Predict labels or masks of images with the finished run in the folder RUN.
 
     INPUTS are folders, files, quoted patterns, or one csv with a column filename, image_id, file or image. A mask is
@@ -57,44 +75,6 @@ def predict(run: Path, inputs: tuple[str, ...], as_json: bool, **options: Any) -
       hw1cli predict runs/cls/DATE photos --out labels.csv --scores
       hw1cli predict runs/cls/DATE test.csv --images photos --out labels.csv
     """
-    summary = predict_images(run, inputs, quiet=as_json, **options)
-    if as_json:
-        print_json(summary)
-    sys.exit(FAILED if summary["failed"] else DONE)
-
-
-def predict_images(
-    run: Path,
-    inputs: Sequence[str],
-    *,
-    checkpoint: Any = "best",
-    device: Any = "auto",
-    flips: str = "",
-    scales: str = "1",
-    quiet: bool = False,
-    **settings: Any,
-) -> dict[str, Any]:
-    """Predict every input that can be read; see ``registry.engine.predict`` for what is returned and raised.
-
-    Args:
-        run: the run folder.
-        inputs: folders, files, patterns, or one csv.
-        checkpoint, device: see ``registry.engine.train.saved_run.open_run``.
-        flips: letters of ``h`` and ``v``, with or without commas.
-        scales: factors, separated by commas.
-        quiet: show progress on the error stream, so that standard output is the caller's.
-        **settings: the other attributes of ``registry.engine.predict.Settings``.
-    """
-    letters = [letter.strip() for letter in flips.replace(",", "").strip().lower()]
-    factors = _factors(scales)
-    problems = []
-    if not factors:
-        problems.append(Problem("--scales", f"expected factors of 0.1 to 8, got {scales!r}", "e.g. 0.75,1,1.25"))
-    if set(letters) - {"h", "v"}:
-        hint = "h mirrors left and right, v top and bottom, h,v both"
-        problems.append(Problem("--flips", f"expected h, v or h,v, got {flips!r}", hint))
-    if problems:
-        raise InputError(problems)
     # Nothing heavy is imported before this line.
     from rich.console import Console
 
@@ -103,14 +83,7 @@ def predict_images(
     from ..engine.train.saved_run import open_run
 
     saved = open_run(run, checkpoint=checkpoint, device=device)
-    chosen = Settings(inputs=inputs, flips=list(dict.fromkeys(letters)), scales=factors, **settings)
-    return predict_all(saved, chosen, Console(stderr=quiet))
-
-
-def _factors(text: str) -> list[float]:
-    """The factors of a list with commas; none where one is not a number of 0.1 to 8."""
-    try:
-        factors = [float(part) for part in text.split(",")]
-    except ValueError:
-        return []
-    return factors if all(0.1 <= factor <= 8 for factor in factors) else []
+    summary = predict_all(saved, Settings(**settings), Console(stderr=as_json))
+    if as_json:
+        print_json(summary)
+    sys.exit(FAILED if summary["failed"] else DONE)

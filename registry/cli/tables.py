@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from ..results.statistics import LEAST_SEEDS
 
 #: With more settings than this, a table of the differences between each two does not fit on a terminal.
 _COMPARED: Final = 8
@@ -18,9 +20,8 @@ def table_of(*headings: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
         number = heading.endswith(">")
-        table.add_column(
-            heading.removesuffix(">"), justify="right" if number else "left", no_wrap=number, overflow="fold"
-        )
+        justify: Literal["left", "right"] = "right" if number else "left"
+        table.add_column(heading.removesuffix(">"), justify=justify, no_wrap=number, overflow="fold")
     return table
 
 
@@ -40,40 +41,41 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
     return f"{number} {noun if number == 1 else nouns or noun + 's'}"
 
 
-def print_settings(console: Console, monitor: str, comparison: Mapping[str, Any]) -> None:
+def print_settings(console: Console, monitor: str, comparison: Mapping[str, Any], heading: str = "setting") -> None:
     """Settings with their standard errors, and below them the difference of each pair.
 
     Args:
         console: where to print.
         monitor: the score.
         comparison: of ``registry.results.statistics.compare``.
+        heading: what the settings are called.
     """
-    rows = comparison["settings"]
-    table = table_of("setting", "mean>", "standard error>", "seeds>")
-    table.title, table.title_justify, table.title_style = f"{monitor}, best epoch of each run", "left", "bold"
+    rows, pairs = comparison["settings"], comparison["differences"]
+    table = table_of(heading, "mean>", "standard error>", "seeds>")
     for row in rows:
         error = "unknown" if row["standard_error"] is None else f"{row['standard_error']:.4f} ({row['error_from']})"
         table.add_row(row["name"], f"{row['mean']:.4f}", error, str(len(row["runs"])))
+    console.print(f"{monitor}, best epoch of each run", style="bold", highlight=False)
     console.print(table)
-    if 1 < len(rows) <= _COMPARED:
-        console.print("difference: row minus column", style="bold")
-        console.print(_differences([row["name"] for row in rows], comparison["differences"]))
-        console.print(
-            "* more than noise: beyond the 95 % range of Student's t over the seeds (3 or more of each setting), and "
-            "of the binomial error where the score is a share of images; the larger standard error is shown",
-            style="dim",
-        )
-
-
-def _differences(names: Sequence[str], pairs: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table()
-    table.add_column("")
-    for name in names[:-1]:
-        table.add_column(name, justify="right")
+    if not 1 < len(rows) <= _COMPARED:
+        return
+    names = [row["name"] for row in rows]
+    matrix = table_of("", *(f"{name}>" for name in names[:-1]))
     shown = {
         (pair["one"], pair["other"]): f"{pair['difference']:+.3f}{'*' if pair['more_than_noise'] else ' '}"
         for pair in pairs
     }
     for at, name in enumerate(names[1:], 1):
-        table.add_row(name, *(shown.get((other, name), "") for other in names[:at]))
-    return table
+        matrix.add_row(name, *(shown.get((other, name), "") for other in names[:at]))
+    console.print("difference: row minus column", style="bold")
+    console.print(matrix)
+    if any(pair["more_than_noise"] for pair in pairs):
+        text = (
+            "* more than noise: beyond the 95 % range of Student's t over the seeds, and of the binomial error where "
+            "the score is a share of images"
+        )
+    elif all(pair["more_than_noise"] is None for pair in pairs):
+        text = f"whether a difference is more than noise is unknown: that takes {LEAST_SEEDS} seeds of each setting"
+    else:
+        text = "no difference is more than noise"
+    console.print(text, style="dim", highlight=False)

@@ -52,4 +52,16 @@ def test_a_trainer_lists_the_arguments_of_the_loop_and_the_sections_beside_it() 
     assert {"epochs", "patience", "ema", "batch_size"} <= {name for name in groups if "every trainer" in groups[name]}
     assert groups["mixup"] == "" and "beside trainer:" in groups["model"] and "beside trainer:" in groups["loss"]
     assert trainer["example"].splitlines()[0] == "trainer: {use: classification}"
-    assert trainer["example"].splitlines()[1].startswith("model: ")
+
+
+@pytest.mark.parametrize(
+    ("trainer", "sections"),
+    [
+        ("classification", {"model": {"use": "classifier", "backbone": "resnet18"}}),
+        ("segmentation", {"model": {"use": "smp/unet", "backbone": "resnet18"}, "loss": "smp/dice"}),
+    ],
+)
+def test_the_example_of_a_trainer_has_a_model_for_its_task(trainer: str, sections: dict) -> None:
+    (described,) = describe_components(trainer)
+    node, _ = parse(described["example"], None)
+    assert node is not None and node.plain() == {"trainer": {"use": trainer}, **sections}

@@ -380,5 +380,6 @@ def test_the_third_script_and_json(
     summary = json.loads(ended.stdout)
     assert summary["predicted"] == 1 and summary["kind"] == "masks" and summary["out"] == str(tmp_path / "more")
     assert set(np.unique(read_index_mask(tmp_path / "more" / "0013_mask.png"))) <= set(range(7))
-    ended = hw1cli(*words, "--flips", "x", "--scales", "0")
-    assert ended.returncode == 2 and "--flips" in ended.stderr and "--scales" in ended.stderr
+    for option, value in (("--flips", "x"), ("--scales", "0"), ("--scales", "1,two")):
+        ended = hw1cli(*words, option, value)
+        assert ended.returncode == 2 and f"'{option}': expected" in ended.stderr
