@@ -211,9 +211,7 @@ def _print_parameters(console: Console, parameters: Sequence[Mapping[str, Any]])
     from .tables import as_yaml, table_of
 
     for group in dict.fromkeys(each["group"] for each in parameters):
-        table = table_of(
-            "section" if group.startswith("sections") else "argument", "type", "default", title=group or None
-        )
+        table = table_of("section" if group.startswith("sections") else "argument", "type", "default")
         table.add_column("", ratio=1, overflow="fold")
         for each in parameters:
             if each["group"] != group:
@@ -223,4 +221,4 @@ def _print_parameters(console: Console, parameters: Sequence[Mapping[str, Any]])
                 source = ("from the run", "dim") if each["from_data"] else ("required", "yellow")
                 default = Text(*source)
             table.add_row(Text(each["name"], style="bold"), Text(each["type"]), default, Text(each["doc"]))
-        console.print(table)
+        console.print(*([Text(group, style="bold")] if group else []), table, sep="\n")

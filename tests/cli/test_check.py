@@ -32,13 +32,13 @@ def problems_of(tmp_path: Path, text: str) -> list[Problem]:
     return every_problem(Request(path), Registry())
 
 
-def test_seven_faults_in_one_answer(tmp_path: Path, hw1cli) -> None:
+def test_seven_problems_are_reported_at_once(tmp_path: Path, hw1cli) -> None:
     (tmp_path / "bad.yaml").write_text(SEVEN)
     before = sorted(tmp_path.rglob("*"))
     answer = hw1cli("check", tmp_path / "bad.yaml", "--json", cwd=tmp_path)
-    told = json.loads(answer.stdout)
-    assert answer.returncode == 2 and told["ok"] is False
-    found = {(problem["path"], problem["line"]) for problem in told["problems"]}
+    report = json.loads(answer.stdout)
+    assert answer.returncode == 2 and report["ok"] is False
+    found = {(problem["path"], problem["line"]) for problem in report["problems"]}
     assert found == {
         ("trainer.epochs", 1),  # wrong type
         ("trainer.batchsize", 1),  # unknown key
@@ -48,12 +48,12 @@ def test_seven_faults_in_one_answer(tmp_path: Path, hw1cli) -> None:
         ("optimizer", 5),  # misspelt component
         ("schedule.at", 6),  # missing value
     }
-    by_path = {problem["path"]: problem for problem in told["problems"]}
+    by_path = {problem["path"]: problem for problem in report["problems"]}
     assert "batch_size" in by_path["trainer.batchsize"]["hint"]
     assert "adamw" in by_path["optimizer"]["hint"]
     assert "data.root" in by_path["data.root"]["hint"]
     assert "a loss" in by_path["model"]["message"]
-    assert all(problem["hint"] for problem in told["problems"])
+    assert all(problem["hint"] for problem in report["problems"])
     run = hw1cli("run", tmp_path / "bad.yaml", "--out", tmp_path / "out", cwd=tmp_path)
     assert run.returncode == 2 and "7 problems" in run.stderr
     assert sorted(tmp_path.rglob("*")) == before
@@ -99,7 +99,7 @@ loss: focal
         ),
     ],
 )
-def test_a_fault_is_told_with_its_path_and_its_cure(tmp_path: Path, old: str, new: str, path: str, word: str) -> None:
+def test_a_problem_is_reported_with_its_path_and_hint(tmp_path: Path, old: str, new: str, path: str, word: str) -> None:
     assert problems_of(tmp_path, GOOD) == []
     problems = problems_of(tmp_path, GOOD.replace(old, new))
     assert [problem.path for problem in problems] == [path]
@@ -134,18 +134,18 @@ def test_thousands_of_problems_are_counted_and_the_first_are_shown(tmp_path: Pat
     ],
     ids=["a number of 400 digits", "a root of 5,000 characters", "a FIFO"],
 )
-def test_what_no_file_or_number_can_be_is_a_problem(tmp_path: Path, old: str, new: str, path: str, word: str) -> None:
+def test_impossible_files_and_numbers_are_problems(tmp_path: Path, old: str, new: str, path: str, word: str) -> None:
     os.mkfifo(tmp_path / "fifo")
     (problem,) = problems_of(tmp_path, GOOD.replace(old, new))
     assert problem.path == path and word in problem.message
 
 
-def test_faults_of_the_demo_are_told_too(tmp_path: Path) -> None:
+def test_problems_of_the_demo_are_reported(tmp_path: Path) -> None:
     problems = problems_of(tmp_path, GOOD + "demo: {trainer: {epochz: 1}}\n")
     assert [(problem.path, problem.line) for problem in problems] == [("trainer.epochz", 5)]
 
 
-def test_the_demo_stands_in_only_for_the_recipes_own_root(tmp_path: Path) -> None:
+def test_the_demo_replaces_only_the_recipes_own_root(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(GOOD.replace("root: .", "root: absent") + "demo: {make: landcover, trainer: {epochs: 1}}\n")
     plan = planned(Request(path), Registry())
@@ -167,18 +167,18 @@ def test_a_plan_shows_every_argument_and_reads_itself_back(tmp_path: Path) -> No
     assert make_plan(load(tmp_path / "again.yaml"), Registry()).as_json() == shown
 
 
-def test_a_broken_plugin_is_told_beside_the_other_faults(tmp_path: Path, install, hw1cli) -> None:
+def test_a_broken_plugin_is_reported_with_the_other_problems(tmp_path: Path, install, hw1cli) -> None:
     install("crasher", {"backbones/crashy": "crasher:net"}, {"crasher.py": "raise RuntimeError('boom')\n"})
     (tmp_path / "bad.yaml").write_text(GOOD.replace("{use: timm/resnet18}", "crashy").replace("focal", "fokal"))
     answer = hw1cli("check", tmp_path / "bad.yaml", "--json")
-    told = json.loads(answer.stdout)["problems"]
-    assert answer.returncode == 2 and [problem["path"] for problem in told] == ["model.backbone", "loss"]
+    report = json.loads(answer.stdout)["problems"]
+    assert answer.returncode == 2 and [problem["path"] for problem in report] == ["model.backbone", "loss"]
     (tmp_path / "bad.yaml").write_text(GOOD.replace("{use: timm/resnet18}", "crashy"))
     answer = hw1cli("check", tmp_path / "bad.yaml", "--json")
     assert answer.returncode == 3 and "boom" in json.loads(answer.stdout)["problems"][0]["message"]
 
 
-def test_a_missing_root_is_told_with_the_other_faults(tmp_path: Path) -> None:
+def test_a_missing_root_is_reported_with_the_other_problems(tmp_path: Path) -> None:
     problems = problems_of(tmp_path, GOOD.replace("root: .", "root: nowhere").replace("epochs: 2", "epochs: x"))
     assert {problem.path for problem in problems} == {"trainer.epochs", "data.root"}
 

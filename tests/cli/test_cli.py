@@ -39,7 +39,7 @@ HEAVY = (
     ],
     ids=" ".join,
 )
-def test_looking_at_things_imports_nothing_heavy(words: list[str]) -> None:
+def test_read_only_commands_import_nothing_heavy(words: list[str]) -> None:
     program = (
         "import sys, hw1cli\n"
         f"try: hw1cli.main({words!r}, prog_name='hw1cli')\n"
@@ -61,16 +61,16 @@ def test_list_shows_every_kind_as_json(hw1cli) -> None:
 
 
 def test_describe_shows_signature_and_origin(hw1cli) -> None:
-    told = json.loads(hw1cli("describe", "focal", "--json").stdout)[0]
-    gamma = next(parameter for parameter in told["parameters"] if parameter["name"] == "gamma")
+    described = json.loads(hw1cli("describe", "focal", "--json").stdout)[0]
+    gamma = next(parameter for parameter in described["parameters"] if parameter["name"] == "gamma")
     assert gamma["default"] == 2.0 and gamma["type"].startswith("number") and gamma["doc"]
-    assert told["distribution"] == "hw1cli" and "p_t" in told["doc"]
+    assert described["distribution"] == "hw1cli" and "p_t" in described["doc"]
     shown = hw1cli("describe", "smp/deeplabv3").stdout
     assert "backbone" in shown and "decoder_atrous_rates" in shown and "[12, 24, 36]" in shown
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "expected"),
     [
         (["describe", "focall"], 2, "'focal'"),
         (["list", "backbone5"], 2, "'backbones'"),
@@ -85,10 +85,10 @@ def test_describe_shows_signature_and_origin(hw1cli) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_wrong_words_are_told_what_is_right(hw1cli, words: list[str], code: int, said: str) -> None:
+def test_wrong_arguments_get_an_exit_code_and_a_suggestion(hw1cli, words: list[str], code: int, expected: str) -> None:
     answer = hw1cli(*words)
     assert answer.returncode == code
-    assert said in answer.stderr and "Traceback" not in answer.stderr
+    assert expected in answer.stderr and "Traceback" not in answer.stderr
 
 
 @pytest.mark.parametrize("words", [["list", "models", "timm/*"], ["list", "losses"], ["describe", "focal", "--json"]])

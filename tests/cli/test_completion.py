@@ -26,16 +26,16 @@ runs: {small: {model: {use: smp/unet, backbone: resnet18}}}
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, line: str, shell: str = "bash") -> list[str]:
-    """What the shell is told when the tab key is pressed at the end of a line."""
+    """The answer to the shell when the tab key is pressed at the end of a line."""
     words = line.split(" ")
     if shell == "bash":
         current = words[-1].rpartition("=")[2].rpartition(":")[2]  # where readline cuts a word
-        told = {"COMP_LINE": line, "COMP_POINT": str(len(line)), "COMP_CURRENT": current}
+        variables = {"COMP_LINE": line, "COMP_POINT": str(len(line)), "COMP_CURRENT": current}
     elif shell == "zsh":
-        told = {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+        variables = {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
     else:
-        told = {"COMP_WORDS": line, "COMP_CWORD": words[-1]}
-    for name, value in told.items():
+        variables = {"COMP_WORDS": line, "COMP_CWORD": words[-1]}
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return SHELLS[shell](main, {}, "hw1cli", "_HW1CLI_COMPLETE").complete().splitlines()
 
@@ -89,7 +89,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("completion f", ["plain,fish"]),
     ],
 )
-def test_what_bash_is_told(monkeypatch: pytest.MonkeyPatch, typed: str, wanted: list[str] | None) -> None:
+def test_bash_completes(monkeypatch: pytest.MonkeyPatch, typed: str, wanted: list[str] | None) -> None:
     found = answers(monkeypatch, f"hw1cli {typed}")
     if wanted is None:
         assert len(found) > 5 and all(each.startswith("plain,timm/resnet1") for each in found)
@@ -97,7 +97,7 @@ def test_what_bash_is_told(monkeypatch: pytest.MonkeyPatch, typed: str, wanted: 
         assert found == wanted
 
 
-def test_the_forms_of_zsh_and_fish(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zsh_and_fish_get_their_own_format(monkeypatch: pytest.MonkeyPatch) -> None:
     line = "hw1cli run mine.yaml --set loss.label_sm"
     doc = "share of the target spread over all classes (Szegedy et al., 2016)."
     assert answers(monkeypatch, line, "zsh") == ["open", "loss.label_smoothing=", doc]
@@ -109,7 +109,7 @@ def test_the_forms_of_zsh_and_fish(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_script_is_printed_and_sound(shell: str, hw1cli) -> None:
+def test_the_script_is_printed_and_has_valid_syntax(shell: str, hw1cli) -> None:
     script = hw1cli("completion", shell)
     assert script.returncode == 0 and f"_HW1CLI_COMPLETE={shell}_complete" in script.stdout
     if shutil.which(shell):
@@ -117,7 +117,7 @@ def test_the_script_is_printed_and_sound(shell: str, hw1cli) -> None:
     assert f"hw1cli completion {shell}" in " ".join(hw1cli("completion", "--help").stdout.split())
 
 
-def test_it_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
+def test_completion_imports_nothing_heavy(tmp_path: Path) -> None:
     line = "hw1cli run mine.yaml --set model=smp/unet --set model.backbone=timm/convnext_ti"
     environment = {**os.environ, "COMP_LINE": line, "COMP_POINT": str(len(line)), "_HW1CLI_COMPLETE": "bash_complete"}
     code = (
