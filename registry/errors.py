@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-#: Exit codes of every verb.
+#: Exit codes of every command.
 DONE: Final = 0
 FAILED: Final = 1
 WRONG_INPUT: Final = 2
@@ -17,7 +17,7 @@ STOPPED: Final = 75
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that the user has to mend.
+    """One thing that the user has to fix.
 
     Args:
         path: where in the recipe, dotted (``model.backbone``), or the file or option concerned.
@@ -63,7 +63,7 @@ class InputError(Hw1Error):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A loader's worker sends it by pickle, which would else call it with the message.
+        # A loader's worker sends it by pickle, which would otherwise call it with the message.
         return InputError, (self.problems,)
 
     @classmethod

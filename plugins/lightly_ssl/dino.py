@@ -12,7 +12,7 @@ from .ssl import Common, SelfSupervised
 
 
 class DINO(SelfSupervised):
-    """A student's view tells the class that a slowly following teacher gives another view; see the spec ``dino``.
+    """A student predicts the output that a momentum teacher gives another view; see the spec ``dino``.
 
     The first two views are global ones, which the teacher sees as well; further ones are for the student alone.
     """

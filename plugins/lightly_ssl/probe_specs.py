@@ -1,4 +1,4 @@
-"""Specs of what tells the worth of a backbone: a linear probe and a vote of neighbours."""
+"""Specs of the evaluations of a pretrained backbone: a linear probe and a kNN vote."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def linear_probe(
         backbone: what is judged; give it `weights`.
         loss: of logits and labels.
         metrics: scores over the evaluation images.
-        num_classes: classes told apart.
+        num_classes: number of classes.
     """
     from .probes import LinearProbe
 

@@ -38,10 +38,10 @@ def byol(
     knn_temperature: Positive = 0.07,
     num_classes: FromData[int | None] = None,
 ) -> Task:
-    """BYOL: each view predicts what a slowly following target makes of the other (Grill et al., 2020).
+    """BYOL: each view predicts the output of a momentum target network for the other (Grill et al., 2020).
 
-    The loss is the sum over both directions. Leaves its backbone for other runs; a kNN vote over labelled images tells
-    its worth in each evaluation, and the spread of its features whether it collapses.
+    The loss is the sum over both directions. Leaves its backbone for other runs; a kNN vote over labelled images
+    scores it in each evaluation, and the spread of its features shows whether it collapses.
 
     Args:
         backbone: what learns.
@@ -235,7 +235,7 @@ def dino(
     knn_temperature: Positive = 0.07,
     num_classes: FromData[int | None] = None,
 ) -> Task:
-    """DINO: a student tells the class that a slowly following teacher gives another view (Caron et al., 2021).
+    """DINO: a student predicts the output that a momentum teacher gives another view (Caron et al., 2021).
 
     Args:
         backbone: what learns.
@@ -243,7 +243,7 @@ def dino(
         probe: labelled data for the kNN score, where the data themselves have no labels.
         hidden_dim: width of the projector's hidden layers.
         bottleneck_dim: width before the last layer.
-        output_dim: classes that teacher and student tell apart.
+        output_dim: size of the output of teacher and student.
         student_temperature: of the student's softmax.
         teacher_temperature: of the teacher's; a lower one makes it surer.
         momentum: of the teacher at the start; rises to 1 along a cosine.

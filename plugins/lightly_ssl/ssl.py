@@ -61,9 +61,9 @@ class Embedding(nn.Module):
 class SelfSupervised(Task):
     """Learning from views of images without labels.
 
-    Each epoch's ``train_spread`` tells how far the normalised features spread over the sphere: 1 as random ones do, 0
-    when all images give the same. A run that collapses says so. Features may also collapse onto a few directions while
-    they still spread: each evaluation's ``rank`` tells how many directions they use.
+    Each epoch's ``train_spread`` measures how far the normalised features spread over the sphere: 1 for random
+    features, 0 when all images give the same. A run that collapses gets a caveat. Features may also collapse onto a
+    few directions while they still spread: each evaluation's ``rank`` is the number of directions they use.
     """
 
     evaluation_splits = ("train", "val")

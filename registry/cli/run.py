@@ -166,14 +166,14 @@ def _refuse_others(runs: Sequence[PlannedRun], folder: Path) -> None:
     if not started:
         return
     from ..engine.records.run_folder import RunFolder
-    from ..engine.train.demo import pointed_at_made_data
-    from ..engine.train.resume import differences
+    from ..engine.train.demo import reading_generated_data
+    from ..engine.train.session import differences
 
     problems = []
     for run in started:
         assert run.member is not None
         try:
-            differences(pointed_at_made_data(run.plan), RunFolder(folder / run.member.name))
+            differences(reading_generated_data(run.plan), RunFolder(folder / run.member.name))
         except InputError as error:
             first = error.problems[0]
             hint = f"choose another folder with --out, or delete {folder / run.member.name} to train it again"

@@ -1,4 +1,7 @@
-"""The part of the framework that computes. Names load when they are asked for: reading a picture needs no torch."""
+"""What runs: the only part of the framework that imports torch, and the names in it that plugins may import.
+
+A name is imported when it is first used, so that reading an image needs no torch. Begin with ``train.loop``.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from .train.run import Run
     from .train.task import Batch, Task
 
-_HOME = {
+_MODULES = {
     "Batch": "train.task",
     "Classes": "data.classes",
     "Confusion": "evaluate.confusion",
@@ -76,9 +79,9 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
 
 
 __all__ = [

@@ -126,7 +126,7 @@ def test_provenance_tells_what_has_changed(install: Install, stranger: None, sit
 
 def test_resuming_tells_of_other_code_and_goes_on(stranger: None, site: Path, recipe: Path, tmp_path: Path) -> None:
     from registry.engine.records.run_folder import RunFolder
-    from registry.engine.train.resume import differences
+    from registry.engine.train.session import differences
 
     (tmp_path / "run").mkdir()
     folder = RunFolder(tmp_path / "run")

@@ -31,8 +31,7 @@ from plugins.reports.worth import kept_neighbours, knn_accuracy, silhouette
 from registry import InputError
 from registry.engine import Run, distinct_colors
 from registry.engine.records.epoch import EpochRecord
-from registry.engine.records.projector import fitting
-from registry.engine.records.trackers import Trackers
+from registry.engine.records.trackers import Trackers, fitting
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def evaluate_run(question: RunQuestion, terminal: Terminal) -> Evaluation:
 def _with_data(plan: Plan, question: RunQuestion, console: Console) -> Plan:
     """The plan with the data that were asked for."""
     if question.data is None and plan.make is not None:
-        return demo.with_generated_data(plan, console)
+        return demo.generate_data(plan, console)
     takes_root = any(parameter.name == "root" for parameter in plan.data.spec.parameters)
     if question.data is not None:
         if not takes_root:

@@ -1,4 +1,4 @@
-"""The run folder: what lies where, the lock that guards it, and what it tells of its origin."""
+"""The run folder: where its files are, the lock that guards it, and the environment it records."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class RunFolder:
         return self.checkpoints / "best.pt"
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write a JSON file, whole or not at all."""
+        """Write a JSON file completely or not at all."""
         files.write_json(self.path / name, value)
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class RunFolder:
         return json.loads((self.path / name).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
     def open(self, *, resume: bool) -> None:
-        """Make the folder and take its lock.
+        """Create the folder and take its lock.
 
         Raises:
             InputError: it holds a run and ``resume`` is false, holds none and ``resume`` is true, or is in use.
@@ -75,11 +75,13 @@ class RunFolder:
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError.of(str(self.path), f"cannot be made: {error}", "name another folder with --out") from error
+            raise InputError.of(
+                str(self.path), f"cannot be created: {error}", "name another folder with --out"
+            ) from error
         self._lock = open(self.path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 - held until close()
         if not _try_lock(self._lock):
             raise InputError.of(str(self.path), "another process is running in this folder")
-        for stale in self.checkpoints.glob(".*.partial"):  # of a process that was killed while it wrote
+        for stale in self.checkpoints.glob(".*.partial"):  # left by a process that was killed while writing
             stale.unlink(missing_ok=True)
         self._lock.seek(0)
         self._lock.truncate()
@@ -87,7 +89,7 @@ class RunFolder:
         self._lock.flush()
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -96,7 +98,7 @@ class RunFolder:
 def _try_lock(file: TextIO) -> bool:
     try:
         import fcntl
-    except ImportError:  # no advisory locks on this system: the folder check alone guards
+    except ImportError:  # no advisory locks on this system: only the folder check protects it
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -121,21 +123,21 @@ def clear_unfinished_start(path: Path) -> None:
 
 
 def refuse_if_taken(path: Path, *, resume: bool) -> None:
-    """Raise if a run cannot start, or cannot resume, in this folder; writes nothing.
+    """Raise if a run cannot start or resume in this folder; writes nothing.
 
     Raises:
         InputError: see ``RunFolder.open``.
     """
     if path.exists() and not path.is_dir():
         raise InputError.of(str(path), "is a file, and a run needs a folder", "name another with --out")
-    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    if not os.access(there, os.W_OK):
-        raise InputError.of(str(path), f"cannot be written: {there} is read-only", "name another folder with --out")
+    existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not os.access(existing, os.W_OK):
+        raise InputError.of(str(path), f"cannot be written: {existing} is read-only", "name another folder with --out")
     if resume and not (path / "checkpoints" / "last.pt").is_file():
-        raise InputError.of(str(path), "holds no run that could be resumed", "leave --resume out to start one")
+        raise InputError.of(str(path), "does not hold a run to resume", "leave --resume out to start one")
     if not resume and path.is_dir() and any(path.iterdir()):
         holds = "a run" if (path / "plan.json").exists() else "files"
-        raise InputError.of(str(path), f"holds {holds} already", "name another folder with --out, or add --resume")
+        raise InputError.of(str(path), f"already holds {holds}", "name another folder with --out, or add --resume")
 
 
 def new_run_path(recipe: Path) -> Path:
@@ -147,7 +149,7 @@ def new_run_path(recipe: Path) -> Path:
 
 
 def environment() -> dict[str, Any]:
-    """Where and with what a run is computed."""
+    """The machine, the libraries and the command of a run."""
     import torch
 
     return {
@@ -173,14 +175,7 @@ def _version(name: str) -> str | None:
 def _git_revision() -> str | None:
     source = Path(__file__).parent
     try:
-        told = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=source,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
+        command = ["git", "describe", "--always", "--dirty"]
+        return subprocess.check_output(command, cwd=source, stderr=subprocess.DEVNULL, text=True, timeout=5).strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip()

@@ -1,4 +1,4 @@
-"""Data generated for a recipe's demo: once for each generator, its arguments and its code, then found again."""
+"""Data generated for a recipe's demo: generated once for each generator, its arguments and its code, then reused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..console import Console
 
 
 def make(generator: ComponentPlan, folder: Path) -> dict[str, object]:
-    """Run a generator, which writes a data set, whole or not at all.
+    """Run a generator, which writes a data set completely or not at all.
 
     Args:
         folder: missing or empty.
@@ -30,7 +30,7 @@ def make(generator: ComponentPlan, folder: Path) -> dict[str, object]:
         return dict(build(generator, {}).make(partial))
 
 
-def pointed_at_made_data(plan: Plan) -> Plan:
+def reading_generated_data(plan: Plan) -> Plan:
     """The plan with its data set reading what its generator writes, where it has one; nothing is written."""
     if plan.make is None:
         return plan
@@ -44,18 +44,17 @@ def _folder(generator: ComponentPlan) -> Path:
     return files.folder() / "made" / f"{generator.name}-{hashlib.blake2b(identity.encode(), digest_size=6).hexdigest()}"
 
 
-def with_generated_data(plan: Plan, console: Console) -> Plan:
-    """As ``pointed_at_made_data``, with the data generated where they do not exist yet; a banner says so."""
+def generate_data(plan: Plan, console: Console) -> Plan:
+    """As ``reading_generated_data``, with the data generated where it does not exist yet; a banner announces it."""
     generator = plan.make
     assert generator is not None
     folder = _folder(generator)
     fresh = not folder.exists()
     if fresh:
         make(generator, folder)
-    origin = "generated" if fresh else "found"
     text = (
-        f"This run learns from generated data ({origin} in {folder}), with the changes of the recipe's 'demo:' "
-        "section. Its scores say nothing about real data."
+        f"This run learns from generated data ({'generated' if fresh else 'found'} in {folder}), "
+        "with the changes of the recipe's 'demo:' section. Its scores say nothing about real data."
     )
     console.banner("DEMO", text)
-    return pointed_at_made_data(plan)
+    return reading_generated_data(plan)

@@ -1,4 +1,4 @@
-"""Parameter groups with rates by depth, and without weight decay where it does harm."""
+"""Parameter groups with rates by depth, and no weight decay for biases and norms."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 
 from torch import nn
 
-#: Stretches of equal depth into which a network is divided, as many as a ViT-B has blocks.
-_STRETCHES: Final = 12
+#: Depth groups of a network, as many as a ViT-B has blocks.
+_DEPTHS: Final = 12
 
 
 def refine(
@@ -22,26 +22,26 @@ def refine(
     Args:
         groups: from ``Task.parameter_groups``.
         module: the task.
-        layer_decay: factor of the rate from one twelfth of the depth to the one before it, above 0, at most 1.
+        layer_decay: factor of the learning rate from one depth group to the one before it, in (0, 1].
         decay: ``weights`` sets the weight decay of vectors and scalars (biases, scales of norms) to 0.
 
     Returns:
-        Groups of which each has ``lr_scale`` beside what it had.
+        Groups with ``lr_scale`` added to what each had.
     """
     depth = _depths(module)
     refined: dict[tuple[int, int, bool], dict[str, Any]] = {}
     for number, group in enumerate(groups):
         for parameter in group["params"]:
-            stretch = depth.get(id(parameter), _STRETCHES - 1) if layer_decay < 1 else _STRETCHES - 1
-            spared = decay == "weights" and parameter.dim() < 2
-            new = {**group, "params": [], "lr_scale": layer_decay ** (_STRETCHES - 1 - stretch)}
-            if spared:
+            level = depth.get(id(parameter), _DEPTHS - 1) if layer_decay < 1 else _DEPTHS - 1
+            undecayed = decay == "weights" and parameter.dim() < 2
+            new = {**group, "params": [], "lr_scale": layer_decay ** (_DEPTHS - 1 - level)}
+            if undecayed:
                 new["weight_decay"] = 0.0
-            refined.setdefault((number, stretch, spared), new)["params"].append(parameter)
+            refined.setdefault((number, level, undecayed), new)["params"].append(parameter)
     return list(refined.values())
 
 
 def _depths(module: nn.Module) -> dict[int, int]:
-    """Identity of a parameter -> its stretch, 0 for the first layers."""
+    """Identity of a parameter -> its depth group, 0 for the first layers."""
     layers = [own for part in module.modules() if (own := list(part.parameters(recurse=False)))]
-    return {id(parameter): place * _STRETCHES // len(layers) for place, own in enumerate(layers) for parameter in own}
+    return {id(parameter): index * _DEPTHS // len(layers) for index, own in enumerate(layers) for parameter in own}

@@ -33,7 +33,7 @@ from .task import Task, has_batch_norm, learns, seed_everything
 
 
 def open_data(plan: Plan) -> Any:
-    """The data set of a plan, divided where the plan says so."""
+    """The data set of a plan, split where the recipe has ``split:``."""
     data = build(plan.data, {"seed": plan.seed})
     return Divided(data, plan.split) if plan.split is not None else data
 
@@ -52,25 +52,24 @@ class Preparation:
         self.plan, self.folder, self.console, self.caveats = plan, folder, console, caveats
 
     def prepare(self, earlier: Mapping[str, Any] | None) -> tuple[Run, loop.Learning]:
-        """Build every component and rehearse a step; ``earlier`` is the checkpoint of a run to go on with."""
+        """Build every component and rehearse a step; ``earlier`` is the checkpoint that a run resumes from."""
         plan = self.plan
         seed_everything(derive_seed(plan.seed, 0))
         device = device_for(plan.runtime.device)
         self._note_random_starts()
         with self._capture_warnings():
             data = open_data(plan)
-            facts = {**completed_facts(data), **self._loop_facts()}
-            self.num_classes = facts.get("num_classes")
+            settings = {"epochs": plan.loop.epochs, "batch_size": plan.loop.batch_size, "seed": plan.seed}
+            self.facts = {**completed_facts(data), **settings}
             seed_everything(derive_seed(plan.seed, 1))  # weights depend on the seed, not on what was built before
-            task: Task = build(plan.trainer, facts)
-            splits = self._splits(data, task, facts)
-            reports = [build(report, facts) for report in plan.reports]
-        if not learns(task):
+            self.task: Task = build(plan.trainer, self.facts)
+            self.train, self.held_out = self._splits(data)
+            reports = [build(report, self.facts) for report in plan.reports]
+        if not learns(self.task):
             self.plan = replace(plan, loop=replace(plan.loop, epochs=1))
-        preprocess = Preprocessor(*normalization_of(task), device)
-        order = self._order(splits["learn"], task)
-        runtime = self._runtime(task, splits, order, preprocess, earlier)
-        run, learning = self._assemble(task, splits, order, runtime, facts, preprocess, reports)
+        self.preprocess = Preprocessor(*normalization_of(self.task), device)
+        self.order = self._order()
+        run, learning = self._assemble(self._runtime(earlier), reports)
         for part, report in zip(plan.reports, reports, strict=True):
             if hasattr(report, "ready"):
                 with part.attach_location():
@@ -84,121 +83,92 @@ class Preparation:
                 text = f"{part.name} starts from random weights (pretrained: false)"
                 self.caveats.append(f"{text}: the demo needs no download" if self.plan.demo else text)
 
-    def _loop_facts(self) -> dict[str, Any]:
-        return {"epochs": self.plan.loop.epochs, "batch_size": self.plan.loop.batch_size, "seed": self.plan.seed}
-
-    def _splits(self, data: Any, task: Task, facts: Mapping[str, Any]) -> dict[str, Augmented]:
-        """The training split (``learn``) and the splits to evaluate on by name, each with its augmentations."""
-        augment = self.plan.augment
+    def _splits(self, data: Any) -> tuple[Augmented, dict[str, Augmented]]:
+        """The training split, and the splits to evaluate on by name, each with its augmentations."""
+        task, augment = self.task, self.plan.augment
         train_samples = data.split("train")
         if len(train_samples) == 0:
             raise InputError.of("data", "the training split is empty")
         views = None if task.views is None else [compose([view]) for view in task.views]
-        train_transform = build_transform(augment.get("eval" if task.encodes_once else "train", []), facts)
+        train_transform = build_transform(augment.get("eval" if task.encodes_once else "train", []), self.facts)
         seed = None if task.encodes_once else derive_seed(self.plan.seed, 2)
-        splits = {"learn": Augmented(train_samples, train_transform, seed=seed, views=views)}
+        train = Augmented(train_samples, train_transform, seed=seed, views=views)
         source = task.evaluation_data or data
         held_out = {name: source.split(name) for name in task.evaluation_splits}
         if not all(held_out.values()):
             self.caveats.append("there is no evaluation split: no scores, and no best checkpoint")
-            return splits
-        eval_transform = build_transform(augment.get("eval", []), facts)
-        return splits | {name: Augmented(samples, eval_transform, seed=None) for name, samples in held_out.items()}
+            return train, {}
+        transform = build_transform(augment.get("eval", []), self.facts)
+        return train, {name: Augmented(samples, transform, seed=None) for name, samples in held_out.items()}
 
-    def _order(self, train: Augmented, task: Task) -> EpochOrder:
-        batch_size = self.plan.loop.batch_size
-        weights = None
-        if self.plan.loop.sampling == "balanced":
-            weights = balancing_weights(train.samples, self.num_classes)
-        order = EpochOrder(
-            len(train),
-            batch_size,
-            seed=derive_seed(self.plan.seed, 3),
-            drop_single=has_batch_norm(task),
-            weights=weights,
-        )
+    def _order(self) -> EpochOrder:
+        settings, weights = self.plan.loop, None
+        if settings.sampling == "balanced":
+            weights = balancing_weights(self.train.samples, self.facts.get("num_classes"))
+        seed, drop_single = derive_seed(self.plan.seed, 3), has_batch_norm(self.task)
+        order = EpochOrder(len(self.train), settings.batch_size, seed=seed, drop_single=drop_single, weights=weights)
         if order.drops_one:
             self.caveats.append(
-                f"{len(train)} images in batches of {batch_size} leave one over; batch normalisation cannot learn from "
-                "a single image, so each epoch leaves out its last one (another one each time)"
+                f"{len(self.train)} images in batches of {settings.batch_size} leave one over; batch normalisation "
+                "cannot learn from a single image, so each epoch leaves out its last one (another one each time)"
             )
         return order
 
-    def _runtime(
-        self,
-        task: Task,
-        splits: Mapping[str, Augmented],
-        order: EpochOrder,
-        preprocess: Preprocessor,
-        earlier: Mapping[str, Any] | None,
-    ) -> Runtime:
+    def _runtime(self, earlier: Mapping[str, Any] | None) -> Runtime:
         """Rehearse a step, then decide precision and layout: the recipe's, the earlier run's, or measured ones."""
         settings = self.plan.runtime
         precision: str = settings.precision
         layout: str = settings.memory_format
-        batch = checked(collate([splits["learn"][key] for key in next(iter(order))[:IMAGES]]))
+        batch = checked(collate([self.train[key] for key in next(iter(self.order))[:IMAGES]]))
         held_out = {
             name: checked(collate([split[0, index] for index in range(min(IMAGES, len(split)))]))
-            for name, split in splits.items()
-            if name != "learn"
+            for name, split in self.held_out.items()
         }
         model = self.plan.trainer.arguments.get("model")
         source = model.component.source if isinstance(model, ComponentPlan) else "the model"
-        rehearse(task, batch, held_out, preprocess, source)
-        reason = "as the recipe says"
+        rehearse(self.task, batch, held_out, self.preprocess, source)
+        reason = "from the recipe"
         if earlier is not None:
-            precision, layout, reason = earlier["precision"], earlier["memory_format"], "as before it was stopped"
+            precision, layout, reason = earlier["precision"], earlier["memory_format"], "as before the run was stopped"
         elif "auto" in (precision, layout):
             identity = json.dumps(self.plan.trainer.as_json(), sort_keys=True)
             with self._capture_warnings():
-                measured = choose(task, batch, preprocess, identity)
+                measured = choose(self.task, batch, self.preprocess, identity)
             precision = measured[0] if precision == "auto" else precision
             layout = measured[1] if layout == "auto" else layout
             reason = measured[2]
         return open_runtime(settings, precision, layout, reason)
 
-    def _assemble(
-        self,
-        task: Task,
-        splits: Mapping[str, Augmented],
-        order: EpochOrder,
-        runtime: Runtime,
-        facts: Mapping[str, Any],
-        preprocess: Preprocessor,
-        reports: list[Any],
-    ) -> tuple[Run, loop.Learning]:
-        settings, plan = self.plan.loop, self.plan
+    def _assemble(self, runtime: Runtime, reports: list[Any]) -> tuple[Run, loop.Learning]:
+        plan, task, settings = self.plan, self.task, self.plan.loop
         task.to(runtime.device).to(memory_format=runtime.layout)
-        steps = -(-len(order) // settings.accumulate)
-        counts = {"steps_per_epoch": steps, "total_steps": steps * settings.epochs}
-        schedule = build(plan.schedule, {**facts, **counts})
+        steps = -(-len(self.order) // settings.accumulate)
+        known = {**self.facts, "steps_per_epoch": steps, "total_steps": steps * settings.epochs}
+        schedule = build(plan.schedule, known)
         if learns(task):
             groups = refine(task.parameter_groups(), task, layer_decay=settings.layer_decay, decay=settings.decay)
-            optimizer = build(plan.optimizer, {**facts, **counts, "params": groups})
+            optimizer = build(plan.optimizer, {**known, "params": groups})
             wrapped, optimizer = runtime.fabric.setup(task, optimizer)
         else:
             wrapped, optimizer = runtime.fabric.setup(task), None
         if plan.runtime.compile:
             wrapped = torch.compile(wrapped)
-        held_out = {name: split for name, split in splits.items() if name != "learn"}
-        loaders = {name: self._evaluation_loader(split, runtime) for name, split in held_out.items()}
-        train = splits["learn"]
-        train_loader = self._loader(train, order, runtime)
+        size = settings.eval_batch_size or settings.batch_size
+        loaders = {
+            name: self._loader(split, EpochOrder(len(split), size, seed=None), runtime)
+            for name, split in self.held_out.items()
+        }
+        train_loader = self._loader(self.train, self.order, runtime)
         average = WeightAverage(task, settings.ema) if settings.ema is not None else None
-        learning = loop.Learning(wrapped, optimizer, schedule, train_loader, order, reports, average)
-        preprocess = replace(preprocess, device=runtime.device, layout=runtime.layout)
+        learning = loop.Learning(wrapped, optimizer, schedule, train_loader, self.order, reports, average)
+        preprocess = replace(self.preprocess, device=runtime.device, layout=runtime.layout)
         run = Run(
-            *(plan, self.folder, facts, runtime, task, train, held_out.get("val"), preprocess, self.console),
+            *(plan, self.folder, self.facts, runtime, task, self.train, self.held_out.get("val"), preprocess),
+            console=self.console,
             loaders=loaders,
             caveats=self.caveats,
         )
         return run, learning
-
-    def _evaluation_loader(self, split: Augmented, runtime: Runtime) -> DataLoader[Any]:
-        settings = self.plan.loop
-        return self._loader(
-            split, EpochOrder(len(split), settings.eval_batch_size or settings.batch_size, seed=None), runtime
-        )
 
     def _loader(self, split: Augmented, order: EpochOrder, runtime: Runtime) -> DataLoader[Any]:
         workers = workers_for(self.plan.runtime.workers, len(split))

@@ -48,7 +48,7 @@ class Runtime:
         return self.fabric.autocast()  # type: ignore[no-any-return]
 
     def synchronize(self) -> None:
-        """Wait for the device, so that a clock read afterwards tells the truth."""
+        """Wait for the device, so that a clock read afterwards includes its work."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 

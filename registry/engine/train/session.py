@@ -1,4 +1,4 @@
-"""A plan executed: everything is built and rehearsed first, then comes the run folder, then the loop."""
+"""A plan executed: everything is built and rehearsed, then the run folder is opened, or resumed, then the loop runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from typing import Any
 from rich.console import Console as Terminal
 
 from ... import files
-from ...errors import Hw1Error, InputError, PluginError, StoppedBySignal
+from ...catalog import provenance
+from ...errors import Hw1Error, InputError, PluginError, Problem, StoppedBySignal
+from ...recipe.load import Recipe
 from ...recipe.plan import Plan
+from ...results import diff
 from ..console import Console
 from ..data.facts import plain_facts
 from ..data.loader import close
@@ -23,9 +26,12 @@ from ..records.trackers import Trackers
 from . import demo, loop
 from .features import encoded
 from .prepare import Preparation
-from .resume import differences, started_with
 from .run import Run
 from .summary import start_caveat, summarize
+
+#: What may differ without making it another run: where it is computed, how long it goes on, which figures it draws.
+_FREE = frozenset(("trainer.epochs", "trainer.patience", "trainer.log_every", "trainer.eval_batch_size"))
+_FREE_SECTIONS = ("runtime", "reports")
 
 
 def execute(plan: Plan, terminal: Terminal, *, out: Path | None = None, resume: bool = False) -> dict[str, Any]:
@@ -49,13 +55,41 @@ def execute(plan: Plan, terminal: Terminal, *, out: Path | None = None, resume: 
     refuse_if_taken(folder.path, resume=resume)
     console = Console(terminal)
     if plan.make is not None:
-        plan = demo.with_generated_data(plan, console)
+        plan = demo.generate_data(plan, console)
     earlier, caveats = None, []
     if resume:
         earlier, caveats = checkpoints.load(folder.last), differences(plan, folder)
         plan = replace(plan, recipe=started_with(plan.recipe, folder))
     run, learning = Preparation(plan, folder, console, caveats).prepare(earlier)
     return _Session(run.plan, folder, console).carry_out(run, learning, earlier)
+
+
+def differences(plan: Plan, folder: RunFolder) -> list[str]:
+    """The harmless differences from the plan with which a run was started, in sentences.
+
+    Raises:
+        InputError: it is another run; the problems name what differs.
+    """
+    recorded, present = folder.read_json("plan.json"), plan.as_json()
+    sentences, problems = provenance.differences(recorded, present), []
+    for path, (old, new) in diff.differing([recorded, present]).items():
+        if path in _FREE or path.split(".")[0] in _FREE_SECTIONS:
+            sentences.append(f"{path} was {old}, is {new}")
+        else:
+            problems.append(Problem(path, f"was {old} when the run was started, and is {new} now"))
+    if problems:
+        started = f"hw1cli run {folder.path / 'recipe.yaml'} --out {folder.path} --resume"
+        hint = f"go on with what it was started with: {started}"
+        raise InputError([*problems[:-1], Problem(problems[-1].path, problems[-1].message, hint)])
+    return sentences
+
+
+def started_with(recipe: Recipe, folder: RunFolder) -> Recipe:
+    """The recipe under the name that the run was started with; a run folder's own ``recipe.yaml`` has lost it."""
+    if recipe.path.resolve().parent != folder.path.resolve():
+        return recipe
+    recorded = folder.read_json("environment.json")["recipe"]
+    return replace(recipe, path=Path(recorded["path"]), title=recorded["title"])
 
 
 class _Session:

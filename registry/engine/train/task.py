@@ -85,7 +85,7 @@ class Task(nn.Module):
         return []
 
     def card(self) -> dict[str, Any]:
-        """What the card of an exported backbone says besides the recipe and the scores."""
+        """What the card of an exported backbone holds besides the recipe and the scores."""
         return {}
 
     def is_better(self, score: float, other: float) -> bool:

@@ -22,22 +22,22 @@ from registry.engine.train.param_groups import refine
 from registry.engine.train.saved_run import open_run
 
 
-def test_accuracy_is_scikit_learns_over_all_batches() -> None:
+def test_accuracy_equals_scikit_learn_over_all_batches() -> None:
     logits, labels = torch.randn(60, 7), torch.randint(0, 6, (60,))  # class 6 does not occur
     measure = Accuracy(7, list("abcdefg"), top=3)
     for part in range(0, 60, 25):
         measure.update(logits[part : part + 25], labels[part : part + 25])
-    told, predicted = measure.compute(), logits.argmax(1).numpy()
-    assert told["accuracy"] == pytest.approx(float((predicted == labels.numpy()).mean()))
-    assert told["top3"] == pytest.approx(top_k_accuracy_score(labels, logits, k=3, labels=range(7)))
+    scores, predicted = measure.compute(), logits.argmax(1).numpy()
+    assert scores["accuracy"] == pytest.approx(float((predicted == labels.numpy()).mean()))
+    assert scores["top3"] == pytest.approx(top_k_accuracy_score(labels, logits, k=3, labels=range(7)))
     recalls = recall_score(labels, predicted, labels=range(6), average=None)
-    assert [told[f"accuracy/{name}"] for name in "abcdef"] == pytest.approx(list(recalls))
-    assert "accuracy/g" not in told
-    assert told["balanced_accuracy"] == pytest.approx(recalls.mean())
-    assert told["constant/accuracy"] == pytest.approx(float(labels.bincount().max()) / 60)
+    assert [scores[f"accuracy/{name}"] for name in "abcdef"] == pytest.approx(list(recalls))
+    assert "accuracy/g" not in scores
+    assert scores["balanced_accuracy"] == pytest.approx(recalls.mean())
+    assert scores["constant/accuracy"] == pytest.approx(float(labels.bincount().max()) / 60)
 
 
-def test_mixup_adds_images_in_the_share_it_tells() -> None:
+def test_mixup_blends_images_by_the_returned_share() -> None:
     torch.manual_seed(0)
     images, labels = torch.eye(8).view(8, 1, 1, 8).expand(8, 3, 8, 8), torch.arange(8)
     mixed = mix(images, labels, mixup=1.0, cutmix=0.0)
@@ -47,7 +47,7 @@ def test_mixup_adds_images_in_the_share_it_tells() -> None:
     assert torch.allclose(mixed.images[:, 0, 0], targets.float())
 
 
-def test_cutmix_pastes_a_rectangle_of_the_share_it_tells() -> None:
+def test_cutmix_pastes_a_rectangle_of_the_returned_share() -> None:
     images, labels = torch.arange(16.0).view(16, 1, 1, 1).expand(16, 3, 20, 30), torch.arange(16)
     seen = set()
     for seed in range(20):
@@ -62,13 +62,13 @@ def test_cutmix_pastes_a_rectangle_of_the_share_it_tells() -> None:
     assert len(seen) > 10 and min(seen) >= 0.49
 
 
-def test_without_alpha_nothing_is_mixed_or_drawn() -> None:
+def test_without_alpha_nothing_is_mixed_and_no_random_number_is_used() -> None:
     images, labels, state = torch.randn(4, 3, 8, 8), torch.arange(4), torch.get_rng_state()
     mixed = mix(images, labels, mixup=0.0, cutmix=0.0)
     assert mixed.images is images and mixed.share == 1.0 and torch.equal(torch.get_rng_state(), state)
 
 
-def test_the_average_is_its_formula_and_takes_the_weights_place_for_a_while() -> None:
+def test_weight_average_follows_its_formula_and_swaps_in_and_out() -> None:
     net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
     average = WeightAverage(net, decay=0.6)
     expected = {name: value.clone() for name, value in net.state_dict().items()}
@@ -90,7 +90,7 @@ def test_the_average_is_its_formula_and_takes_the_weights_place_for_a_while() ->
     assert inside["1.num_batches_tracked"] == 11
 
 
-def test_groups_spare_vectors_and_slow_the_first_layers() -> None:
+def test_parameter_groups_exempt_vectors_from_decay_and_slow_the_first_layers() -> None:
     net = nn.Sequential(*(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)) for _ in range(12)))
     plain = refine([{"params": list(net.parameters())}], net, layer_decay=1.0, decay="all")
     assert len(plain) == 1 and plain[0]["lr_scale"] == 1
@@ -109,7 +109,7 @@ def test_groups_spare_vectors_and_slow_the_first_layers() -> None:
     assert {group["weight_decay"] for group in learning.optimizer.param_groups} == {0.0, 0.5}
 
 
-def test_a_run_with_everything_tells_losses_and_accuracies_of_every_epoch(
+def test_run_with_every_setting_records_losses_and_accuracies_of_each_epoch(
     stranger: None, shapes: Path, tmp_path: Path
 ) -> None:
     summary = train(shapes, tmp_path / "run", "trainer.epochs=12")
@@ -120,9 +120,7 @@ def test_a_run_with_everything_tells_losses_and_accuracies_of_every_epoch(
     assert summary["best"]["accuracy"] > 0.9 and summary["monitor"] == "accuracy"
 
 
-def test_the_best_checkpoint_holds_the_average_and_the_last_one_the_weights(
-    stranger: None, shapes: Path, tmp_path: Path
-) -> None:
+def test_best_checkpoint_holds_the_average_and_last_the_weights(stranger: None, shapes: Path, tmp_path: Path) -> None:
     train(shapes, tmp_path / "run", "trainer.epochs=1")
     state = checkpoints.load(tmp_path / "run" / "checkpoints" / "last.pt")
     best = checkpoints.load(tmp_path / "run" / "checkpoints" / "best.pt")["task"]
@@ -131,16 +129,14 @@ def test_the_best_checkpoint_holds_the_average_and_the_last_one_the_weights(
     assert set(state["task"]) - set(state["average"]) == {n for n in state["task"] if n.endswith("num_batches_tracked")}
 
 
-def test_weights_of_a_run_with_ema_are_those_that_its_scores_belong_to(
-    stranger: None, shapes: Path, tmp_path: Path
-) -> None:
+def test_weights_of_a_run_with_ema_are_the_evaluated_ones(stranger: None, shapes: Path, tmp_path: Path) -> None:
     train(shapes, tmp_path / "run", "trainer.epochs=1")
     best = checkpoints.load(tmp_path / "run" / "checkpoints" / "best.pt")["task"]
     assert same(read_state(tmp_path / "run" / "checkpoints" / "last.pt"), best)
     assert same(dict(open_run(tmp_path / "run", checkpoint="last", device="cpu").task.state_dict()), best)
 
 
-def test_a_run_with_everything_resumes_to_the_same_weights(stranger: None, shapes: Path, tmp_path: Path) -> None:
+def test_run_with_every_setting_resumes_to_the_same_weights(stranger: None, shapes: Path, tmp_path: Path) -> None:
     train(shapes, tmp_path / "whole")
     train(shapes, tmp_path / "parts", "trainer.epochs=2", "schedule=constant")
     train(shapes, tmp_path / "other", "schedule=constant")

@@ -29,7 +29,7 @@ from registry.errors import InputError, PluginError
 from registry.recipe.request import Request, planned
 
 
-def test_a_run_is_a_folder_that_tells_everything(stranger: None, recipe: Path, tmp_path: Path) -> None:
+def test_run_folder_records_everything(stranger: None, recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     summary = train(recipe, out, "reports=[{use: mask_stages, images: 2}]")
     assert json.loads((out / "summary.json").read_text()) == json.loads(json.dumps(summary))
@@ -53,9 +53,7 @@ def test_a_run_is_a_folder_that_tells_everything(stranger: None, recipe: Path, t
     assert set(images) >= {"val/0", "figures/mask_stages"}
 
 
-def test_two_runs_with_one_seed_are_one_and_another_seed_is_another(
-    stranger: None, recipe: Path, tmp_path: Path
-) -> None:
+def test_same_seed_gives_same_run_and_another_seed_another(stranger: None, recipe: Path, tmp_path: Path) -> None:
     train(recipe, tmp_path / "a")
     train(recipe, tmp_path / "b")
     train(recipe, tmp_path / "c", "seed=1")
@@ -63,7 +61,7 @@ def test_two_runs_with_one_seed_are_one_and_another_seed_is_another(
     assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
 
 
-def test_the_precision_that_was_measured_is_kept_for_the_next_run(stranger: None, recipe: Path, tmp_path: Path) -> None:
+def test_measured_precision_is_reused_by_the_next_run(stranger: None, recipe: Path, tmp_path: Path) -> None:
     automatic = "runtime={workers: 0}"
     first = train(recipe, tmp_path / "a", automatic)
     second = train(recipe, tmp_path / "b", automatic)
@@ -99,7 +97,7 @@ def test_batches_do_not_depend_on_the_number_of_workers(
     assert [batch["name"] for batch in alone[:3]] != [batch["name"] for batch in alone[3:]]
 
 
-def test_every_epoch_and_every_image_draws_its_own_augmentation(scenes: Path) -> None:
+def test_each_epoch_and_image_gets_its_own_augmentation(scenes: Path) -> None:
     import albumentations
 
     from registry.engine.data.loader import Augmented
@@ -139,7 +137,7 @@ def test_killed_run_resumes_bit_exact(
         assert b"--resume" in stderr
         assert json.loads((out / "summary.json").read_text())["status"] == "stopped"
     assert json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])["epoch"] < 12
-    with pytest.raises(InputError, match="holds a run already"):
+    with pytest.raises(InputError, match="already holds a run"):
         train(recipe, out, *longer)
     if (out / "checkpoints" / "last.pt").exists():
         summary = train(recipe, out, *longer, resume=True)
@@ -148,17 +146,17 @@ def test_killed_run_resumes_bit_exact(
         assert [row["epoch"] for row in csv.DictReader((out / "metrics.csv").open())] == [str(n) for n in range(1, 13)]
 
 
-def test_the_demo_says_what_is_second_best_about_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_shows_its_caveats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = ["make={use: landcover, train: 4, validation: 3, size: 64}", "trainer.epochs=1", "trainer.batch_size=2"]
     plan = planned(Request(ROOT / "recipes" / "seg_deeplab_focal.yaml", sets=small, demo=True), Registry())
     summary = execute(plan, Console(width=100), out=tmp_path / "run")
-    said = capsys.readouterr().out
-    assert "DEMO" in said and "timm/resnet18 starts from random weights" in said
+    output = capsys.readouterr().out
+    assert "DEMO" in output and "timm/resnet18 starts from random weights" in output
     assert summary["demo"] is True and any("random weights" in notice for notice in summary["caveats"])
     assert Image.open(tmp_path / "run" / "figures" / "mask_stages.png").height > 300
 
 
-def test_another_run_is_not_gone_on_with(stranger: None, recipe: Path, tmp_path: Path) -> None:
+def test_resuming_with_another_recipe_is_refused(stranger: None, recipe: Path, tmp_path: Path) -> None:
     train(recipe, tmp_path / "run", "trainer.epochs=1")
     with pytest.raises(InputError, match="1e-05 now") as caught:
         train(recipe, tmp_path / "run", "optimizer={use: adamw, lr: 1e-5}", resume=True)
@@ -167,7 +165,7 @@ def test_another_run_is_not_gone_on_with(stranger: None, recipe: Path, tmp_path:
     assert summary["epochs"] == 2 and any("trainer.epochs was 1, is 2" in notice for notice in summary["caveats"])
 
 
-def test_a_damaged_checkpoint_is_told(stranger: None, recipe: Path, tmp_path: Path) -> None:
+def test_damaged_checkpoint_is_reported(stranger: None, recipe: Path, tmp_path: Path) -> None:
     train(recipe, tmp_path / "run", "trainer.epochs=1")
     last = tmp_path / "run" / "checkpoints" / "last.pt"
     content = bytearray(last.read_bytes())
@@ -177,7 +175,7 @@ def test_a_damaged_checkpoint_is_told(stranger: None, recipe: Path, tmp_path: Pa
         train(recipe, tmp_path / "run", resume=True)
 
 
-def test_one_image_is_never_a_batch_for_batch_normalisation(stranger: None, recipe: Path, tmp_path: Path) -> None:
+def test_batch_normalisation_never_gets_a_batch_of_one(stranger: None, recipe: Path, tmp_path: Path) -> None:
     deeplab = "model={use: smp/deeplabv3, backbone: stranger_net}"
     summary = train(recipe, tmp_path / "nine_by_four", deeplab, "trainer.epochs=1")  # 9 images leave one over
     assert any("leaves out its last one" in notice for notice in summary["caveats"])
@@ -186,7 +184,7 @@ def test_one_image_is_never_a_batch_for_batch_normalisation(stranger: None, reci
     assert caught.value.problems[0].path == "trainer.batch_size" and not (tmp_path / "single").exists()
 
 
-def test_a_strangers_backbone_serves_a_classifier(stranger: None, tmp_path: Path) -> None:
+def test_third_party_backbone_works_in_a_classifier(stranger: None, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for split, number in (("train", 12), ("val", 6)):
         for label, name in enumerate(("dark", "light")):
@@ -203,7 +201,7 @@ def test_a_strangers_backbone_serves_a_classifier(stranger: None, tmp_path: Path
     assert train(path, tmp_path / "run")["best"]["accuracy"] > 0.9
 
 
-def test_gradients_of_several_batches_make_one_step(stranger: None, recipe: Path, tmp_path: Path) -> None:
+def test_accumulated_batches_make_one_step(stranger: None, recipe: Path, tmp_path: Path) -> None:
     """With a net whose batches do not see each other, 2 x 4 images are the same step as 8."""
     still = [
         "model={use: smp/unet, backbone: timm/test_convnext, decoder_use_norm: false}",
@@ -217,9 +215,7 @@ def test_gradients_of_several_batches_make_one_step(stranger: None, recipe: Path
     assert all(torch.allclose(one[name], other[name], atol=1e-5) for name in one)
 
 
-def test_a_faulty_file_is_told_by_name_and_stops_the_run(
-    stranger: None, recipe: Path, scenes: Path, tmp_path: Path
-) -> None:
+def test_unreadable_file_stops_the_run_and_is_named(stranger: None, recipe: Path, scenes: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(scenes, copy)
     victim = sorted((copy / "train").glob("*_sat.jpg"))[3]
@@ -230,7 +226,7 @@ def test_a_faulty_file_is_told_by_name_and_stops_the_run(
         train(recipe, tmp_path / "run", f"data.root={copy}", "runtime.workers=1")
 
 
-def test_a_report_that_fails_costs_no_training(stranger: None, recipe: Path, tmp_path: Path, install) -> None:
+def test_failing_report_does_not_stop_training(stranger: None, recipe: Path, tmp_path: Path, install) -> None:
     install(
         "bad-report",
         {"reports/fails": "bad_report:fails"},
@@ -265,7 +261,7 @@ def test_a_report_that_fails_costs_no_training(stranger: None, recipe: Path, tmp
         ("augment={train: [albumentations/Normalize]}", "augment", "Normalize"),
     ],
 )
-def test_what_only_building_or_a_rehearsal_can_find_is_wrong_input_and_writes_nothing(
+def test_errors_found_by_building_or_rehearsal_are_input_errors_and_write_nothing(
     stranger: None, recipe: Path, tmp_path: Path, change: str, path: str, word: str
 ) -> None:
     with pytest.raises(InputError) as caught:
@@ -275,7 +271,7 @@ def test_what_only_building_or_a_rehearsal_can_find_is_wrong_input_and_writes_no
     assert not (tmp_path / "run").exists()
 
 
-def test_a_backbone_that_breaks_the_contract_is_blamed_itself(recipe: Path, tmp_path: Path, install) -> None:
+def test_backbone_that_breaks_its_contract_is_named(recipe: Path, tmp_path: Path, install) -> None:
     source = """
         from torch import nn
 
@@ -330,6 +326,6 @@ def test_resuming_from_the_run_folders_recipe_keeps_the_name(stranger: None, rec
 
 def test_changed_code_of_a_generator_gives_new_data(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planned(Request(ROOT / "recipes" / "seg_deeplab_focal.yaml", demo=True), Registry())
-    before = demo.pointed_at_made_data(plan).data.arguments["root"]
+    before = demo.reading_generated_data(plan).data.arguments["root"]
     monkeypatch.setattr("registry.recipe.plan.provenance_of", lambda _component: {"source": "blake2b:changed"})
-    assert demo.pointed_at_made_data(plan).data.arguments["root"] != before
+    assert demo.reading_generated_data(plan).data.arguments["root"] != before
