@@ -15,7 +15,7 @@ from ..catalog.registry import Registry
 from ..catalog.spec import ComponentSpec, Parameter
 from ..errors import PluginError
 from .grammar import MOST_RUNS, SECTIONS, named_by_default, trainer_arguments, trainer_sections
-from .schema_types import REFERENCE, Defined, Schema, or_reference, parameter_schema
+from .schema_types import REFERENCE, SHARED, Defined, Schema, or_reference, parameter_schema, shortened
 from .types import Type, uses
 
 #: Sections of a recipe of several runs, or of one that changes another: required keys may be missing in these.
@@ -79,7 +79,7 @@ class _Writer:
     def __init__(self, registry: Registry, *, zoos: bool) -> None:
         self.registry, self.zoos = registry, zoos
         self.broken: list[str] = []
-        self.definitions: dict[str, Schema] = {"reference": {"type": "string", "pattern": REFERENCE}}
+        self.definitions: dict[str, Schema] = {"reference": {"type": "string", "pattern": REFERENCE}, **SHARED}
         self._groups: dict[str, list[_Group]] = {}
 
     # --- the whole ------------------------------------------------------------------------------
@@ -273,7 +273,13 @@ class _Writer:
         except PluginError as error:
             self.broken.append(str(error))
             return _Group([shown], pattern, component.distribution, None)
-        return _Group([shown], pattern, component.distribution, spec, _short(spec.summary or component.summary))
+        return _Group(
+            [shown],
+            pattern,
+            component.distribution,
+            spec,
+            shortened(spec.summary or component.summary, _LONGEST_SUMMARY),
+        )
 
     def _of_zoo(self, zoo: Component) -> list[_Group]:
         """The members together that take the same arguments."""
@@ -288,7 +294,7 @@ class _Writer:
                 if key in found:
                     found[key].names.append(name)
                 else:
-                    found[key] = _Group([name], "", zoo.distribution, spec, _short(spec.summary))
+                    found[key] = _Group([name], "", zoo.distribution, spec, shortened(spec.summary, _LONGEST_SUMMARY))
         except PluginError as error:
             self.broken.append(str(error))
             return [_Group([zoo.name], f"{prefix}.+", zoo.distribution, None, listed=False)]
@@ -324,7 +330,3 @@ def _without_default(parameter: Parameter) -> Parameter:
 
 def _with_aliases(kind: str, names: Iterable[str]) -> list[str]:
     return [word for name in names for word in (name, *aliases_of(kind, name))]
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_SUMMARY else f"{text[: _LONGEST_SUMMARY - 1]}…"

@@ -31,11 +31,29 @@ _SCALARS: Final[dict[Form, Schema]] = {
 }
 
 
+#: Characters of a parameter's doc that are kept.
+_LONGEST_DOC: Final = 160
+
+
+def _with_reference(kinds: list[str]) -> Schema:
+    """A value of these types, or ``${a.b}``: a pattern applies to text alone, so that editors show one message."""
+    expected = f"expected {' or '.join(kinds)}, or ${{path.to.value}}"
+    return {"type": [*kinds, "string"], "pattern": REFERENCE, "patternErrorMessage": expected}
+
+
+#: What thousands of parameters share, for the definitions: a reference to one is half as long.
+SHARED: Final[dict[str, Schema]] = {
+    ".or.".join(kinds): _with_reference(kinds)
+    for kind in ("boolean", "integer", "number", "array")
+    for kinds in ([kind], [kind, "null"])
+}
+
+
 def parameter_schema(parameter: Parameter, defined: Defined) -> Schema:
     """The schema of one parameter, with its doc and its default."""
     schema = or_reference(type_schema(type_of(parameter.type), defined))
     doc = f"{parameter.doc} (The run supplies it.)".strip() if parameter.supplied else parameter.doc
-    annotations: Schema = {"description": doc} if doc else {}
+    annotations: Schema = {"description": shortened(doc, _LONGEST_DOC)} if doc else {}
     default = _as_json(parameter.default)
     if parameter.default is not REQUIRED and default is not None:
         annotations["default"] = default
@@ -53,9 +71,17 @@ def or_reference(schema: Schema) -> Schema:
     listed = kinds if isinstance(kinds, list) else [kinds]
     if "string" in listed:
         return schema
-    # A pattern applies to text alone, so that one schema allows both, and editors show one message.
-    expected = f"expected {' or '.join(listed)}, or ${{path.to.value}}"
-    return {**schema, "type": [*listed, "string"], "pattern": REFERENCE, "patternErrorMessage": expected}
+    limits = {key: value for key, value in schema.items() if key != "type"}
+    shared = ".or.".join(listed)
+    if shared not in SHARED:
+        return {**limits, **_with_reference(listed)}
+    reference = {"$ref": f"#/definitions/{shared}"}
+    return {"allOf": [reference], **limits} if limits else reference
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, cut where it is longer than so many characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def type_schema(wanted: Type, defined: Defined, inside: bool = False) -> Schema:

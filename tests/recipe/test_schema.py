@@ -118,7 +118,7 @@ def test_the_committed_schema_is_of_today() -> None:
     """But for the members of zoos, which follow their libraries' versions."""
     path = ROOT / "recipes" / "schema.json"
     fresh, kept = json.loads(schema_text(distributions=["hw1cli"])[0]), json.loads(path.read_text())
-    assert path.stat().st_size < 900_000
+    assert path.stat().st_size < 600_000
     assert _without_zoos(fresh) == _without_zoos(kept), RENEW
     assert "timm/" in json.dumps(kept) and "timm/resnet18" not in path.read_text()
 

@@ -86,6 +86,9 @@ def _gives_masks(saved: SavedRun) -> bool:
     Raises:
         InputError: it gives neither labels nor masks of the run's classes.
     """
+    if not saved.task.predicts_classes:
+        message = f"is a run of {saved.plan.trainer.name}, which does not predict classes"
+        raise InputError.of(str(saved.folder.path), message, "predict needs a run with classes")
     sizes = saved.facts.get("image_sizes", {})
     height, width = sizes.get("val") or sizes.get("train") or (224, 224)
     shape = tuple(Views(saved)([np.zeros((height, width, saved.facts.get("in_channels", 3)), np.uint8)]).shape)
