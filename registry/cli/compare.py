@@ -68,10 +68,10 @@ def compare_folders(paths: Sequence[Path], figure: Path | None = None) -> dict[s
     comparison = compare_runs(runs)
     if figure is not None:
         from ..engine.data.drawing import save
-        from ..engine.evaluate.courses import draw
+        from ..engine.evaluate.figures import draw_score_curves
 
         names = [f"{row['number']}: {row['name']}" for row in comparison["runs"]]
-        save(draw(dict(zip(names, runs, strict=True))), figure)
+        save(draw_score_curves(dict(zip(names, runs, strict=True))), figure)
         comparison["figure"] = str(figure)
     return comparison
 

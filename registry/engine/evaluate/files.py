@@ -19,10 +19,10 @@ from ..data.images import UnreadableImage, read_image
 from ..data.masks import MaskReader, comparing_reader
 from ..data.pairs import find_images, find_masks, with_common_names
 from .confusion import Confusion, count
+from .figures import Example
 from .report import Evaluation
-from .worst import Example
 
-#: Faults that are told at once, and names that a message holds.
+#: Problems that are reported at once, and names that a message lists.
 _MOST: Final = 20
 
 
@@ -54,11 +54,11 @@ def known_from_run(run: Path) -> KnownClasses:
     """The classes of a run folder.
 
     Raises:
-        InputError: it is none, or its data have no classes.
+        InputError: it is not a run folder, or its data have no classes.
     """
     file = run / "environment.json"
     if not file.is_file():
-        raise InputError.of(str(run), "is no run folder: it has no environment.json", "--like takes a run folder")
+        raise InputError.of(str(run), "is not a run folder: it has no environment.json", "--like takes a run folder")
     facts = json.loads(file.read_text(encoding="utf-8")).get("facts", {})
     if "class_names" not in facts:
         raise InputError.of(str(run), "is a run whose data have no classes", "name them with --classes")
@@ -92,12 +92,12 @@ def compare(question: Question, terminal: Terminal) -> Evaluation:
     """
     for path in (question.predictions, question.truth):
         if not path.exists():
-            raise InputError.of(str(path), "is not there")
+            raise InputError.of(str(path), "does not exist")
     folders = [path.is_dir() for path in (question.predictions, question.truth)]
     if folders[0] != folders[1]:
         raise InputError.of(
             f"{question.predictions}, {question.truth}",
-            "are a folder and a file, and have to be of one kind",
+            "are a folder and a file: expected two of one kind",
             "two folders of masks, or two CSV files: filename,label",
         )
     return _compare_masks(question, Console(terminal)) if all(folders) else _compare_labels(question)
@@ -172,8 +172,8 @@ def _read_pair(reader: MaskReader, truth: Path, predicted: Path) -> tuple[np.nda
         except UnreadableImage as error:
             problems += error.problems
     if not problems and masks[0].shape != masks[1].shape:
-        (height, width), (own_height, own_width) = masks[0].shape, masks[1].shape
-        message = f"is {own_width}x{own_height}, but its truth {truth} is {width}x{height}"
+        (height, width), (predicted_height, predicted_width) = masks[0].shape, masks[1].shape
+        message = f"is {predicted_width}x{predicted_height}, but its truth {truth} is {width}x{height}"
         problems.append(Problem(str(predicted), message, "predictions have to be in the size of the truth"))
     if problems:
         raise InputError(problems)
@@ -227,7 +227,7 @@ def _compare_labels(question: Question) -> Evaluation:
     labels = known.names if known else label_files.in_class_order(row.label for row in truths.values())
     true, faults = label_files.indices(truths, labels, question.truth, numbered=known is not None)
     problems += faults
-    told, faults = label_files.indices(
+    guesses, faults = label_files.indices(
         {name: predictions[name] for name in names}, labels, question.predictions, numbered=known is not None
     )
     problems += faults
@@ -241,11 +241,11 @@ def _compare_labels(question: Question) -> Evaluation:
             )
         ignored = list(labels).index(question.ignore)
     classes = Classes.of(labels, known.colors if known else None, ignored, count_against=question.count_against)
-    truth, predicted = (np.array([side[name] for name in names]) for side in (true, told))
+    truth, predicted = (np.array([side[name] for name in names]) for side in (true, guesses))
     confusion = Confusion(count(truth, predicted, len(classes)), classes)
     rows: list[dict[str, Any]] = []
-    for name, expected, own in zip(names, truth.tolist(), predicted.tolist(), strict=True):
-        row = {"name": name, "truth": labels[expected], "prediction": labels[own], "right": int(expected == own)}
+    for name, expected, guess in zip(names, truth.tolist(), predicted.tolist(), strict=True):
+        row = {"name": name, "truth": labels[expected], "prediction": labels[guess], "right": int(expected == guess)}
         rows.append({**row, "probability": predictions[name].probability})
     wrong = [row for row in rows if not row["right"] and (ignored is None or row["truth"] != labels[ignored])]
     wrong.sort(key=lambda row: -(row["probability"] or 0.0))

@@ -14,8 +14,8 @@ from ..data.classes import Classes
 from ..data.loader import Augmented, checked
 from ..train.saved_run import SavedRun
 from .confusion import Confusion
+from .figures import Example
 from .metrics import count_images
-from .worst import Example
 
 
 @dataclass

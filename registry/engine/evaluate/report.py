@@ -14,9 +14,8 @@ from typing import Any, Literal
 from ... import files
 from ...errors import InputError
 from ..data.drawing import save
-from . import confusion_figure, worst
 from .confusion import Confusion
-from .worst import Example
+from .figures import Example, draw_confusion, draw_examples
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,9 @@ class Evaluation:
         about: where truth and predictions come from.
         kind: ``masks`` or ``labels``; None where only scores are known.
         images: how many were evaluated.
-        scores: name -> figure, None where there is none.
+        scores: name -> value; None where it is undefined.
         confusion: of pixels or images; None where ``kind`` is.
-        rows: of each image: ``name`` and its figures.
+        rows: of each image: ``name`` and its scores.
         worst: the worst images, the worst first.
         notes: what the reader should know, in sentences.
     """
@@ -51,7 +50,7 @@ class Evaluation:
         return "pixels" if self.kind == "masks" else "images"
 
     def as_json(self) -> dict[str, Any]:
-        """Everything but pictures and the images' own figures; what is no number is None."""
+        """Everything but pictures and the scores of single images; what is not a finite number is None."""
         report: dict[str, Any] = {**self.about, "kind": self.kind, "images": self.images}
         report["scores"] = {name: _number(value) for name, value in self.scores.items()}
         if self.confusion is not None:
@@ -78,7 +77,7 @@ def require_writable(folder: Path) -> None:
 
 
 def write(found: Evaluation, folder: Path) -> list[Path]:
-    """Write scores, tables and figures; files of an earlier evaluation that this one does not make are taken away.
+    """Write scores, tables and figures; files of an earlier evaluation that this one does not write are removed.
 
     Returns:
         The files.
@@ -94,9 +93,9 @@ def write(found: Evaluation, folder: Path) -> list[Path]:
         names = list(confusion.classes.names)
         lines = [[name, *row] for name, row in zip(names, confusion.counts.tolist(), strict=True)]
         texts["confusion_matrix.csv"] = _table(["truth \\ prediction", *names], lines)
-        figures["confusion_matrix.png"] = confusion_figure.draw(confusion, found.title, found.unit)
+        figures["confusion_matrix.png"] = draw_confusion(confusion, found.title, found.unit)
         if found.worst:
-            figures["worst.png"] = worst.draw(found.worst, confusion.classes, found.title)
+            figures["worst.png"] = draw_examples(found.worst, confusion.classes, found.title)
     for name in ("per_image.csv", "confusion_matrix.csv", "confusion_matrix.png", "worst.png"):
         if name not in texts and name not in figures:
             (folder / name).unlink(missing_ok=True)

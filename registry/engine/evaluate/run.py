@@ -117,21 +117,21 @@ def _with_data(plan: Plan, question: RunQuestion, console: Console) -> Plan:
         if not takes_root:
             raise InputError.of("--data", f"the data set {plan.data.name!r} has no root that could be another")
         if not question.data.is_dir():
-            raise InputError.of(str(question.data), "is no folder")
+            raise InputError.of(str(question.data), "is not a folder")
         return replace(plan, data=replace(plan.data, arguments={**plan.data.arguments, "root": question.data}))
     root = plan.data.given_or_default().get("root") if takes_root else None
     if root is not None and not Path(root).expanduser().exists():
-        raise InputError.of(str(root), "is not there, and the run's data were there", "name their folder with --data")
+        raise InputError.of(str(root), "does not exist, and the run's data were there", "name their folder with --data")
     return plan
 
 
-def _require_same_classes(trained: Mapping[str, Any], told: Mapping[str, Any], plan: Plan) -> None:
+def _require_same_classes(trained: Mapping[str, Any], current: Mapping[str, Any], plan: Plan) -> None:
     for name in ("class_names", "num_classes", "ignore_index"):
-        old, new = (facts.get(name) for facts in (trained, told))
+        old, new = (facts.get(name) for facts in (trained, current))
         old, new = (list(value) if isinstance(value, (list, tuple)) else value for value in (old, new))
         if old != new:
             where = str(plan.data.given_or_default().get("root", plan.data.name))
-            raise InputError.of(where, f"tells {name} {_short(new)}, but the run was trained with {_short(old)}")
+            raise InputError.of(where, f"has {name} {_short(new)}, but the run was trained with {_short(old)}")
 
 
 def _short(value: Any) -> str:

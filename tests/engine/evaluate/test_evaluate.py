@@ -27,8 +27,8 @@ from plugins.hw1.landcover import CLASS_COLORS, CLASS_NAMES
 from plugins.metrics.miou import MeanIoU
 from registry.engine.data.classes import Classes, KnownClasses, parse_classes
 from registry.engine.data.drawing import save
-from registry.engine.evaluate import confusion_figure, worst
 from registry.engine.evaluate.confusion import Confusion, count
+from registry.engine.evaluate.figures import Example, draw_confusion, draw_examples
 from registry.engine.evaluate.files import Question, compare
 from registry.engine.evaluate.metrics import count_images
 from registry.errors import InputError
@@ -171,7 +171,7 @@ def test_other_data_and_the_training_split_can_be_evaluated(
     called = call("evaluate", run, "--data", tmp_path / "less")
     assert called.code == 0 and "3 images" in called.out and (run / "evaluation" / "val-less" / "worst.png").exists()
     gone = call("evaluate", run, "--data", tmp_path / "none")
-    assert gone.code == 2 and "is no folder" in gone.err
+    assert gone.code == 2 and "is not a folder" in gone.err
     assert call("evaluate", tmp_path).code == 2
 
 
@@ -213,6 +213,9 @@ runtime: {{precision: fp32, memory_format: contiguous, workers: 0}}
     assert called.code == 0, called.err
     found = json.loads(called.out)
     assert found["kind"] is None and "classes" not in found and found["scores"]["spread"] > 0
+    refused = call("predict", run, tmp_path / "shapes" / "val" / "red", "--out", tmp_path / "labels.csv")
+    assert refused.code == 2 and "is a run of byol, which does not predict classes" in refused.err
+    assert not (tmp_path / "labels.csv").exists()
 
 
 def test_a_classification_run_scores_as_it_did_in_training(stranger: None, shapes: Path, tmp_path: Path) -> None:
@@ -371,11 +374,9 @@ def test_figures_of_few_and_many_classes_stay_readable(number: int, tmp_path: Pa
     names = [f"a_$rather$_long_name_of_class_{label}" for label in range(number)]
     classes = Classes.of(names, ignore_index=0)
     counts = np.random.default_rng(0).integers(0, 9, (number, number))
-    save(confusion_figure.draw(Confusion(counts, classes), "title", "pixels"), tmp_path / "matrix.png")
+    save(draw_confusion(Confusion(counts, classes), "title", "pixels"), tmp_path / "matrix.png")
     mask = np.arange(number, dtype=np.uint8).repeat(2)[None].repeat(30, 0)
-    save(
-        worst.draw([worst.Example(name, "0.1", None, mask, mask) for name in "abcde"], classes, "t"), tmp_path / "w.png"
-    )
+    save(draw_examples([Example(name, "0.1", None, mask, mask) for name in "abcde"], classes, "t"), tmp_path / "w.png")
     width, height = Image.open(tmp_path / "matrix.png").size
     assert 350 < width < 2500 and 350 < height < 2500
     assert Image.open(tmp_path / "w.png").size[0] < 2000
