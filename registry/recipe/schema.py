@@ -273,13 +273,8 @@ class _Writer:
         except PluginError as error:
             self.broken.append(str(error))
             return _Group([shown], pattern, component.distribution, None)
-        return _Group(
-            [shown],
-            pattern,
-            component.distribution,
-            spec,
-            shortened(spec.summary or component.summary, _LONGEST_SUMMARY),
-        )
+        summary = shortened(spec.summary or component.summary, _LONGEST_SUMMARY)
+        return _Group([shown], pattern, component.distribution, spec, summary)
 
     def _of_zoo(self, zoo: Component) -> list[_Group]:
         """The members together that take the same arguments."""
