@@ -36,9 +36,9 @@ def make(name: str, arguments: Mapping[str, Any]) -> Any:
             warnings.filterwarnings("error", message=".*not valid for transform.*")
             return getattr(albumentations, name)(**given)
     except (ValueError, TypeError, UserWarning) as error:
-        field, told = _told(error)
+        field, message = _validation_message(error)
         path = field if field in given else f"albumentations/{name}"
-        raise InputError.of(path, told, f"see 'hw1cli describe albumentations/{name}'") from error
+        raise InputError.of(path, message, f"see 'hw1cli describe albumentations/{name}'") from error
 
 
 def make_one_of(transforms: Sequence[Any], p: float, weights: Sequence[float] | None) -> Any:
@@ -50,7 +50,7 @@ def make_one_of(transforms: Sequence[Any], p: float, weights: Sequence[float] | 
     return albumentations.OneOf(transforms, p=p)
 
 
-def _told(error: Exception) -> tuple[str, str]:
+def _validation_message(error: Exception) -> tuple[str, str]:
     """The argument concerned, where pydantic names one, and what is wrong with it, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if "errors.pydantic.dev" not in line]
     if len(lines) >= 3 and "validation error" in lines[0]:

@@ -104,7 +104,7 @@ class ResNet18(ResNet18Backbone):
         self.fc = nn.Linear(self.channels[-1], num_classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) images -> (B, 8 * width), the second-last layer."""
+        """(B, C, H, W) images -> (B, 8 * width), the penultimate layer."""
         return self.maps(x)[-1].mean(dim=(2, 3))
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]

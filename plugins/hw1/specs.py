@@ -89,7 +89,7 @@ def resnet18(
     """ResNet-18 (He et al., 2016), written out, trained from scratch.
 
     Args:
-        num_classes: classes told apart.
+        num_classes: number of classes.
         in_channels: channels of an image.
         stem: imagenet for images of about 224 pixels, cifar for about 32.
         width: channels of the first stage; below 64 for a smaller network.
@@ -143,7 +143,7 @@ def fcn32s(
     """FCN-32s (Long et al., 2015) over VGG-16, written out: any image size, and logits of that size.
 
     Args:
-        num_classes: classes told apart.
+        num_classes: number of classes.
         pretrained: true for torchvision's ImageNet weights of VGG-16; fc6 and fc7 take those of its classifier.
         weights: a local file of weights of VGG-16, named as in torchvision or timm (.safetensors, .pth), instead.
         in_channels: channels of an image; pretrained first layers are adapted.

@@ -19,7 +19,7 @@ def linear_probe(
     metrics: list[Metric] = _ACCURACY,
     num_classes: FromData[int],
 ) -> Task:
-    """A linear layer on the features of a backbone that stands still, statistics included.
+    """A linear layer on the features of a backbone that stays frozen, statistics included.
 
     Every image passes through the backbone once, with the evaluation augmentations; the layer learns on the features.
 

@@ -1,4 +1,4 @@
-"""What a backbone that stands still is worth: a linear layer on its features, or a vote of neighbours."""
+"""What a backbone that stays frozen is worth: a linear layer on its features, or a vote of neighbours."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LinearProbe(Task):
         self.monitor, self.higher_is_better = self.metrics.monitor, self.metrics.higher_is_better
 
     def train(self, mode: bool = True) -> LinearProbe:
-        """The backbone stays in evaluation mode, so that its statistics stand still, too."""
+        """The backbone stays in evaluation mode, so that its statistics stay frozen, too."""
         super().train(mode)
         self.model[0].eval()  # type: ignore[index]
         return self

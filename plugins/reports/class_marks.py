@@ -1,4 +1,4 @@
-"""How classes are told apart in a scatter plot: by colour; where they are many, by shape and number, too."""
+"""How a scatter plot distinguishes classes: by colour; where they are many, by shape and number, too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from .figures import in_short, literal
 
-#: Shapes that are told apart when they are small.
+#: Shapes that stay distinct when they are small.
 _SHAPES = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "*")
 #: Up to so many classes have colours alone, and up to so many no numbers on the map.
 _BY_COLOR, _BY_LEGEND = 10, 15

@@ -39,9 +39,9 @@ class ConfusionMatrix:
     def __call__(self, run: Run, epoch: int) -> None:
         """Count, write the counts, the most confused pairs and the figure."""
         outputs = run.outputs()
-        truth, told = outputs.labels.numpy(), outputs.logits.argmax(1).numpy()
+        truth, predicted = outputs.labels.numpy(), outputs.logits.argmax(1).numpy()
         classes = max(len(self.names), outputs.logits.shape[1])
-        counts = sklearn.metrics.confusion_matrix(truth, told, labels=range(classes))
+        counts = sklearn.metrics.confusion_matrix(truth, predicted, labels=range(classes))
         names = [called(label, self.names) for label in range(classes)]
         folder = run.folder.figures / "confusion_matrix"
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,9 +65,9 @@ def _write_pairs(path: Path, counts: np.ndarray, names: Sequence[str]) -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["truth", "predicted", "images", "share_of_truth"])
-        for truth, told in order:
-            share = wrong[truth, told] / images[truth]
-            writer.writerow([names[truth], names[told], wrong[truth, told], f"{share:.4f}"])
+        for truth, predicted in order:
+            share = wrong[truth, predicted] / images[truth]
+            writer.writerow([names[truth], names[predicted], wrong[truth, predicted], f"{share:.4f}"])
 
 
 def _figure(run: Run, counts: np.ndarray, names: Sequence[str], epoch: int) -> Figure:
@@ -87,8 +87,8 @@ def _figure(run: Run, counts: np.ndarray, names: Sequence[str], epoch: int) -> F
     axes.set_yticks(ticks, shown, fontsize=font)
     axes.set(xlabel="predicted class", ylabel="true class")
     recall = axes.secondary_yaxis("right")
-    told = [f"{shares[i, i]:.2f} of {images[i]}" if images[i] else "no images" for i in ticks]
-    recall.set_yticks(ticks, told, fontsize=font)
+    labels = [f"{shares[i, i]:.2f} of {images[i]}" if images[i] else "no images" for i in ticks]
+    recall.set_yticks(ticks, labels, fontsize=font)
     recall.set_ylabel("recall, of this number of images")
     if classes <= _COUNTED:
         for (row, column), count in np.ndenumerate(counts):

@@ -113,13 +113,13 @@ def _told(rows: Sequence[Mapping[str, Any]], name: str) -> str:
 def _baselines(panel: Axes, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
     """A line for what the best constant prediction reaches, and one for the start, where the rows tell it."""
     for name in names:
-        for kind, said, style in (
+        for kind, which, style in (
             ("constant", "of the best constant prediction", "-."),
             ("start", "at the start", ":"),
         ):
             value = _points(rows, f"{kind}/{name}")[-1][1]
             if math.isfinite(value):
-                label = literal(f"{name} {said}: {value:.4g}")
+                label = literal(f"{name} {which}: {value:.4g}")
                 panel.axhline(value, color="0.5", linewidth=1, linestyle=style, label=label)
 
 

@@ -1,4 +1,4 @@
-"""What the maps of the second-last layer share: which images they show, how stages are aligned, what is written."""
+"""What the maps of the penultimate layer share: which images they show, how stages are aligned, what is written."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class FeatureMap:
         if not callable(getattr(run.task.model, "features", None)):
             raise InputError.of(
                 self.name,
-                f"needs a model with features(x), its second-last layer, and {type(run.task.model).__name__} has none",
+                f"needs a model with features(x), its penultimate layer, and {type(run.task.model).__name__} has none",
                 "'classifier' on any backbone has it",
             )
 
@@ -97,8 +97,8 @@ class FeatureMap:
     def _project(self, run: Run, outputs: Outputs, features: np.ndarray, epoch: int) -> None:
         labels, predicted = outputs.labels.tolist(), outputs.logits.argmax(1).tolist()
         table = [
-            (called(label, self.class_names), called(told, self.class_names), name)
-            for label, told, name in zip(labels, predicted, outputs.names, strict=True)
+            (called(label, self.class_names), called(guess, self.class_names), name)
+            for label, guess, name in zip(labels, predicted, outputs.names, strict=True)
         ]
         header = ("class", "predicted", "name")
         run.trackers.embedding("features", features, table, header, outputs.thumbnails, epoch)
@@ -124,7 +124,7 @@ def _worth(features: np.ndarray, places: np.ndarray, labels: np.ndarray) -> dict
 def _usable(name: str, outputs: Outputs) -> np.ndarray:
     """The features (N, D), when a map can be made of them."""
     if outputs.features is None:
-        raise InputError.of(name, "needs a model with features(x), its second-last layer")
+        raise InputError.of(name, "needs a model with features(x), its penultimate layer")
     features = outputs.features.numpy()
     if not np.isfinite(features).all():
         raise InputError.of(name, "needs finite features, and the model's hold NaN or infinity")

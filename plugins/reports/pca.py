@@ -1,4 +1,4 @@
-"""Principal components of the second-last layer."""
+"""Principal components of the penultimate layer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PrincipalComponents(FeatureMap):
     its features are, and training changes it: without this, one of two stages upon the same axes would be a dot.
     """
 
-    name, title = "pca", "PCA of the second-last layer"
+    name, title = "pca", "PCA of the penultimate layer"
 
     def map(self, features: np.ndarray, run: Run) -> tuple[np.ndarray, dict[str, float]]:
         centred = (features - features.mean(0)).astype(np.float64)

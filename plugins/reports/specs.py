@@ -41,7 +41,7 @@ def pca(
     class_colors: FromData[list[tuple[int, int, int]]],
     seed: FromData[int],
 ) -> Any:
-    """Principal components of the second-last layer over the evaluation images: figures, coordinates, projector.
+    """Principal components of the penultimate layer over the evaluation images: figures, coordinates, projector.
 
     Tells the variance that the two axes hold, and kNN accuracy and silhouette on the map and among all features.
 
@@ -66,7 +66,7 @@ def tsne(
     class_colors: FromData[list[tuple[int, int, int]]],
     seed: FromData[int],
 ) -> Any:
-    """t-SNE of the second-last layer over the evaluation images: figures, coordinates, projector.
+    """t-SNE of the penultimate layer over the evaluation images: figures, coordinates, projector.
 
     Tells trustworthiness, and kNN accuracy and silhouette on the map and among all features. Each stage is turned onto
     the one before it, since t-SNE leaves that open. More than 50 features are first reduced to 50 by PCA.

@@ -43,8 +43,8 @@ class Stage:
                 classes = called(int(label), class_names), called(int(guess), class_names)
                 writer.writerow([name, label, classes[0], f"{x:.6g}", f"{y:.6g}", guess, classes[1]])
         figures = {name: value if math.isfinite(value) else None for name, value in self.figures.items()}
-        told = json.dumps({"epoch": self.epoch, **figures}, indent=2)
-        (folder / f"epoch_{self.epoch:04d}.json").write_text(f"{told}\n", encoding="utf-8")
+        text = json.dumps({"epoch": self.epoch, **figures}, indent=2)
+        (folder / f"epoch_{self.epoch:04d}.json").write_text(f"{text}\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Stage:

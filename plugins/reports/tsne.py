@@ -1,4 +1,4 @@
-"""t-SNE of the second-last layer."""
+"""t-SNE of the penultimate layer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COMPONENTS = 50
 class NeighbourEmbedding(FeatureMap):
     """See the spec ``tsne``."""
 
-    name, title = "tsne", "t-SNE of the second-last layer"
+    name, title = "tsne", "t-SNE of the penultimate layer"
 
     def __init__(
         self,

@@ -70,9 +70,9 @@ class SmpBackbone(nn.Module):
             return require_weights(filename=filename, model=f"smp/{name}", option=None, **place)
 
         self.encoder.load_state_dict(load_file(file("model.safetensors"), device="cpu"))
-        told = json.loads(file("config.json").read_text(encoding="utf-8"))
-        self.mean = per_channel(told.get("mean", IMAGENET_MEAN), in_channels)
-        self.std = per_channel(told.get("std", IMAGENET_STD), in_channels)
+        config = json.loads(file("config.json").read_text(encoding="utf-8"))
+        self.mean = per_channel(config.get("mean", IMAGENET_MEAN), in_channels)
+        self.std = per_channel(config.get("std", IMAGENET_STD), in_channels)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         maps = self.encoder(images)[1:]

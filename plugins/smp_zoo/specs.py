@@ -35,7 +35,7 @@ def _model(name: str) -> ComponentSpec:
     hidden = _HIDDEN | _HIDDEN_IN.get(name, set())
     ours = (
         Parameter("backbone", Backbone, doc="any backbone; scales that it lacks are filled in"),
-        Parameter("num_classes", FromData[int], doc="classes told apart"),
+        Parameter("num_classes", FromData[int], doc="number of classes"),
     )
     theirs = introspect.parameters_of(target, offered["classes"], skip=hidden)
     doc = f"{target} over any backbone.\n\n{names.summary(offered['classes'][target]['doc'])}"
@@ -102,7 +102,7 @@ def _loss(name: str) -> ComponentSpec:
         _loss_parameter(each) for each in introspect.parameters_of(target, offered["classes"], skip=_HIDDEN_IN_LOSSES)
     )
     ours = (
-        Parameter("num_classes", FromData[int], doc="classes told apart; 1 makes the loss a binary one"),
+        Parameter("num_classes", FromData[int], doc="number of classes; 1 makes the loss a binary one"),
         Parameter("ignore_index", _SuppliedLabel, None, "pixels with this label are left out of the loss"),
     )
     doc = names.summary(offered["classes"][target]["doc"])

@@ -1,4 +1,4 @@
-"""Building a timm model from a recipe's words; timm's complaints turned into what the user can mend."""
+"""Building a timm model from a recipe's arguments; timm's errors as problems that a user can fix."""
 
 from __future__ import annotations
 

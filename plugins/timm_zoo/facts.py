@@ -53,40 +53,40 @@ def _size(kind: Kind, name: str, weights: Weights) -> dict[str, str]:
 
 def _images(weights: Weights) -> dict[str, str]:
     """The images that the weights were trained on, as far as timm's table tells."""
-    told: dict[str, str] = {}
+    rows: dict[str, str] = {}
     seen, tested = weights.get("input_size"), weights.get("test_input_size")
     if seen:
         channels, *sides = seen
-        told["input"] = f"{channels} channels, {_sides(sides)}" + (
+        rows["input"] = f"{channels} channels, {_sides(sides)}" + (
             f"; evaluated at {_sides(tested[1:])}" if tested else ""
         )
     mean, std = weights.get("mean"), weights.get("std")
     if mean and std:
-        told["normalization"] = f"mean {_row(mean)}; std {_row(std)}; of images in 0..1"
+        rows["normalization"] = f"mean {_row(mean)}; std {_row(std)}; of images in 0..1"
     crop, test_crop = weights.get("crop_pct"), weights.get("test_crop_pct")
     resizing = [weights.get("interpolation", "")]
     if crop:
         evaluated = f" ({test_crop:.4g} in evaluation)" if test_crop and test_crop != crop else ""
         resizing.append(f"central crop {crop:.4g} of the image's side{evaluated}")
     if any(resizing):
-        told["resizing"] = ", ".join(filter(None, resizing))
-    return told
+        rows["resizing"] = ", ".join(filter(None, resizing))
+    return rows
 
 
 def _weights(full: str, weights: Weights) -> dict[str, str]:
     architecture = full.partition(".")[0]
     tags = [tag for tag in tags_by_architecture().get(architecture, ()) if tag]
-    told = {"weights": ", ".join([f"{tags[0]} (the default)", *tags[1:]])} if tags else {}
+    rows = {"weights": ", ".join([f"{tags[0]} (the default)", *tags[1:]])} if tags else {}
     if not has_weights(weights):
-        return told or {"weights": "none: `pretrained` works only with a local file"}
+        return rows or {"weights": "none: `pretrained` works only with a local file"}
     hub, url = weights.get("hf_hub_id"), weights.get("url", "")
-    told["these weights"] = f"{full}, {f'https://huggingface.co/{hub}' if hub else url}"
+    rows["these weights"] = f"{full}, {f'https://huggingface.co/{hub}' if hub else url}"
     measured = [f"{each.top1:.2f} % at {each.image_size} px" for each in accuracies_of(full)]
     if measured:
-        told["ImageNet top-1"] = f"{', '.join(measured)} (measured by timm's author)"
+        rows["ImageNet top-1"] = f"{', '.join(measured)} (measured by timm's author)"
     if "license" in weights:
-        told["licence of the weights"] = weights["license"]
-    return told
+        rows["licence of the weights"] = weights["license"]
+    return rows
 
 
 def _sides(sides: Sequence[int]) -> str:

@@ -90,7 +90,7 @@ class TimmClassifier(nn.Module):
 
     Args:
         name: architecture, or ``architecture.tag``.
-        num_classes: classes told apart.
+        num_classes: number of classes.
         pretrained: true for the default weights, a tag for others.
         weights: a local file instead.
         in_channels: channels of an image.
@@ -127,11 +127,11 @@ class TimmClassifier(nn.Module):
         return logits
 
     def features(self, images: Tensor) -> Tensor:
-        """The second-last layer, pooled: (B, D)."""
+        """The penultimate layer, pooled: (B, D)."""
         try:
             found: Tensor = self.net.forward_head(self.net.forward_features(images), pre_logits=True)
         except (AttributeError, TypeError) as error:
-            message = f"{type(self.net).__name__} does not give its second-last layer ({error})"
+            message = f"{type(self.net).__name__} does not give its penultimate layer ({error})"
             raise InputError.of("model", message, "leave out the reports that need it") from error
         return found if found.dim() == 2 else found.flatten(2).mean(2) if found.dim() == 4 else found.mean(1)
 

@@ -43,7 +43,7 @@ def weights_of(name: str) -> tuple[str, Weights]:
 
     Args:
         name: ``architecture.tag``, or an architecture alone, which means its default tag. One that has no pretrained
-            weights is told of too: the images that it is made for.
+            weights is described too, with the images that it expects.
 
     Raises:
         ModuleNotFoundError: timm is not installed.

@@ -65,7 +65,7 @@ def model(
     """A timm model as a classifier, with a new last layer unless its weights have as many classes.
 
     Args:
-        num_classes: classes told apart.
+        num_classes: number of classes.
         pretrained: true for timm's default weights, or the tag of others (``a1_in1k``).
         weights: a local file of weights of this architecture (.safetensors, .pth) instead.
         in_channels: channels of an image; pretrained first layers are adapted.

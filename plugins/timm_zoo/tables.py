@@ -122,12 +122,12 @@ def _tags(
 
 
 def _weights(entry: Mapping[str, Any], name: str) -> Weights:
-    told: dict[str, Any] = {key: entry[key] for key in _KEPT if entry.get(key) not in (None, "")}
-    if told.get("hf_hub_id") == "timm/":  # timm completes its own name by the model's
-        told["hf_hub_id"] += name.rstrip(".")
-    if isinstance(told.get("url"), tuple):
-        told["url"] = told["url"][0]
-    plain: Any = {key: list(value) if isinstance(value, tuple) else value for key, value in told.items()}
+    entry_facts: dict[str, Any] = {key: entry[key] for key in _KEPT if entry.get(key) not in (None, "")}
+    if entry_facts.get("hf_hub_id") == "timm/":  # timm completes its own name by the model's
+        entry_facts["hf_hub_id"] += name.rstrip(".")
+    if isinstance(entry_facts.get("url"), tuple):
+        entry_facts["url"] = entry_facts["url"][0]
+    plain: Any = {key: list(value) if isinstance(value, tuple) else value for key, value in entry_facts.items()}
     weights: Weights = plain
     return weights
 

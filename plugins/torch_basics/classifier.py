@@ -1,4 +1,4 @@
-"""A linear classifier on any backbone, which learns along or stands still."""
+"""A linear classifier on any backbone, trained along or frozen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Classifier(nn.Module):
         num_classes: outputs.
         dropout: share of pooled features dropped in training.
         freeze: ``backbone``: none of its parameters and buffers ever changes. It stays in evaluation mode, so that the
-            statistics of its batch norms, its dropout and its stochastic depth stand still as well, and its forward
+            statistics of its batch norms, its dropout and its stochastic depth stay frozen as well, and its forward
             pass keeps nothing for gradients.
 
     Raises:

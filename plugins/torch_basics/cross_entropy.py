@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from registry import InputError
 
-#: What torch ignores when nothing is said; no class has it.
+#: What torch ignores by default; no class has it.
 _NOTHING = -100
 
 

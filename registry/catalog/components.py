@@ -146,9 +146,11 @@ class Component:
                 self.spec()
         except PluginError as error:
             return error.reason
-        said = _PRINTED.get(self.target.partition(":")[0])
+        printed_text = _PRINTED.get(self.target.partition(":")[0])
         return (
-            f"it prints when it is imported: {said.strip().splitlines()[0][:60]!r}" if said and said.strip() else None
+            f"it prints when it is imported: {printed_text.strip().splitlines()[0][:60]!r}"
+            if printed_text and printed_text.strip()
+            else None
         )
 
 
@@ -158,7 +160,7 @@ _PRINTED: dict[str, str] = {}
 @contextlib.contextmanager
 def captured_output(printed: list[str]) -> Iterator[None]:
     """Keep what is written to standard output meanwhile, by Python or below it, and append it to the list."""
-    with contextlib.redirect_stdout(io.StringIO()) as said, tempfile.TemporaryFile() as file:
+    with contextlib.redirect_stdout(io.StringIO()) as printed_text, tempfile.TemporaryFile() as file:
         sys.__stdout__.flush() if sys.__stdout__ else None
         kept = os.dup(1)
         os.dup2(file.fileno(), 1)
@@ -168,11 +170,11 @@ def captured_output(printed: list[str]) -> Iterator[None]:
             os.dup2(kept, 1)
             os.close(kept)
             file.seek(0)
-            text = said.getvalue() + file.read().decode(errors="replace")
+            text = printed_text.getvalue() + file.read().decode(errors="replace")
             if text:
                 printed.append(text)
 
 
 def _told(error: BaseException) -> str:
-    told = " ".join(str(error).split())
-    return f"{type(error).__name__}: {told}" if told else type(error).__name__
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -43,7 +43,7 @@ _ALL = (
         "models",
         "model",
         "A torch.nn.Module from images (B, C, H, W) to logits (B, classes) or (B, classes, H, W). "
-        "May offer features(x), the second-last layer, pooled: (B, D).",
+        "May offer features(x), the penultimate layer, pooled: (B, D).",
     ),
     Kind("losses", "loss", "A torch.nn.Module, (logits, target) -> scalar."),
     Kind("augmentations", "augmentation", "An albumentations transform, kept in uint8."),

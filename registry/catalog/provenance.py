@@ -14,30 +14,30 @@ from .introspect import locate
 from .kinds import KINDS
 
 #: What every component of a recorded plan has, beside ``provenance``.
-_TOLD = ("distribution", "version", "target")
+_RECORDED = ("distribution", "version", "target")
 
 
 def of(component: Component) -> dict[str, Any]:
     """``entry_point``, ``origin`` (see ``origin_of``), and ``source`` for an installation that can change unnoticed."""
     origin = origin_of(component.distribution)
-    told: dict[str, Any] = {"entry_point": f"{KINDS[component.kind].group}: {component.entry_point.name}"}
-    told["origin"] = origin
+    facts: dict[str, Any] = {"entry_point": f"{KINDS[component.kind].group}: {component.entry_point.name}"}
+    facts["origin"] = origin
     # Installed from an index or an archive, a version says which code it is.
-    told["source"] = source_hash(component.target) if origin is not None and origin["editable"] else None
-    return told
+    facts["source"] = source_hash(component.target) if origin is not None and origin["editable"] else None
+    return facts
 
 
 @lru_cache(maxsize=256)
 def origin_of(distribution: str) -> dict[str, Any] | None:
     """``url``, ``commit`` and ``editable`` of an installation that is not from a package index (PEP 610), else None."""
     try:
-        told = json.loads(metadata.distribution(distribution).read_text("direct_url.json") or "null")
+        recorded = json.loads(metadata.distribution(distribution).read_text("direct_url.json") or "null")
     except (metadata.PackageNotFoundError, OSError, ValueError):
         return None
-    if not isinstance(told, Mapping):
+    if not isinstance(recorded, Mapping):
         return None
-    editable = bool(told.get("dir_info", {}).get("editable"))
-    return {"url": told.get("url"), "commit": told.get("vcs_info", {}).get("commit_id"), "editable": editable}
+    editable = bool(recorded.get("dir_info", {}).get("editable"))
+    return {"url": recorded.get("url"), "commit": recorded.get("vcs_info", {}).get("commit_id"), "editable": editable}
 
 
 def source_hash(target: str) -> str | None:
@@ -64,17 +64,18 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         old, new: what ``plan.json`` holds. Components are compared that stand at the same place under the same name;
             a plan that was written before provenance was recorded is compared by what it has.
     """
-    before, told = dict(_components(old)), []
+    before = dict(_components(old))
+    lines: list[str] = []
     for path, now in _components(new):
         then = before.get(path)
         if then is not None and then.get("use") == now.get("use"):
-            told += [f"{path} ({now['use']}): {change}" for change in _changes(then, now)]
-    return told
+            lines += [f"{path} ({now['use']}): {change}" for change in _changes(then, now)]
+    return lines
 
 
 def _components(value: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     if isinstance(value, Mapping):
-        if all(key in value for key in ("use", *_TOLD)):
+        if all(key in value for key in ("use", *_RECORDED)):
             yield path, value
         for key, item in value.items():
             below = path if key == "arguments" else f"{path}.{key}" if path else key

@@ -22,7 +22,7 @@ REQUIRED: Final = _Required()
 
 
 class SpecError(TypeError):
-    """A factory breaks the rules of a spec; the message says which and how to mend it."""
+    """A factory breaks the rules of a spec; the message names the rule and the fix."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What can be said of a plugin without building anything: its metadata, its imports, its specs."""
+"""What can be checked of a plugin without building anything: its metadata, its imports, its specs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The linear classifier on any backbone: odd widths, one map, a backbone that stands still."""
+"""The linear classifier on any backbone: odd widths, one map, a backbone that stays frozen."""
 
 from __future__ import annotations
 
