@@ -21,7 +21,6 @@ def test_no_file_exceeds_330_lines() -> None:
     assert {str(path.relative_to(ROOT)): lines(path) for path in FILES if lines(path) > 330} == {}
 
 
-@pytest.mark.xfail(reason="still shrinking")
 def test_no_folder_holds_more_than_16_files() -> None:
     folders = Counter(str(path.parent.relative_to(ROOT)) for path in FILES)
     assert len(folders) > 10
