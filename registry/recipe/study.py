@@ -260,7 +260,7 @@ def _joined(run: str, labels: Mapping[str, str]) -> str:
 
 
 def _labels(values: list[Any]) -> list[str]:
-    """A word for each value of an axis; components of one name are told apart by the arguments that differ."""
+    """A word for each value of an axis; components of one name show the arguments that differ."""
     words = [_word(value) for value in values]
     leaves = [dict(_leaves(value)) if words.count(word) > 1 else {} for value, word in zip(values, words, strict=True)]
     labels = []

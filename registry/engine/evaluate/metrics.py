@@ -80,7 +80,7 @@ class Scores:
         for metric in metrics:
             if not isinstance(metric, Metric):
                 raise TypeError(f"expected metrics to be torchmetrics.Metric, got {type(metric).__name__}")
-        self.metrics = list(metrics)  # not a module: scores are no part of a checkpoint
+        self.metrics = list(metrics)  # a plain list, not a ModuleList: a checkpoint does not hold scores
         self.monitor = _headline(metrics[0]) if metrics else "loss"
         self.higher_is_better = bool(metrics) and metrics[0].higher_is_better is not False
 
