@@ -1,4 +1,4 @@
-"""What backbones and models are asked."""
+"""The checks of backbones and models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import PluginError
 from .subject import CLASSES, Subject
 from .violations import ContractViolation, Inconclusive
 
-#: Sides of images that are tried with a model, the first that it takes.
+#: Sides of images that are tried with a model, until it takes one.
 _SIDES: Final = (64, 96, 224, 32, 256)
 
 
@@ -23,11 +23,9 @@ def maps(subject: Subject) -> None:
     """A backbone's maps have the channels and strides that it declares, with gradients and without."""
     backbone = subject.build()
     with _backbone_contract():
-        promised = check_backbone(backbone, str(subject))
-    size = (2 * promised.strides[-1], 3 * promised.strides[-1])
-    found = backbone.train()(torch.rand(2, 3, *size))
-    with _backbone_contract():
-        check_maps(found, promised, size, str(subject))
+        declared = check_backbone(backbone, str(subject))
+        size = (2 * declared.strides[-1], 3 * declared.strides[-1])
+        check_maps(backbone.train()(torch.rand(2, 3, *size)), declared, size, str(subject))
     mean, _ = normalization_of(backbone)
     if len(mean) not in (1, 3):
         raise ContractViolation(
@@ -38,9 +36,9 @@ def maps(subject: Subject) -> None:
 
 
 def in_channels(subject: Subject) -> None:
-    """A backbone that asks for the number of channels takes that many."""
+    """A backbone whose factory takes ``in_channels`` takes images of that many."""
     if not subject.takes("in_channels"):
-        raise Inconclusive(f"{subject} does not ask for in_channels: images have 3")
+        raise Inconclusive(f"{subject} does not take in_channels: images have 3")
     with _backbone_contract():
         check_backbone(subject.build(in_channels=1), str(subject), in_channels=1)
 
@@ -59,17 +57,18 @@ def _backbone_contract() -> Iterator[None]:
         ) from error
 
 
-def images_for(subject: Subject, network: nn.Module, batch: int = 2) -> Tensor:
+def _images_for(subject: Subject, network: nn.Module, batch: int = 2) -> Tensor:
     """Images that the network takes."""
+    noise = torch.Generator().manual_seed(7)
     if subject.component.kind == "backbones":
         side = 2 * max(describe_backbone(network).strides)
-        return _noise(batch, side, side)
+        return torch.randn(batch, 3, side, side, generator=noise)
     errors = []
     for side in _SIDES:
         try:
             with at_rest(network):
-                network(_noise(1, side, side))
-            return _noise(batch, side, side)
+                network(torch.zeros(1, 3, side, side))
+            return torch.randn(batch, 3, side, side, generator=noise)
         except Exception as error:
             errors.append(f"{side} x {side}: {type(error).__name__}: {error}")
     raise ContractViolation(
@@ -79,20 +78,17 @@ def images_for(subject: Subject, network: nn.Module, batch: int = 2) -> Tensor:
     )
 
 
-def _noise(batch: int, height: int, width: int) -> Tensor:
-    return torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(7))
-
-
-def outputs_of(subject: Subject, network: nn.Module, images: Tensor) -> list[Tensor]:
+def _outputs_of(subject: Subject, network: nn.Module, images: Tensor) -> list[Tensor]:
     """The maps, or the logits, as a list."""
     found = network(images)
     if isinstance(found, Tensor):
         return [found]
-    if subject.component.kind == "models" or not isinstance(found, Sequence):
+    is_model = subject.component.kind == "models"
+    if is_model or not isinstance(found, Sequence):
         raise ContractViolation(
             f"forward of {subject} returns {type(found).__name__}",
-            "trainers hand it to the loss as it is" if subject.component.kind == "models" else "decoders index it",
-            "return one tensor of logits" if subject.component.kind == "models" else "return a list of maps",
+            "trainers hand it to the loss as it is" if is_model else "decoders index it",
+            "return one tensor of logits" if is_model else "return a list of maps",
         )
     return list(found)
 
@@ -100,8 +96,8 @@ def outputs_of(subject: Subject, network: nn.Module, images: Tensor) -> list[Ten
 def logits(subject: Subject) -> None:
     """A model gives logits for every image, or for every pixel."""
     model = subject.build()
-    images = images_for(subject, model)
-    (found,) = outputs_of(subject, model.train(), images)
+    images = _images_for(subject, model)
+    (found,) = _outputs_of(subject, model.train(), images)
     whole, pixels = (2, CLASSES), (2, CLASSES, *images.shape[2:])
     if tuple(found.shape) not in (whole, pixels):
         raise ContractViolation(
@@ -116,13 +112,13 @@ def num_classes(subject: Subject) -> None:
     """A model has as many outputs as the data have classes."""
     if not subject.takes("num_classes"):
         raise ContractViolation(
-            f"{subject} does not ask for the number of classes",
+            f"{subject} does not take the number of classes",
             "it would fit data of one number of classes only",
             "add the parameter num_classes: FromData[int]; the run supplies it",
         )
     model = subject.build(num_classes=CLASSES + 4)
     with at_rest(model):
-        (found,) = outputs_of(subject, model, images_for(subject, model))
+        (found,) = _outputs_of(subject, model, _images_for(subject, model))
     if found.shape[1] != CLASSES + 4:
         raise ContractViolation(
             f"{subject} gives {found.shape[1]} logits where the data have {CLASSES + 4} classes",
@@ -136,25 +132,25 @@ def features(subject: Subject) -> None:
     model = subject.build()
     if not hasattr(model, "features") or isinstance(model.features, nn.Module):
         raise Inconclusive(f"{subject} has no method features(x): PCA and t-SNE cannot be drawn of it")
-    images = images_for(subject, model)
+    images = _images_for(subject, model)
     with at_rest(model):
         found = model.features(images)
     if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != len(images):
         shown = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise ContractViolation(
             f"features of {subject} gives {shown}",
-            "PCA, t-SNE and kNN want one row for each image",
+            "PCA, t-SNE and kNN expect one row for each image",
             "return (B, D): the penultimate layer, pooled",
         )
 
 
 def learns(subject: Subject) -> None:
-    """A gradient reaches every parameter that is to learn, and is finite."""
+    """A finite gradient reaches every parameter that requires one."""
     network = subject.build().eval()  # with every layer: in training some are skipped at random
     learning = {name: each for name, each in network.named_parameters() if each.requires_grad}
     if not learning:
         raise Inconclusive(f"{subject} has no parameters to train")
-    found = outputs_of(subject, network, images_for(subject, network))
+    found = _outputs_of(subject, network, _images_for(subject, network))
     if any(each.requires_grad for each in found):
         # Not the plain sum: behind a normalisation its gradient is zero.
         weights = [torch.randn(each.shape, generator=torch.Generator().manual_seed(1)) for each in found]
@@ -179,11 +175,11 @@ def learns(subject: Subject) -> None:
 def one_by_one(subject: Subject) -> None:
     """In evaluation an image's output does not depend on the images beside it."""
     network = subject.build()
-    images = images_for(subject, network, batch=3)
+    images = _images_for(subject, network, batch=3)
     with at_rest(network):
-        together = outputs_of(subject, network, images)
-        alone = outputs_of(subject, network, images[:1])
-    if not all(torch.allclose(a[:1], b, rtol=1e-3, atol=1e-4) for a, b in zip(together, alone, strict=True)):
+        pairs = zip(*(_outputs_of(subject, network, each) for each in (images, images[:1])), strict=True)
+        same = all(torch.allclose(together[:1], alone, rtol=1e-3, atol=1e-4) for together, alone in pairs)
+    if not same:
         raise ContractViolation(
             f"{subject} gives an image another output when other images are in the batch, in evaluation mode",
             "scores would depend on the size of the batch, and predictions on chance",
@@ -192,7 +188,7 @@ def one_by_one(subject: Subject) -> None:
 
 
 def state(subject: Subject) -> None:
-    """Weights can be written and loaded into a network that started otherwise."""
+    """Weights can be written, and loaded into a network that was initialised differently."""
     one, other = subject.build(seed=0), subject.build(seed=1)
     file = io.BytesIO()
     torch.save(one.state_dict(), file)
@@ -205,26 +201,25 @@ def state(subject: Subject) -> None:
             "checkpoints, resuming and prediction are made of it",
             "keep tensors in parameters and register_buffer; build the same layers every time",
         ) from error
-    images = images_for(subject, one)
+    images = _images_for(subject, one)
     with at_rest(one), at_rest(other):
-        pairs = zip(outputs_of(subject, one, images), outputs_of(subject, other, images), strict=True)
+        pairs = zip(*(_outputs_of(subject, network, images) for network in (one, other)), strict=True)
         same = all(torch.equal(a, b) for a, b in pairs)
     if not same:
         raise ContractViolation(
-            f"{subject} with the weights of another one gives another output",
+            f"{subject} gives another output with the same weights loaded",
             "a run that is loaded or resumed would not be the run that was saved",
-            "whatever the output depends on belongs into parameters or register_buffer, not into plain attributes",
+            "keep all that the output depends on in parameters or register_buffer, not in plain attributes",
         )
 
 
 def seed(subject: Subject) -> None:
     """The same seed gives the same weights."""
-    one, other = subject.build(seed=3), subject.build(seed=3)
-    first, second = one.state_dict(), other.state_dict()
-    different = [name for name in first if not torch.equal(first[name], second[name])]
+    first, second = subject.build(seed=3).state_dict(), subject.build(seed=3).state_dict()
+    different = [name for name in first if name not in second or not torch.equal(first[name], second[name])]
     if different or first.keys() != second.keys():
         raise ContractViolation(
-            f"{subject} starts from other weights though the seed is the same ({', '.join(different[:3])})",
+            f"{subject} has different initial weights for the same seed ({', '.join(different[:3])})",
             "a run could not be repeated",
             "draw from torch's global generator, which the run seeds; no generators and seeds of your own",
         )

@@ -1,9 +1,9 @@
-"""What losses and metrics are asked, with logits and targets of images and of pixels."""
+"""The checks of losses and metrics, with logits and targets of images and of pixels."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,26 +18,25 @@ from .violations import ContractViolation, Inconclusive
 Pair = tuple[Tensor, Tensor]
 
 
-def _pairs() -> Iterator[tuple[str, Pair]]:
-    """Logits that are drawn, and targets: a label for each pixel, and one for each image."""
+def _built(subject: Subject) -> tuple[Callable[..., Any], list[Pair]]:
+    """A loss, or a function from pairs to a metric's scores; and the pairs that it takes, of images or of pixels."""
+    built = subject.build()
+
+    def scores_of(*pairs: Pair) -> dict[str, float]:
+        scores = Scores([built])
+        scores.reset()
+        for pair in pairs:
+            scores.update(*pair)
+        return scores.compute()
+
+    is_metric = subject.component.kind == "metrics"
     generator = torch.Generator().manual_seed(5)
+    taken, errors = [], []
     for what, size in (("pixels", (8, 8)), ("images", ())):
         target = torch.randint(0, CLASSES, (6, *size), generator=generator)
-        yield what, (torch.randn(6, CLASSES, *size, generator=generator), target)
-
-
-def _confident(target: Tensor, shift: int = 0, scale: float = 6.0) -> Tensor:
-    """Logits that name the target, or with a shift another class."""
-    one_hot = F.one_hot((target + shift) % CLASSES, CLASSES).float()
-    return scale * one_hot.movedim(-1, 1)
-
-
-def _suited(subject: Subject, use: Callable[[Pair], Any]) -> list[Pair]:
-    """The pairs that the component takes; it may be for images alone, or for pixels alone."""
-    taken, errors = [], []
-    for what, pair in _pairs():
+        pair = torch.randn(6, CLASSES, *size, generator=generator), target
         try:
-            use(pair)
+            scores_of(pair) if is_metric else built(*pair)
             taken.append(pair)
         except Exception as error:
             errors.append(f"{what}: {type(error).__name__}: {error}")
@@ -47,21 +46,22 @@ def _suited(subject: Subject, use: Callable[[Pair], Any]) -> list[Pair]:
             "trainers call it with logits (B, classes, H, W) and target (B, H, W), or (B, classes) and (B,)",
             "the target holds indices of classes, int64, and ignore_index where the data have one",
         )
-    return taken
+    return scores_of if is_metric else built, taken
 
 
-def _losses(subject: Subject) -> tuple[Any, list[Pair]]:
-    loss = subject.build()
-    return loss, _suited(subject, lambda pair: loss(*pair))
+def _confident(target: Tensor, shift: int = 0, scale: float = 6.0) -> Tensor:
+    """Logits that name the target, or with a shift another class."""
+    one_hot = F.one_hot((target + shift) % CLASSES, CLASSES).float()
+    return scale * one_hot.movedim(-1, 1)
 
 
 def value(subject: Subject) -> None:
     """A loss is a finite scalar."""
-    loss, pairs = _losses(subject)
+    loss, pairs = _built(subject)
     for pair in pairs:
         found = loss(*pair)
         shown = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-        if not isinstance(found, Tensor) or found.dim() != 0:
+        if shown != ():
             raise ContractViolation(
                 f"{subject} gives {shown} instead of a scalar", "the loop calls backward() of it", "take the mean"
             )
@@ -75,10 +75,10 @@ def value(subject: Subject) -> None:
 
 def gradient(subject: Subject) -> None:
     """A loss has a finite gradient that is not zero, for certain and wrong logits too."""
-    loss, pairs = _losses(subject)
+    loss, pairs = _built(subject)
     for logits, target in pairs:
-        for drawn, name in ((logits, "ordinary"), (_confident(target, 1, 60.0), "certain and wrong")):
-            given = drawn.clone().requires_grad_(True)
+        for given, name in ((logits, "ordinary"), (_confident(target, 1, 60.0), "certain and wrong")):
+            given = given.clone().requires_grad_(True)
             found = loss(given, target)
             if found.requires_grad:
                 found.backward()
@@ -99,21 +99,19 @@ def gradient(subject: Subject) -> None:
 
 def order(subject: Subject) -> None:
     """Right logits make a lower loss, and a better headline, than wrong ones."""
+    function, pairs = _built(subject)
     name, higher, why = str(subject), False, "training makes the loss small"
     instead = "change its sign, or subtract it from its largest value"
     if subject.component.kind == "metrics":
-        metric, pairs = _metrics(subject)
-        scores = Scores([metric])
+        scores = Scores([subject.build()])
         name, higher, why = f"{scores.monitor} of {subject}", scores.higher_is_better, "the best epoch is chosen by it"
         instead = "set higher_is_better to False on the metric where less is better"
-    else:
-        loss, pairs = _losses(subject)
     for _, target in pairs:
         both = [(_confident(target, shift), target) for shift in (0, 1)]
         if subject.component.kind == "metrics":
-            right, wrong = (_figures(metric, [pair])[scores.monitor] for pair in both)
+            right, wrong = (function(pair)[scores.monitor] for pair in both)
         else:
-            right, wrong = (float(loss(*pair)) for pair in both)
+            right, wrong = (float(function(*pair)) for pair in both)
         if not (right > wrong if higher else right < wrong):
             raise ContractViolation(
                 f"{name} is {right:.4g} where every guess is right and {wrong:.4g} where every guess is wrong",
@@ -123,19 +121,18 @@ def order(subject: Subject) -> None:
 
 
 def ignored(subject: Subject) -> None:
-    """What is ignored changes nothing."""
+    """Logits at ignored labels do not change a loss."""
     if not subject.takes("ignore_index"):
-        raise Inconclusive(f"{subject} does not ask for ignore_index: it fits data without ignored labels")
-    loss, pairs = _losses(subject)
+        raise Inconclusive(f"{subject} does not take ignore_index: it fits data without ignored labels")
+    loss, pairs = _built(subject)
     for logits, target in pairs:
-        target = target.clone()
+        target, other = target.clone(), logits.clone()
         target[:2] = IGNORED
-        other = logits.clone()
         other[:2] = -3 * other[:2]
         if not torch.allclose(loss(logits, target), loss(other, target), atol=1e-5):
             raise ContractViolation(
                 f"{subject} changes with the logits at ignored labels",
-                "what nobody labelled would be learned",
+                "the network would learn from pixels and images without a label",
                 "keep = target != ignore_index, and a mean over what is kept",
             )
         everything = loss(logits, torch.full_like(target, IGNORED))
@@ -147,55 +144,34 @@ def ignored(subject: Subject) -> None:
             )
 
 
-def _metrics(subject: Subject) -> tuple[Any, list[Pair]]:
-    metric = subject.build()
-
-    def use(pair: Pair) -> None:
-        _figures(metric, [pair])
-
-    return metric, _suited(subject, use)
-
-
-def _figures(metric: Any, pairs: list[Pair]) -> dict[str, float]:
-    scores = Scores([metric])
-    scores.reset()
-    for pair in pairs:
-        scores.update(*pair)
-    return scores.compute()
-
-
 def figures(subject: Subject) -> None:
     """``compute`` gives a number, or numbers by name, the headline among them."""
-    metric, pairs = _metrics(subject)
+    scores_of, pairs = _built(subject)
+    headline = Scores([subject.build()]).monitor
     for pair in pairs:
-        found = _figures(metric, [pair])
-        wrong = [name for name, figure in found.items() if isinstance(figure, bool) or not _is_number(figure)]
+        found = scores_of(pair)
+        wrong = [name for name, figure in found.items() if not math.isfinite(figure)]
         if wrong:
             raise ContractViolation(
                 f"{subject} gives {wrong[0]} = {found[wrong[0]]!r}",
                 "figures are written to CSV and JSON and compared",
                 "a float for every name; leave out what has no value",
             )
-        if Scores([metric]).monitor not in found:
+        if headline not in found:
             raise ContractViolation(
-                f"the headline {Scores([metric]).monitor!r} of {subject} is not among its scores: {', '.join(found)}",
+                f"the headline {headline!r} of {subject} is not among its scores: {', '.join(found)}",
                 "the best checkpoint is chosen by it",
                 "let headline be a name that compute() always gives",
             )
 
 
-def _is_number(figure: Any) -> bool:
-    return isinstance(figure, (int, float)) and math.isfinite(figure)
-
-
 def reset(subject: Subject) -> None:
-    """After ``reset`` nothing is left of what was counted before."""
-    metric, pairs = _metrics(subject)
+    """After ``reset`` nothing is left of the batches before."""
+    scores_of, pairs = _built(subject)
     for logits, target in pairs:
-        fresh = _figures(metric, [(logits, target)])
-        metric.update(_confident(target, 1), target)
-        again = _figures(metric, [(logits, target)])
-        if not _alike(fresh, again):
+        fresh = scores_of((logits, target))
+        scores_of((_confident(target, 1), target))
+        if _differing(fresh, scores_of((logits, target))):
             raise ContractViolation(
                 f"{subject} remembers earlier batches after reset()",
                 "every epoch's score would hold those before it",
@@ -205,21 +181,20 @@ def reset(subject: Subject) -> None:
 
 def pooled(subject: Subject) -> None:
     """Scores do not depend on how the images are divided into batches."""
-    metric, pairs = _metrics(subject)
+    scores_of, pairs = _built(subject)
     for logits, target in pairs:
-        whole = _figures(metric, [(logits, target)])
-        parts = _figures(metric, [(logits[:1], target[:1]), (logits[1:], target[1:])])
-        if not _alike(whole, parts):
-            name = next(
-                name for name in whole if not math.isclose(whole[name], parts.get(name, math.nan), abs_tol=1e-5)
-            )
+        whole = scores_of((logits, target))
+        parts = scores_of((logits[:1], target[:1]), (logits[1:], target[1:]))
+        if differing := _differing(whole, parts):
+            name = differing[0]
             raise ContractViolation(
-                f"{name} of {subject} is {whole[name]:.4f} of six images at once, and {parts.get(name, math.nan):.4f} "
-                "of one and five",
+                f"{name} of {subject} is {whole.get(name, math.nan):.4f} of six images at once, and "
+                f"{parts.get(name, math.nan):.4f} of one and five",
                 "scores of runs with other batch sizes could not be compared",
                 "add up counts in update(), and divide once in compute()",
             )
 
 
-def _alike(one: dict[str, float], other: dict[str, float]) -> bool:
-    return one.keys() == other.keys() and all(math.isclose(one[k], other[k], abs_tol=1e-5) for k in one)
+def _differing(one: dict[str, float], other: dict[str, float]) -> list[str]:
+    names = dict.fromkeys((*one, *other))
+    return [n for n in names if not math.isclose(one.get(n, math.nan), other.get(n, math.nan), abs_tol=1e-5)]

@@ -36,14 +36,24 @@ _WAIT: Final = "'hw1cli list', 'check' and completion load every spec, and would
 _IMPORT_INSIDE: Final = "import it inside the function that the entry point names, where the component is built"
 
 
+def components_of(found: Distribution) -> list[Component]:
+    """What a distribution declares, whether or not ``registry.catalog.policy`` admits it."""
+    groups = {kind.group: kind.name for kind in KINDS.values()}
+    return [
+        Component(groups[entry.group], entry.name, found.name, found.version, entry.value, entry)
+        for entry in found.entry_points
+        if entry.group in groups
+    ]
+
+
 def entry_points(found: Distribution, components: Sequence[Component]) -> None:
-    """Every group is one that hw1cli reads, and no name stands twice for different things."""
+    """Every group is one that hw1cli reads, and every name has one function as its target."""
     groups = {kind.group for kind in KINDS.values()} | {API_GROUP}
     for entry in found.entry_points:
         if entry.group.startswith("hw1cli.") and entry.group not in groups:
             raise ContractViolation(
-                f"the entry point {entry.name!r} is in the group {entry.group!r}, which nobody reads",
-                "hw1cli finds components by their group alone, so that this one is never found",
+                f"the entry point {entry.name!r} is in the group {entry.group!r}, which hw1cli does not read",
+                "components are found by their group alone, so that this one is never found",
                 did_you_mean(entry.group, groups, f"the groups are {', '.join(sorted(groups))}") or "",
             )
     if not components:
@@ -57,7 +67,7 @@ def entry_points(found: Distribution, components: Sequence[Component]) -> None:
         twins = {c.target for c in components if (c.kind, c.name) == (component.kind, component.name)}
         if len(twins) > 1:
             raise ContractViolation(
-                f"{component.kind}/{component.name} stands for {' and for '.join(sorted(twins))}",
+                f"{component.kind}/{component.name} has the targets {' and '.join(sorted(twins))}",
                 "a recipe that names it could mean either",
                 "give each a name of its own in pyproject.toml",
             )
@@ -78,13 +88,15 @@ def api_version(found: Distribution) -> None:
     if not declared:
         raise ContractViolation(
             f"{found.name} does not declare the version of the plugin API that it was written for",
-            "an older hw1cli would load it and fail somewhere inside, instead of saying that it is too old",
+            "an older hw1cli would load it and fail somewhere inside, instead of refusing it with a message",
             f"in pyproject.toml: {line}",
         )
     unread = [text for text in declared if version_of(text) is None]
     if unread:
         raise ContractViolation(
-            f"the declared API version {unread[0]!r} is none", "it is passed over, as if nothing was declared", line
+            f"the declared API version {unread[0]!r} is not a version",
+            "it is ignored, as if nothing was declared",
+            line,
         )
     refused = policy.refusal(found.name, declared)
     if refused is not None and not refused.blocked:
@@ -127,7 +139,7 @@ def imports(module: str) -> None:
     if found["sockets"]:
         raise ContractViolation(
             f"importing {module} connects to {found['sockets'][0]}",
-            "checking a recipe must work without a network, and must tell nobody of it",
+            "checking a recipe must work offline, and must not be seen by anybody else",
             "fetch things inside the function, with registry.engine.require_weights",
         )
 
@@ -160,16 +172,17 @@ def imports_in_silence(module: str) -> None:
     if printed:
         raise ContractViolation(
             f"importing {module} prints {printed.splitlines()[0][:60]!r}",
-            "it stands between the lines of every command, and spoils what other programs read from --json",
-            "delete the print; a notice for the user is warnings.warn(...) inside the function",
+            "it appears between the lines of every command, and spoils what other programs read from --json",
+            "delete the print; to inform the user, call warnings.warn(...) inside the function",
         )
 
 
 def _probed(module: str) -> dict[str, Any]:
+    """What importing the module does, where that works; ``imports`` reports where it does not."""
     found = probe(module)
-    if found["error"] and "modules" not in found and found["seconds"] < SLOW:
+    if found["error"]:
         raise Inconclusive(f"{module} cannot be imported")
-    return {"modules": [], "printed": "", **found}
+    return found
 
 
 def name(component: Component) -> None:
@@ -177,7 +190,7 @@ def name(component: Component) -> None:
     bare = component.name.removesuffix("/*")
     if not re.fullmatch(r"[\w.+-]+(/[\w.+-]+)*", bare):
         raise ContractViolation(
-            f"the name {component.name!r} has letters that a recipe would have to quote",
+            f"the name {component.name!r} has characters that a recipe would have to quote",
             "it is typed in YAML and on the command line",
             "use letters, digits, '_', '-', '.' and '/'",
         )
@@ -188,12 +201,11 @@ def name(component: Component) -> None:
             "choose another name",
         )
     for other in Registry().components(component.kind):
-        if other.distribution == component.distribution or other.target == component.target:
+        if other.distribution == component.distribution or other.target == component.target or component.is_zoo:
             continue
-        taken = other.name == component.name and not component.is_zoo
-        if other.is_zoo and not component.is_zoo:
-            with suppress(PluginError):
-                taken = taken or other.holds(component.name)
+        taken = other.name == component.name
+        with suppress(PluginError):
+            taken = taken or (other.is_zoo and other.holds(component.name))
         if taken:
             raise ContractViolation(
                 f"{other.distribution} {other.version} offers {component.kind}/{component.name} as well",
@@ -202,15 +214,9 @@ def name(component: Component) -> None:
             )
 
 
-def _require_import(component: Component) -> None:
-    module = component.target.partition(":")[0]
-    if probe(module)["error"]:
-        raise Inconclusive(f"{module} cannot be imported")
-
-
 def spec(component: Component) -> None:
     """The signature keeps the rules."""
-    _require_import(component)
+    _probed(component.target.partition(":")[0])
     try:
         if component.is_zoo:
             if not component.names():
@@ -230,8 +236,8 @@ def spec(component: Component) -> None:
             "keyword-only, each parameter with a type, no **kwargs",
         ) from error
     settings = {parameter.name for parameter in ComponentSpec.of(LoopSettings).parameters}
-    for parameter in read.parameters if component.kind == "trainers" else ():
-        if parameter.name in settings and not parameter.supplied:
+    for parameter in read.parameters:
+        if component.kind == "trainers" and parameter.name in settings and not parameter.supplied:
             raise ContractViolation(
                 f"the trainer's argument {parameter.name!r} has the name of a setting of the loop",
                 "the loop takes it, and the trainer never sees it",
@@ -241,7 +247,7 @@ def spec(component: Component) -> None:
 
 def documentation(component: Component) -> None:
     """The docstring has a summary and explains every parameter."""
-    _require_import(component)
+    _probed(component.target.partition(":")[0])
     subject = f"{component.kind}/{component.name}"
     if component.is_zoo:
         if not component.summary:
@@ -254,7 +260,11 @@ def documentation(component: Component) -> None:
     except PluginError as error:
         raise Inconclusive("its spec is wrong") from error
     if not read.summary or len(read.summary) > 120:
-        what = "has no docstring" if not read.summary else f"begins its docstring with {len(read.summary)} letters"
+        what = (
+            "has no docstring"
+            if not read.summary
+            else f"begins its docstring with a line of {len(read.summary)} characters"
+        )
         raise ContractViolation(
             f"{subject} {what}", "its first line is what 'hw1cli list' shows", 'one line: """My network in one line."""'
         )

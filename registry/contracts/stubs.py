@@ -1,13 +1,12 @@
 """Small components that keep their contracts: what a component under test is combined with."""
 
-from __future__ import annotations
-
+# No postponed annotations: the classes are entry points, whose signatures are read.
 from importlib.metadata import EntryPoint
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
+from torchmetrics.classification import MulticlassAccuracy
 
 from ..catalog.kinds import FromData, Loss, Model
 from ..engine.train.task import Batch, Task
@@ -15,40 +14,40 @@ from .violations import Inconclusive
 
 
 def make(kind: str) -> Any:
-    """A stand-in of the kind, built.
+    """A stand-in of the kind, built for three classes.
 
     Raises:
         Inconclusive: there is none.
     """
-    if kind == "backbones":
-        return TinyBackbone()
-    if kind == "models":
-        return TinyClassifier()
-    if kind == "losses":
-        return nn.CrossEntropyLoss(ignore_index=255)
-    if kind == "metrics":
-        return HitRate()
     if kind == "augmentations":
         import albumentations
 
         return albumentations.HorizontalFlip()
+    if kind == "backbones":
+        return TinyBackbone()
+    if kind == "models":
+        return TinyClassifier(num_classes=3)
+    if kind == "losses":
+        return nn.CrossEntropyLoss(ignore_index=255)
+    if kind == "metrics":
+        return MulticlassAccuracy(3, average="micro")
     raise Inconclusive(f"there is no stand-in for {kind}")
 
 
 class TinyBackbone(nn.Module):
     """Five maps, at strides 2 to 32."""
 
-    def __init__(self, in_channels: int = 3) -> None:
+    channels, strides = (8, 8, 16, 16, 32), (2, 4, 8, 16, 32)
+
+    def __init__(self) -> None:
         super().__init__()
-        self.channels, self.strides = (8, 8, 16, 16, 32), (2, 4, 8, 16, 32)
-        before = (in_channels, *self.channels)
+        sizes = zip((3, *self.channels), self.channels, strict=False)
         self.stages = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(i, o, 3, 2, 1), nn.BatchNorm2d(o), nn.ReLU())
-            for i, o in zip(before, self.channels, strict=False)
+            nn.Sequential(nn.Conv2d(i, o, 3, 2, 1), nn.BatchNorm2d(o), nn.ReLU()) for i, o in sizes
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, C, H, W) -> maps, finest first."""
+        """(B, 3, H, W) -> maps, finest first."""
         maps = []
         for stage in self.stages:
             x = stage(x)
@@ -57,9 +56,9 @@ class TinyBackbone(nn.Module):
 
 
 class TinyClassifier(nn.Module):
-    """(B, 3, H, W) -> (B, classes)."""
+    """Images to one label each."""
 
-    def __init__(self, num_classes: int = 3) -> None:
+    def __init__(self, *, num_classes: FromData[int]) -> None:
         super().__init__()
         self.backbone, self.head = TinyBackbone(), nn.Linear(32, num_classes)
 
@@ -75,7 +74,7 @@ class TinyClassifier(nn.Module):
 
 
 class TinySegmenter(TinyClassifier):
-    """(B, 3, H, W) -> (B, classes, H, W)."""
+    """Images to a label for each pixel."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, classes, H, W)."""
@@ -84,31 +83,29 @@ class TinySegmenter(TinyClassifier):
 
 
 class TinyTask(Task):
-    """Learning from a label for each image, or for each pixel where there are masks."""
+    """Learns from a label for each image, or for each pixel where there are masks."""
 
-    monitor, higher_is_better = "hit_rate", True
+    monitor, higher_is_better = "accuracy", True
 
-    def __init__(self, model: nn.Module, loss: nn.Module) -> None:
+    def __init__(self, *, model: Model, loss: Loss) -> None:
         super().__init__()
-        self.model, self.criterion, self.hits = model, loss, HitRate()
+        self.model, self.criterion, self.accuracy = model, loss, MulticlassAccuracy(2, average="micro")
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The loss of a batch."""
-        return {"loss": self.criterion(self.model(batch["image"]).float(), _target(batch))}
+        return {"loss": self.criterion(*self._outputs(batch))}
+
+    def _outputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.model(batch["image"]).float(), batch["mask"] if "mask" in batch else batch["label"]
 
     def begin_evaluation(self) -> None:
-        self.hits.reset()
+        self.accuracy.reset()
 
     def evaluate(self, batch: Batch) -> None:
-        self.hits.update(self.model(batch["image"]).float(), _target(batch))
+        self.accuracy.update(*self._outputs(batch))
 
     def scores(self) -> dict[str, float]:
-        return {"hit_rate": float(self.hits.compute())}
-
-
-def _target(batch: Batch) -> Tensor:
-    target: Tensor = batch["mask"] if "mask" in batch else batch["label"]
-    return target
+        return {"accuracy": float(self.accuracy.compute())}
 
 
 class TinySplit(list[dict[str, Any]]):
@@ -126,38 +123,19 @@ class TinySplit(list[dict[str, Any]]):
 class TinyData:
     """Two classes, of images or of pixels."""
 
-    def __init__(self, masks: bool) -> None:
+    def __init__(self, *, masks: bool = False) -> None:
         self.masks = masks
-        self.facts: dict[str, Any] = {"num_classes": 2, "class_names": ["dark", "light"], "ignore_index": None}
-        if masks:
-            self.facts["class_colors"] = [(0, 0, 0), (255, 255, 255)]
+        colors = {"class_colors": [(0, 0, 0), (255, 255, 255)]} if masks else {}
+        self.facts = {"num_classes": 2, "class_names": ["dark", "light"], "ignore_index": None, **colors}
 
     def split(self, name: str) -> TinySplit | None:
         """Training and validation images."""
         return TinySplit(self.masks) if name in ("train", "val") else None
 
 
-class HitRate(Metric):
-    """Share of correct guesses."""
-
-    higher_is_better = True
-    full_state_update = False
-    right: Tensor
-    all: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("right", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
-        self.add_state("all", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
-
-    def update(self, logits: Tensor, target: Tensor) -> None:
-        """Count a batch."""
-        self.right += (logits.argmax(1) == target).sum()
-        self.all += target.numel()
-
-    def compute(self) -> Tensor:
-        """The share."""
-        return self.right / self.all.clamp(min=1)
+def cross_entropy() -> nn.Module:
+    """Cross entropy."""
+    return nn.CrossEntropyLoss()
 
 
 def image_of(height: int, width: int, number: int = 0) -> Any:
@@ -168,45 +146,15 @@ def image_of(height: int, width: int, number: int = 0) -> Any:
     return noise.numpy()
 
 
-def backbone() -> nn.Module:
-    """A backbone with five maps."""
-    return TinyBackbone()
-
-
-def classifier(*, num_classes: FromData[int]) -> nn.Module:
-    """A classifier with features."""
-    return TinyClassifier(num_classes)
-
-
-def segmenter(*, num_classes: FromData[int]) -> nn.Module:
-    """A segmentation model."""
-    return TinySegmenter(num_classes)
-
-
-def loss() -> nn.Module:
-    """Cross entropy."""
-    return nn.CrossEntropyLoss()
-
-
-def trainer(*, model: Model, loss: Loss) -> Task:
-    """Learning from labels of images or pixels."""
-    return TinyTask(model, loss)
-
-
-def data(*, masks: bool = False) -> TinyData:
-    """Eight images."""
-    return TinyData(masks)
-
-
 #: The names under which the recipes of `runs` find these components.
 ENTRY_POINTS: Final = [
-    EntryPoint(f"conformance_{factory.__name__}", f"{__name__}:{factory.__name__}", f"hw1cli.{kind}")
-    for kind, factory in (
-        ("backbones", backbone),
-        ("models", classifier),
-        ("models", segmenter),
-        ("losses", loss),
-        ("trainers", trainer),
-        ("datasets", data),
+    EntryPoint(f"conformance_{name}", f"{__name__}:{component.__name__}", f"hw1cli.{kind}")
+    for kind, name, component in (
+        ("backbones", "backbone", TinyBackbone),
+        ("models", "classifier", TinyClassifier),
+        ("models", "segmenter", TinySegmenter),
+        ("losses", "loss", cross_entropy),
+        ("trainers", "trainer", TinyTask),
+        ("datasets", "data", TinyData),
     )
 ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Final
 
@@ -27,20 +28,14 @@ from ..recipe.types import type_of, uses
 from ..recipe.yaml import as_node
 from . import stubs
 from .pickling import survives_spawn
-from .violations import ContractViolation, Inconclusive
+from .violations import CONTRACTS, ContractViolation, Inconclusive
 
 #: The number of classes, and the ignored label, of every trial.
 CLASSES: Final = 3
 IGNORED: Final = 255
 
-#: Kind -> the module that holds its checks.
-_HOMES: Final = {
-    **dict.fromkeys(("backbones", "models"), "networks"),
-    **dict.fromkeys(("losses", "metrics"), "scores"),
-    **dict.fromkeys(("optimizers", "schedules"), "steps"),
-    **dict.fromkeys(("augmentations", "datasets", "generators"), "data"),
-    **dict.fromkeys(("trainers", "reports"), "runs"),
-}
+#: Where a factory gets no argument.
+_ABSENT: Final = object()
 
 
 def facts() -> dict[str, Any]:
@@ -88,15 +83,11 @@ class Subject:
             Inconclusive: it cannot be built without arguments from its author.
         """
         spec = self.component.spec()
-        arguments = {}
-        for parameter in spec.parameters:
-            found = self._argument(parameter)
-            if found is not _ABSENT:
-                arguments[parameter.name] = found
+        seed_everything(seed)  # stand-ins among the arguments included
+        found = {parameter.name: self._argument(parameter) for parameter in spec.parameters}
         if self.component.kind in NETWORKS:  # no download: the code is tested, not the weights
-            own = {parameter.name for parameter in spec.parameters}
-            arguments |= {k: v for k, v in WITHOUT_START.items() if k in own and k not in self.given}
-        seed_everything(seed)
+            found |= {name: value for name, value in WITHOUT_START.items() if name in found.keys() - self.given.keys()}
+        arguments = {name: value for name, value in found.items() if value is not _ABSENT}
         try:
             return build(ComponentPlan(self.component, spec, arguments, ""), {**facts(), **other})
         except (PluginError, InputError) as error:
@@ -111,27 +102,20 @@ class Subject:
             ) from error
 
     def _argument(self, parameter: Parameter) -> Any:
+        """The author's value, else a stand-in for a component; _ABSENT where the factory's default will do."""
         kind = uses(parameter.type)
-        if parameter.name in self.given:
-            return self._converted(parameter, self.given[parameter.name])
-        if kind and parameter.required:
+        value = self.given.get(parameter.name, parameter.default if kind and not parameter.required else None)
+        if parameter.name in self.given or value is not None:
+            return plan_value(as_node(value), type_of(parameter.type), parameter.name, Registry())
+        if not parameter.required:
+            return _ABSENT
+        if kind:
             made = stubs.make(kind)
             return [made] if bare(parameter.type) is not Any else made
-        if kind and parameter.default is not None:
-            return self._converted(parameter, parameter.default)
-        if parameter.required:
-            raise Inconclusive(
-                f"{self} needs {parameter.name!r}, which has no default: "
-                f'arguments={{"{self}": {{"{parameter.name}": ...}}}} in the call of checks() gives it'
-            )
-        return _ABSENT
-
-    @staticmethod
-    def _converted(parameter: Parameter, value: Any) -> Any:
-        return plan_value(as_node(value), type_of(parameter.type), parameter.name, Registry())
-
-
-_ABSENT: Final = object()
+        raise Inconclusive(
+            f"{self} needs {parameter.name!r}, which has no default: "
+            f'arguments={{"{self}": {{"{parameter.name}": ...}}}} in the call of checks() gives it'
+        )
 
 
 def _missing_name(error: Exception) -> str | None:
@@ -147,44 +131,64 @@ def _missing_name(error: Exception) -> str | None:
     return None
 
 
-def ask(component: Component, given: Mapping[str, Any], asked: str) -> None:
-    """Carry out the check ``asked`` of a component.
+def try_component(component: Component, given: Mapping[str, Any], check: str) -> None:
+    """Carry out a check of a component.
+
+    Args:
+        component: registered or not.
+        given: arguments from the plugin's author.
+        check: name of the function, here or in the kind's module.
 
     Raises:
         ContractViolation: it breaks its contract.
         Inconclusive: the check does not apply or cannot decide.
     """
-    subject = Subject(component, given)
-    home = importlib.import_module(f".{_HOMES[component.kind]}", __package__)
-    own = getattr(home, f"{component.kind}_{asked}", None)
-    question: Callable[[Subject], None] = own or (getattr(home, asked, None) or globals()[asked])
-    threads = torch.get_num_threads()
+    module = importlib.import_module(f".{CONTRACTS[component.kind].module}", __package__)
+    function: Callable[[Subject], None] = getattr(module, check, None) or globals()[check]
+    subject, threads = Subject(component, given), torch.get_num_threads()
     with _without_sockets(subject):
         try:
-            question(subject)
+            with _with_folder(subject) as ready:
+                function(ready)
         except (ContractViolation, Inconclusive):
             raise
         except Exception as error:
             raise ContractViolation(
                 f"{subject} fails: {type(error).__name__}: {error} ({raised_at(error)})",
-                f"the check {asked.replace('_', ' ')!r} uses it as a run does",
+                f"the check {check.replace('_', ' ')!r} uses it as a run does",
                 f"the contract of {component.kind}: {KINDS[component.kind].contract}",
             ) from error
         finally:
             torch.set_num_threads(threads)
 
 
+@contextmanager
+def _with_folder(subject: Subject) -> Iterator[Subject]:
+    """The subject; a data set that needs a folder is given one, which a generator of the same name writes."""
+    component = subject.component
+    needs_root = any(each.name == "root" and each.required for each in component.spec().parameters)
+    if component.kind != "datasets" or not needs_root or "root" in subject.given:
+        yield subject
+        return
+    identity = (component.name, component.distribution)
+    named = [each for each in Registry().components("generators") if (each.name, each.distribution) == identity]
+    if not named:
+        raise Inconclusive(
+            f"{subject} reads a folder: offer a generator of the same name, or give one in the test: "
+            f'checks("{component.distribution}", arguments={{"{subject}": {{"root": "tests/data"}}}})'
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "data"
+        Subject(named[0]).build().make(root)
+        yield replace(subject, given={**subject.given, "root": str(root)})
+
+
 def builds(subject: Subject) -> None:
-    """It is built with its defaults and the run's facts, and has what its contract names."""
-    keeps_shape(subject, subject.build())
-
-
-def keeps_shape(subject: Subject, built: Any) -> None:
-    """What was built is of the type of its kind, and has what the contract names."""
-    path, attributes = _SHAPES[subject.component.kind]
-    missing = [name for name in attributes if not hasattr(built, name)]
-    if missing or not isinstance(built, resolve_name(path)):
-        what = f"has no {' and no '.join(missing)}" if missing else f"is not a {path.replace(':', '.')}"
+    """It is built with its defaults and the run's facts, and has the type and the attributes of its kind."""
+    built, contract = subject.build(), CONTRACTS[subject.component.kind]
+    missing = [name for name in contract.attributes if not hasattr(built, name)]
+    if missing or not isinstance(built, resolve_name(contract.type)):
+        what = f"has no {' and no '.join(missing)}" if missing else f"is not a {contract.type.replace(':', '.')}"
         raise ContractViolation(
             f"{subject} gives {type(built).__name__}, which {what}",
             "the rest of the framework relies on nothing else",
@@ -192,25 +196,10 @@ def keeps_shape(subject: Subject, built: Any) -> None:
         )
 
 
-#: Kind -> the type of its components, and the attributes that the framework reads of them.
-_SHAPES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    "backbones": ("torch.nn:Module", ("channels", "strides")),
-    "models": ("torch.nn:Module", ()),
-    "losses": ("torch.nn:Module", ()),
-    "augmentations": ("albumentations.core.serialization:Serializable", ()),
-    "trainers": ("registry.engine.train.task:Task", ()),
-    "datasets": ("builtins:object", ("facts", "split")),
-    "generators": ("builtins:object", ("make",)),
-    "optimizers": ("torch.optim:Optimizer", ()),
-    "schedules": ("builtins:object", ("__call__",)),
-    "metrics": ("torchmetrics:Metric", ()),
-    "reports": ("builtins:object", ("at", "__call__")),
-}
-
-
 def pickles(subject: Subject) -> None:
-    """It can be sent to another process, as loader workers are sent their data."""
-    survives_spawn(subject.build(), str(subject))
+    """It, or the training split of a data set, can be sent to another process, as loader workers are sent theirs."""
+    built = subject.build()
+    survives_spawn(built.split("train") if subject.component.kind == "datasets" else built, str(subject))
 
 
 _watched: list[list[str]] = []
@@ -225,15 +214,12 @@ def _refuse_sockets(event: str, arguments: tuple[Any, ...]) -> None:
         raise ConnectionRefusedError(f"no network while a plugin is checked: {address}")
 
 
-@lru_cache(maxsize=1)
-def _install_hook() -> None:
-    sys.addaudithook(_refuse_sockets)  # it cannot be removed, and does nothing outside a check
+sys.addaudithook(_refuse_sockets)  # it cannot be removed, and does nothing outside a check
 
 
 @contextmanager
 def _without_sockets(subject: Subject) -> Iterator[None]:
-    """Refuse connections meanwhile, and report them after, whatever else failed for want of them."""
-    _install_hook()
+    """Refuse connections inside, and report them after, whatever else failed for want of them."""
     calls: list[str] = []
     _watched.append(calls)
     try:

@@ -1,9 +1,10 @@
-"""A check of a contract, and its two outcomes besides passing."""
+"""A check, its two outcomes besides passing, and the checks of each kind."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 from unittest import SkipTest
 
 
@@ -32,12 +33,12 @@ class Check:
     Args:
         subject: what is checked: the distribution, a module, or ``kind/name``.
         name: of the check.
-        ask: carries it out.
+        run: carries it out.
     """
 
     subject: str
     name: str
-    ask: Callable[[], None]
+    run: Callable[[], None]
 
     def __call__(self) -> None:
         """Carry it out.
@@ -46,7 +47,43 @@ class Check:
             ContractViolation: a contract is broken.
             Inconclusive: the check does not apply or cannot decide.
         """
-        self.ask()
+        self.run()
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.name}"
+
+
+class Contract(NamedTuple):
+    """What the checks of a kind need.
+
+    Args:
+        module: of this package, where the checks are; what it lacks is in ``subject``.
+        type: ``module:class`` of the kind's components.
+        attributes: what the framework reads of them.
+        checks: the functions that try a component, after ``builds``.
+    """
+
+    module: str
+    type: str
+    attributes: tuple[str, ...]
+    checks: tuple[str, ...]
+
+
+_NETWORK: Final = ("learns", "one_by_one", "state", "seed", "pickles")
+_OBJECT: Final = "builtins:object"
+
+CONTRACTS: Final[Mapping[str, Contract]] = {
+    "backbones": Contract("networks", "torch.nn:Module", ("channels", "strides"), ("maps", "in_channels", *_NETWORK)),
+    "models": Contract("networks", "torch.nn:Module", (), ("logits", "num_classes", "features", *_NETWORK)),
+    "losses": Contract("scores", "torch.nn:Module", (), ("value", "gradient", "order", "ignored")),
+    "augmentations": Contract(
+        "data", "albumentations.core.serialization:Serializable", (), ("images", "seed", "pickles")
+    ),
+    "trainers": Contract("runs", "registry.engine.train.task:Task", (), ("trains",)),
+    "datasets": Contract("data", _OBJECT, ("facts", "split"), ("facts", "splits", "samples", "pickles")),
+    "generators": Contract("data", _OBJECT, ("make",), ("makes",)),
+    "optimizers": Contract("steps", "torch.optim:Optimizer", (), ("descends", "rate", "resumes")),
+    "schedules": Contract("steps", _OBJECT, ("__call__",), ("factors", "pure", "pickles")),
+    "metrics": Contract("scores", "torchmetrics:Metric", (), ("figures", "order", "reset", "pooled")),
+    "reports": Contract("runs", _OBJECT, ("at", "__call__"), ("epochs", "draws")),
+}

@@ -1,4 +1,4 @@
-"""The checks of plugins: every fault is found by the check that is there for it, and told with a cure."""
+"""The checks of plugins: every fault is found by its check, and reported with what to write instead."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def net(*, width: int = 1) -> "object":
     """
 '''
 
-#: What is wrong -> the spec's source, the check that finds it, and words of what it says.
+#: What is wrong -> the spec's source, the check that finds it, and words of its message.
 STATIC = {
     "crash": ("raise RuntimeError('boom at import')", "imports", "boom at import"),
     "exits": ("import os; os._exit(7)", "imports", "code 7"),
@@ -75,7 +75,7 @@ def test_metadata_is_checked(install: Install, site: Path) -> None:
     install("twin-a", {"backbones/twin": "twin_a:net", "backbone/lost": "twin_a:net"}, {"twin_a.py": GOOD})
     install("twin-b", {"backbones/twin": "twin_b:net", "api/9.0": "registry:API_VERSION"}, {"twin_b.py": GOOD})
     found = failures("twin-a", run=False)
-    assert "'hw1cli.backbone', which nobody reads" in found["entry points"]
+    assert "'hw1cli.backbone', which hw1cli does not read" in found["entry points"]
     assert "does not declare" in found["API version"] and '"1.0" = "registry:API_VERSION"' in found["API version"]
     found = failures("twin-b", run=False)
     assert "9.0" in found["API version"] and "this hw1cli has 1.0" in found["API version"]
@@ -85,7 +85,7 @@ def test_metadata_is_checked(install: Install, site: Path) -> None:
     assert "'cross_entropy' in hw1cli" in failures("twin-c", run=False, only="ce")["name"]
 
 
-def test_a_module_that_the_wheel_lacks(install: Install, site: Path) -> None:
+def test_a_module_missing_from_the_wheel(install: Install, site: Path) -> None:
     install("lacking", {"backbones/a": "not_in_the_wheel:net", "backbones/b": "beside:net"}, {"beside.py": GOOD})
     (site / "lacking-0.3.dist-info" / "RECORD").write_text("other.py,,\nlacking-0.3.dist-info/METADATA,,\n")
     messages = [message for message in _messages("lacking") if "installed with it" in message]
@@ -150,10 +150,12 @@ FAULTY = {
     "datasets/off_by_one": "samples",
     "generators/differs": "makes",
     "reports/draws_nothing": "draws",
+    "trainers/hides_its_loss": "trains",
+    "trainers/hides_its_model": "trains",
 }
 
 SPECS = '''
-from registry import FromData
+from registry import FromData, Loss, Model
 
 def _of(kind, name):
     def factory(**given):
@@ -183,9 +185,10 @@ for _subject in FAULTY:
         "optimizers": "params: FromData[list]",
         "schedules": "total_steps: FromData[int]",
         "backbones": "in_channels: FromData[int] = 3",
+        "trainers": "model: Model, loss: Loss",
     }.get(_kind, "")
     if _name not in ("raises", "fetches"):
-        _given = _facts.partition(":")[0]
+        _given = ", ".join(part.partition(":")[0] for part in _facts.split(", "))
         SPECS += f'''
 def {_name}({"*, " + _facts if _facts else ""}):
     """x."""
@@ -200,6 +203,7 @@ import torch
 from torch import nn
 from torchmetrics import Metric
 from albumentations import ImageOnlyTransform
+from registry.engine import Task
 
 class Net(nn.Module):
     def __init__(self, in_channels):
@@ -333,6 +337,20 @@ class differs:
 class draws_nothing:
     at = ["last"]
     def __call__(self, run, epoch): pass
+
+class hides_its_loss(Task):
+    def __init__(self, model, loss):
+        super().__init__()
+        self.model, self.criterion = model, loss
+    def forward(self, batch): return {"cost": self.criterion(self.model(batch["image"]), batch["label"])}
+
+class hides_its_model(Task):
+    monitor = "score"
+    def __init__(self, model, loss):
+        super().__init__()
+        self.hidden = [model]
+    def forward(self, batch): return {"loss": self.hidden[0](batch["image"]).mean()}
+    def scores(self): return {"score": 1.0}
 """
 
 
@@ -360,17 +378,49 @@ def test_a_fault_is_found_by_running(subject: str, install: Install) -> None:
         assert "of its parameters would be unused" in caught.value.what
     if subject.endswith("raises"):
         assert "no such luck" in caught.value.what
+    if subject.endswith("hides_its_model"):
+        assert "none of its parameters learns" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("only", "name"),
+    [
+        ("knn", "trainers/knn: trains"),  # learns nothing, and reports scores alone
+        ("linear_probe", "trainers/linear_probe: trains"),
+        ("classifier", "models/classifier: seed"),  # its backbone is a stand-in, which the seed initialises too
+    ],
+)
+def test_own_components_pass(only: str, name: str) -> None:
+    (check,) = (each for each in checks("hw1cli", only=only) if str(each) == name)
+    check()
+
+
+def test_a_learning_trainer_must_report_its_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apart from one that learns nothing, whose summary has no training speed."""
+    (check,) = (each for each in checks("hw1cli", only="linear_probe") if each.name == "trains")
+    from registry.contracts import runs
+
+    train = runs.execute
+
+    def without_loss(*arguments: object, **options: object) -> dict[str, object]:
+        summary = train(*arguments, **options)  # type: ignore[arg-type]
+        assert summary["last"].pop("train_loss") > 0
+        return summary
+
+    monkeypatch.setattr(runs, "execute", without_loss)
+    with pytest.raises(ContractViolation, match="reports no train_loss"):
+        check()
 
 
 def test_a_plugin_that_keeps_the_contracts_passes(stranger: None) -> None:
     assert list(failures("stranger-nets")) == ["API version"]  # which it does not declare
 
 
-def test_the_command_tells_programs_and_readers(stranger: None) -> None:
+def test_the_command_prints_a_table_or_json(stranger: None) -> None:
     answer = CliRunner().invoke(plugin, ["check", "stranger-nets", "--json"])
-    told = json.loads(answer.stdout)
-    assert answer.exit_code == 3 and not told["ok"]
-    (failed,) = (each for each in told["checks"] if each["outcome"] == "failed")
+    report = json.loads(answer.stdout)
+    assert answer.exit_code == 3 and not report["ok"]
+    (failed,) = (each for each in report["checks"] if each["outcome"] == "failed")
     assert failed["check"] == "API version" and failed["why"] and failed["instead"]
     answer = CliRunner().invoke(plugin, ["check", "stranger-nets"])
     assert (
