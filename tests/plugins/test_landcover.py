@@ -84,12 +84,14 @@ def test_another_size_names_both_files(scenes: Path) -> None:
         LandCover(scenes).split("train")[0]
 
 
-def test_scenes_are_the_same_bytes_in_any_order_and_number(tmp_path: Path, scenes: Path) -> None:
+def test_scenes_are_the_same_bytes_in_any_order_number_and_threads(tmp_path: Path, scenes: Path) -> None:
     few, more = files_of(scenes), LandCoverScenes(train=3, validation=5, size=64)
     more.scene("validation", 62)
-    more.make(tmp_path / "more")
+    more.make(tmp_path / "more", threads=1)
+    more.make(tmp_path / "by_three", threads=3)
     many = files_of(tmp_path / "more")
     assert len(few) == 12 and len(many) == 16 and few.items() <= many.items()
+    assert files_of(tmp_path / "by_three") == many
     again = LandCoverScenes(train=2, validation=4, size=64)
     for split, number in (("validation", 104), ("train", 1), ("validation", 0)):
         mask = np.asarray(Image.open(scenes / split / f"{number:04d}_mask.png"))
