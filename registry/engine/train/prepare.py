@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,12 +22,12 @@ from ..data.preprocess import Preprocessor
 from ..data.split import Divided
 from ..network.contract import normalization_of
 from ..records.run_folder import RunFolder
-from . import loop
+from . import autotune, loop
 from .ema import WeightAverage
 from .param_groups import refine
-from .rehearse import IMAGES, choose, rehearse
+from .rehearse import IMAGES, rehearse, train_step
 from .run import Run
-from .runtime import Runtime, device_for, open_runtime
+from .runtime import LAYOUTS, Runtime, device_for, open_runtime
 from .task import Task, has_batch_norm, learns, seed_everything
 
 
@@ -116,9 +115,7 @@ class Preparation:
 
     def _runtime(self, earlier: Mapping[str, Any] | None) -> Runtime:
         """Rehearse a step, then decide precision and layout: the recipe's, the earlier run's, or measured ones."""
-        settings = self.plan.runtime
-        precision: str = settings.precision
-        layout: str = settings.memory_format
+        task, settings, device = self.task.to(self.preprocess.device), self.plan.runtime, self.preprocess.device
         batch = checked(collate([self.train[key] for key in next(iter(self.order))[:IMAGES]]))
         held_out = {
             name: checked(collate([split[0, index] for index in range(min(IMAGES, len(split)))]))
@@ -126,22 +123,29 @@ class Preparation:
         }
         model = self.plan.trainer.arguments.get("model")
         source = model.component.source if isinstance(model, ComponentPlan) else "the model"
-        rehearse(self.task, batch, held_out, self.preprocess, source)
-        reason = "from the recipe"
+        operations = rehearse(task, batch, held_out, self.preprocess, source)
         if earlier is not None:
-            precision, layout, reason = earlier["precision"], earlier["memory_format"], "as before the run was stopped"
-        elif "auto" in (precision, layout):
-            identity = json.dumps(self.plan.trainer.as_json(), sort_keys=True)
-            with self._capture_warnings():
-                measured = choose(self.task, batch, self.preprocess, identity)
-            precision = measured[0] if precision == "auto" else precision
-            layout = measured[1] if layout == "auto" else layout
-            reason = measured[2]
-        return open_runtime(settings, precision, layout, reason)
+            chosen = autotune.Setting(earlier["precision"], earlier["memory_format"])
+            return open_runtime(settings, *chosen, "as before the run was stopped")
+        candidates = autotune.candidates(device, settings.precision, settings.memory_format)
+        if "auto" not in (settings.precision, settings.memory_format):
+            return open_runtime(settings, *candidates[0], "from the recipe")
+
+        def step(copy: Any, setting: autotune.Setting) -> None:
+            layout = LAYOUTS[setting.memory_format]
+            train_step(copy.train(), replace(self.preprocess, layout=layout)(batch), setting.precision)
+
+        shapes = [tuple(each.shape) for each in batch.get("views", [batch.get("image")]) if each is not None]
+        identity = [self.plan.trainer.as_json(), shapes]
+        with self._capture_warnings():
+            chosen, reason = autotune.choose(
+                task, candidates, step, identity=identity, device=device, operations=operations
+            )
+        return open_runtime(settings, *chosen, reason)
 
     def _assemble(self, runtime: Runtime, reports: list[Any]) -> tuple[Run, loop.Learning]:
         plan, task, settings = self.plan, self.task, self.plan.loop
-        task.to(runtime.device).to(memory_format=runtime.layout)
+        task.to(memory_format=runtime.layout)
         steps = -(-len(self.order) // settings.accumulate)
         known = {**self.facts, "steps_per_epoch": steps, "total_steps": steps * settings.epochs}
         schedule = build(plan.schedule, known)

@@ -13,8 +13,11 @@ import torch
 
 from ...errors import InputError
 from ...recipe.grammar import RuntimeSettings
+from ..allocator import keep_large_blocks
 
 _FABRIC: Final = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+#: Number formats of reduced precisions.
+DTYPES: Final = {"bf16": torch.bfloat16, "fp16": torch.float16}
 #: Memory formats by their names in a recipe.
 LAYOUTS: Final = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
@@ -58,19 +61,19 @@ class Runtime:
 
 
 def device_for(wanted: str) -> torch.device:
-    """The device meant by the recipe.
+    """The device meant by the recipe; on a CPU, the allocator keeps large blocks from now on.
 
     Raises:
         InputError: it is not there.
     """
-    mps = getattr(torch.backends, "mps", None)
-    present = {"cuda": torch.cuda.is_available(), "mps": bool(mps and mps.is_available()), "cpu": True}
-    if wanted == "auto":
-        return torch.device(next(name for name, there in present.items() if there))
-    if not present[wanted]:
-        there = ", ".join(name for name, is_there in present.items() if is_there)
-        raise InputError.of("runtime.device", f"there is no {wanted} device here", f"devices here: {there}")
-    return torch.device(wanted)
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    here = [name for name, is_present in present.items() if is_present]
+    if wanted != "auto" and wanted not in here:
+        raise InputError.of("runtime.device", f"there is no {wanted} device here", f"devices here: {', '.join(here)}")
+    device = torch.device(here[0] if wanted == "auto" else wanted)
+    if device.type == "cpu":
+        keep_large_blocks()
+    return device
 
 
 def open_runtime(settings: RuntimeSettings, precision: str, memory_format: str, reason: str) -> Runtime:

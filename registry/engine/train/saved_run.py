@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor
@@ -21,8 +21,12 @@ from ..data.preprocess import Preprocessor
 from ..network.contract import normalization_of
 from ..records import checkpoints
 from ..records.run_folder import RunFolder
-from .runtime import Runtime, open_runtime
+from . import autotune
+from .runtime import DTYPES, LAYOUTS, Runtime, device_for, open_runtime
 from .task import Task
+
+#: Pixels of a batch with which the layout is measured.
+_MEASURED_PIXELS: Final = 512 * 512
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -83,12 +87,37 @@ def open_run(path: Path, *, checkpoint: Literal["best", "last"] = "best", device
     facts = {**environment["facts"], "class_counts": lambda: [1] * environment["facts"].get("num_classes", 0)}
     task: Task = build(plan.trainer, facts)
     task.load_state_dict(checkpoints.evaluated_weights(state))
-    runtime = open_runtime(plan.runtime, state["precision"], state["memory_format"], "as in the training")
-    task.to(runtime.device).to(memory_format=runtime.layout).eval()
+    task.to(device_for(device)).eval()
+    runtime = open_runtime(plan.runtime, *_setting(plan, task, state, facts))
+    task.to(memory_format=runtime.layout)
     preprocess = Preprocessor(*normalization_of(task), runtime.device, runtime.layout)
     transform = build_transform(plan.augment.get("eval", []), facts)
     epoch = state["epoch"] if "epoch" in state else state["position"]["epoch"] - 1
     return SavedRun(folder, plan, task, facts, runtime, preprocess, transform, epoch)
+
+
+def _setting(plan: Plan, task: Task, state: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Precision, memory format and the reason: the training's precision where the device has it, the faster layout."""
+    device = next(task.parameters()).device
+    precision, memory_format = state["precision"], plan.runtime.memory_format
+    reduced = device.type == "cuda" or (precision == "bf16" and autotune.has_bf16_units(device))
+    if precision != "fp32" and plan.runtime.precision == "auto" and not reduced:
+        precision = "fp32"
+    sizes, network = facts.get("image_sizes", {}), getattr(task, "model", None)
+    size = sizes.get("val") or sizes.get("train")
+    if memory_format != "auto" or size is None or network is None:
+        return precision, state["memory_format"], "as in the training"
+    images = torch.zeros(max(1, min(8, _MEASURED_PIXELS // (size[0] * size[1]))), facts.get("in_channels", 3), *size)
+
+    def forward(model: Any, setting: autotune.Setting) -> None:
+        batch = images.to(device).contiguous(memory_format=LAYOUTS[setting.memory_format])
+        with torch.inference_mode(), torch.autocast(device.type, DTYPES.get(precision), enabled=precision != "fp32"):
+            model(batch)
+
+    settings = autotune.candidates(device, precision, "auto")
+    identity = [plan.trainer.as_json(), tuple(images.shape), "forward"]
+    chosen, reason = autotune.choose(network, settings, forward, identity=identity, device=device)
+    return *chosen, reason
 
 
 def _require_run(path: Path) -> None:
