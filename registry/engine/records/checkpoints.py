@@ -1,10 +1,12 @@
-"""Checkpoints: written whole or not at all, verified when they are read."""
+"""Checkpoints: written whole or not at all, while training goes on, and verified when they are read."""
 
 from __future__ import annotations
 
+import copy
 import shutil
 import zipfile
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,42 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
         free = shutil.disk_usage(path.parent).free / 1e6
         reason = str(error).partition("\n")[0]
         raise Hw1Error(f"{path} could not be written, with {free:.0f} MB free there: {reason}") from error
+
+
+class CheckpointWriter:
+    """Writes checkpoints one after the other in a thread, so that training goes on meanwhile; a context manager.
+
+    What is written is the state at the time of the call. Inside of the context two snapshots may wait for the disk,
+    on its end all are written, whatever the reason for the end.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "checkpoints")
+        self._pending: list[Future[None]] = []
+
+    def __enter__(self) -> CheckpointWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wait(left=0)
+
+    def save(self, path: Path, state: Mapping[str, Any]) -> None:
+        """As the function ``save``; an error of an earlier call is raised here or at the end of the context."""
+        self._wait(left=1)
+        self._pending.append(self._thread.submit(save, path, snapshot(state)))
+
+    def _wait(self, left: int) -> None:
+        while len(self._pending) > left:
+            self._pending.pop(0).result()
+
+
+def snapshot(state: Any) -> Any:
+    """A copy of a checkpoint's state that later steps do not change, its tensors on the CPU."""
+    if isinstance(state, Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, Mapping):
+        return {key: snapshot(value) for key, value in state.items()}
+    return type(state)(map(snapshot, state)) if isinstance(state, (list, tuple)) else copy.deepcopy(state)
 
 
 def load(path: Path) -> dict[str, Any]:

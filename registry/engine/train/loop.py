@@ -19,7 +19,6 @@ from ...errors import Hw1Error, StoppedBySignal
 from ...recipe import epochs
 from ..console import Progress
 from ..data.loader import EpochOrder, checked, derive_seed
-from ..records import checkpoints
 from ..records.epoch import EpochRecord
 from .ema import WeightAverage
 from .run import Position, Run
@@ -28,6 +27,8 @@ from .signals import StopRequest
 
 #: Pictures of the evaluation split that trackers get after each evaluation.
 _SHOWN = 4
+#: Seconds between two updates of the progress bar.
+_REFRESH = 0.25
 
 
 class Diverged(Hw1Error):
@@ -70,7 +71,8 @@ def fit(run: Run, learning: Learning) -> None:
     batches = len(learning.train_order)
     started = time.monotonic() - position.wall_seconds
     done = (position.epoch - 1) * batches + position.batch
-    with StopRequest() as stop, run.console.progress(loop.epochs * batches, "batches", done) as progress:
+    bar = run.console.progress(loop.epochs * batches, "batches", done)
+    with StopRequest() as stop, bar as progress, run.checkpoints:
         measure_start(run, stop)
         while position.epoch <= loop.epochs and not out_of_patience(run):
             # --- train ----------------------------------------------------------------------------
@@ -135,7 +137,8 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
     learning.task.train()
 
     sums = {name: torch.tensor(value, device=run.runtime.device) for name, value in position.sums.items()}
-    clock, loss = time.perf_counter(), ""
+    clock = shown = time.perf_counter()
+    waiting = 0  # batches that the bar does not show yet
     for group in _groups(map(checked, learning.train_loader), loop.accumulate):
         for parameters, rate in zip(optimizer.param_groups, learning.base_rates, strict=True):
             parameters["lr"] = rate * learning.schedule(position.step)
@@ -157,17 +160,19 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
         if learning.average is not None:
             learning.average.update(position.step)
 
-        # Reading the figures waits for the device, so they are read only at log points.
-        if position.step % loop.log_every in (0, 1) or position.batch == len(order) or stop:
+        # Reading the figures waits for the device: at log points, and as often as a reader follows the bar.
+        waiting += len(group)
+        now, last = time.perf_counter(), position.batch == len(order) or stop
+        if position.step % loop.log_every in (0, 1) or last or now - shown > _REFRESH:
             position.sums = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
             mean = position.sums["loss"] / position.images
             if not math.isfinite(mean):
                 where = f"epoch {position.epoch}, step {position.step}"
                 raise Diverged(f"the training loss is {mean} in {where}", "lower optimizer.lr or set trainer.clip_norm")
-            loss = f"loss {mean:.4f}  "
-        rate = position.images / (position.epoch_seconds + time.perf_counter() - clock)
-        status = f"{loss}{rate:.1f} images/s{last_score(run)}"
-        progress.advance(len(group), f"epoch {position.epoch}/{loop.epochs}", status)
+            rate = position.images / (position.epoch_seconds + time.perf_counter() - clock)
+            status = f"loss {mean:.4f}  {rate:.1f} images/s{last_score(run)}"
+            progress.advance(waiting, f"epoch {position.epoch}/{loop.epochs}", status)
+            waiting, shown = 0, time.perf_counter()
         if stop:
             break
     run.runtime.synchronize()
@@ -242,7 +247,7 @@ def record(run: Run, learning: Learning, scores: dict[str, float], wall: float, 
     progress.line_printed()
     if best:
         state = {"task": task.state_dict(), "epoch": position.epoch, "scores": epoch.columns(), **_computed_in(run)}
-        checkpoints.save(run.folder.best, state)
+        run.checkpoints.save(run.folder.best, state)
 
 
 def judge(run: Run, score: float) -> bool:
@@ -295,7 +300,7 @@ def save(run: Run, learning: Learning, path: Any) -> None:
     }
     if learning.average is not None:
         state["average"] = learning.average.state_dict()
-    checkpoints.save(path, state)
+    run.checkpoints.save(path, state)
 
 
 def restore(run: Run, learning: Learning, state: dict[str, Any]) -> None:

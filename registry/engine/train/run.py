@@ -14,6 +14,7 @@ from ...recipe.plan import Plan
 from ..console import Console
 from ..data.loader import Augmented, checked, collate
 from ..data.preprocess import Preprocessor
+from ..records.checkpoints import CheckpointWriter
 from ..records.run_folder import RunFolder
 from ..records.trackers import Trackers
 from .features import Outputs, outputs_of
@@ -71,6 +72,7 @@ class Run:
         train, val: the splits with their augmentations; ``val`` may be None.
         loaders: what an evaluation walks over, by split.
         preprocess: a loader's batch -> the batch that the task gets.
+        checkpoints: writes them in the background.
         position: how far it has come.
         caveats: what a reader of its scores should know, in sentences.
         failures: reports that failed, in words.
@@ -87,6 +89,7 @@ class Run:
     console: Console
     loaders: Mapping[str, DataLoader[Any]] = field(default_factory=dict)
     trackers: Trackers = field(init=False)
+    checkpoints: CheckpointWriter = field(default_factory=CheckpointWriter)
     position: Position = field(default_factory=Position)
     caveats: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
