@@ -130,7 +130,7 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
     """The rest of the current epoch; returns early, at a step's border, when asked to stop."""
     loop, position = run.plan.loop, run.position
     order, optimizer, fabric = learning.train_order, learning.optimizer, run.runtime.fabric
-    total_steps = loop.epochs * _steps(len(order), loop.accumulate)
+    total_steps = loop.epochs * -(-len(order) // loop.accumulate)
     if position.batch == 0:
         torch.manual_seed(derive_seed(run.plan.seed, position.epoch, 1))  # so dropout depends on (seed, epoch) alone
     order.start(position.epoch, position.batch)
@@ -183,10 +183,6 @@ def _groups(batches: Iterator[Any], size: int) -> Iterator[list[Any]]:
     """Consecutive batches in lists of ``size``; the last may be shorter."""
     while group := list(islice(batches, size)):
         yield group
-
-
-def _steps(batches: int, accumulate: int) -> int:
-    return -(-batches // accumulate)
 
 
 def last_score(run: Run) -> str:
