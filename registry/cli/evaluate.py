@@ -118,16 +118,15 @@ def _default_folder(
     return run / "evaluation" / "-".join(parts)
 
 
-def _with_classes(like: Path | None, classes: str | None, ignored_pixels: str | None, **options: Any) -> dict[str, Any]:
+def _with_classes(like: Path | None, classes: str | None, ignored_pixels: Any, **options: Any) -> dict[str, Any]:
     """The attributes of a ``Question``, with the classes and the rule for ignored pixels of the run ``like``."""
     from ..engine.data.classes import parse_classes
-    from ..engine.evaluate.files import counts_against_in_run, known_from_run
+    from ..engine.evaluate.files import known_from_run
 
-    known = parse_classes(classes) if classes is not None else None
-    against = ignored_pixels == "count_against"
     if like is not None:
-        known = known_from_run(like)
-        against = against if ignored_pixels is not None else counts_against_in_run(like)
+        known, against = known_from_run(like, ignored_pixels)
+    else:
+        known, against = parse_classes(classes) if classes is not None else None, ignored_pixels == "count_against"
     return {**options, "known": known, "count_against": against}
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from rich.console import Console as Terminal
@@ -18,10 +18,12 @@ from ..data.classes import Classes, KnownClasses
 from ..data.images import UnreadableImage, read_image
 from ..data.masks import MaskReader, comparing_reader
 from ..data.pairs import find_images, find_masks, with_common_names
-from .confusion import Confusion, count
+from .confusion import count
 from .figures import Example
+from .per_image import Tally
 from .report import Evaluation
 
+IgnoredPixels = Literal["leave_out", "count_against"]
 #: Problems that are reported at once, and names that a message lists.
 _MOST: Final = 20
 
@@ -50,8 +52,12 @@ class Question:
     worst: int = 12
 
 
-def known_from_run(run: Path) -> KnownClasses:
-    """The classes of a run folder.
+def known_from_run(run: Path, ignored_pixels: IgnoredPixels | None) -> tuple[KnownClasses, bool]:
+    """The classes of a run folder, and whether predictions on ignored pixels count against them.
+
+    Args:
+        run: the folder.
+        ignored_pixels: the rule that is asked for; None for the run's own, see ``scoring_rule``.
 
     Raises:
         InputError: it is not a run folder, or its data have no classes.
@@ -62,54 +68,65 @@ def known_from_run(run: Path) -> KnownClasses:
     facts = json.loads(file.read_text(encoding="utf-8")).get("facts", {})
     if "class_names" not in facts:
         raise InputError.of(str(run), "is a run whose data have no classes", "name them with --classes")
-    return KnownClasses(facts["class_names"], facts.get("class_colors"), facts.get("ignore_index"), given=True)
+    rule = scoring_rule(run, ignored_pixels)
+    labels = (facts["class_names"], facts.get("class_colors"), facts.get("ignore_index"))
+    return KnownClasses(*labels, left_out=rule["left_out"], given=True), rule["count_against"]
 
 
-def counts_against_in_run(run: Path) -> bool:
-    """Whether the first metric of a run that has a rule for ignored pixels lets them count against a prediction."""
+def scoring_rule(run: Path, ignored_pixels: IgnoredPixels | None) -> dict[str, Any]:
+    """``count_against`` and ``left_out`` of ``Classes``, by the first metric of a run that has a rule for these.
 
-    def rules(value: Any) -> Iterator[str]:
+    Args:
+        run: the run folder.
+        ignored_pixels: the rule that is asked for; where it is not the metric's, the metric's ``left_out`` does not
+            hold either.
+    """
+
+    def rules(value: Any) -> Iterator[Mapping[str, Any]]:
         if isinstance(value, Mapping):
-            if "ignored_pixels" in value:
-                yield value["ignored_pixels"]
-            for item in value.values():
-                yield from rules(item)
-        elif isinstance(value, list):
-            for item in value:
-                yield from rules(item)
+            if value.get("kind") == "metrics" and "ignored_pixels" in value["arguments"]:
+                yield value["arguments"]
+            value = list(value.values())
+        for item in value if isinstance(value, list) else ():
+            yield from rules(item)
 
     file = run / "plan.json"
     plan = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return next(rules(plan), "leave_out") == "count_against"
+    own = next(rules(plan), {"ignored_pixels": "leave_out"})
+    if ignored_pixels in (None, own["ignored_pixels"]):
+        return {"count_against": own["ignored_pixels"] == "count_against", "left_out": own.get("left_out")}
+    return {"count_against": ignored_pixels == "count_against", "left_out": None}
 
 
 def compare(question: Question, terminal: Terminal) -> Evaluation:
     """Pair predictions with the truth by name and score them.
 
     Raises:
-        InputError: with every fault, 20 at most: nothing to pair, missing predictions, unreadable files, labels of no
+        InputError: with every problem, 20 at most: nothing to pair, missing predictions, unreadable files, labels of no
             class, sizes that differ.
     """
-    for path in (question.predictions, question.truth):
+    predictions, truth = question.predictions, question.truth
+    for path in (predictions, truth):
         if not path.exists():
             raise InputError.of(str(path), "does not exist")
-    folders = [path.is_dir() for path in (question.predictions, question.truth)]
-    if folders[0] != folders[1]:
+    if predictions.is_dir() != truth.is_dir():
         raise InputError.of(
-            f"{question.predictions}, {question.truth}",
+            f"{predictions}, {truth}",
             "are a folder and a file: expected two of one kind",
             "two folders of masks, or two CSV files: filename,label",
         )
-    return _compare_masks(question, Console(terminal)) if all(folders) else _compare_labels(question)
+    if truth.is_dir():
+        tally, worst, notes = _compare_masks(question, Console(terminal))
+    else:
+        tally, worst, notes = _compare_labels(question)
+    about = {"predictions": str(predictions), "truth": str(truth)}
+    notes = notes + tally.confusion.notes(tally.unit)
+    return Evaluation(f"{predictions} against {truth}", about, len(tally.rows), tally.scores(), tally, worst, notes)
 
 
-# --- masks ------------------------------------------------------------------------------------
-
-
-def _compare_masks(question: Question, console: Console) -> Evaluation:
+def _compare_masks(question: Question, console: Console) -> tuple[Tally, list[Example], list[str]]:
     truths, predictions = with_common_names(find_masks(question.truth), find_masks(question.predictions))
-    problems, notes = _unpaired(truths, predictions, question)
-    names = sorted(truths.keys() & predictions.keys())
+    names, problems, notes = _paired(truths, predictions, question)
     if not names:
         raise InputError(problems)
     reader, classes = comparing_reader(
@@ -119,51 +136,34 @@ def _compare_masks(question: Question, console: Console) -> Evaluation:
         ignore=question.ignore,
         count_against=question.count_against,
     )
-    labels = len(classes)
-    total, ious, right = np.zeros((labels, labels), np.int64), [], []
+    tally = Tally(classes)
     for name in console.track(names, len(names), "comparing", "files"):
         try:
-            truth, predicted = _read_pair(reader, truths[name], predictions[name])
+            tally.add_mask(name, count(*_read_pair(reader, truths[name], predictions[name]), len(classes)))
         except InputError as error:
             problems += error.problems
             if len(problems) >= _MOST:
                 break
-            continue
-        counts = count(truth, predicted, labels)
-        total += counts
-        image = Confusion(counts, classes)
-        ious.append(image.image_iou)
-        right.append(image.accuracy)
     if problems:
         raise InputError(problems[:_MOST])
-    confusion = Confusion(total, classes)
-    if not confusion.known.any():
+    if not tally.confusion.known.any():
         raise InputError.of(str(question.truth), "holds nothing but the ignored label", "look at --ignore")
-    rows = [
-        {"name": name, "miou": iou, "pixel_accuracy": accuracy}
-        for name, iou, accuracy in zip(names, ious, right, strict=True)
-    ]
-    order = [int(at) for at in np.argsort(ious, kind="stable") if np.isfinite(ious[at])][: question.worst]
     pictures = find_images(question.images or question.truth, truths)
-    worst = [
-        _example(names[at], ious[at], reader, truths, predictions, pictures)
-        for at in order  # read anew: all masks of a large set would not fit into memory
-    ]
-    return Evaluation(
-        _title(question),
-        _about(question),
-        "masks",
-        len(names),
-        confusion.mask_scores(),
-        confusion,
-        rows,
-        worst,
-        notes + confusion.notes("pixel"),
-    )
+    worst = []
+    for at in tally.worst(question.worst):  # read anew: all masks of a large set would not fit into memory
+        name = names[at]
+        image = read_image(pictures[name]) if name in pictures else None
+        masks = (reader(truths[name]), reader(predictions[name]))
+        worst.append(Example(name, tally.caption(at), image, *masks).thin())
+    return tally, worst, notes
 
 
 def _read_pair(reader: MaskReader, truth: Path, predicted: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Both masks; every fault of the pair at once."""
+    """Both masks.
+
+    Raises:
+        InputError: every problem of the pair at once.
+    """
     problems: list[Problem] = []
     masks = []
     for path in (truth, predicted):
@@ -174,29 +174,55 @@ def _read_pair(reader: MaskReader, truth: Path, predicted: Path) -> tuple[np.nda
     if not problems and masks[0].shape != masks[1].shape:
         (height, width), (predicted_height, predicted_width) = masks[0].shape, masks[1].shape
         message = f"is {predicted_width}x{predicted_height}, but its truth {truth} is {width}x{height}"
-        problems.append(Problem(str(predicted), message, "predictions have to be in the size of the truth"))
+        problems.append(Problem(str(predicted), message, "predictions must have the size of the truth"))
     if problems:
         raise InputError(problems)
     return masks[0], masks[1]
 
 
-def _example(
-    name: str,
-    iou: float,
-    reader: MaskReader,
-    truths: Mapping[str, Path],
-    predictions: Mapping[str, Path],
-    pictures: Mapping[str, Path],
-) -> Example:
-    image = read_image(pictures[name]) if name in pictures else None
-    masks = (reader(truths[name]), reader(predictions[name]))
-    return Example(name, f"IoU {iou:.3f}", image, *masks).thin()
+def _compare_labels(question: Question) -> tuple[Tally, list[Example], list[str]]:
+    truths, predictions = label_files.read_labels(question.truth), label_files.read_labels(question.predictions)
+    if truths.keys().isdisjoint(predictions):
+        # One file may have the images' folders or endings and the other not.
+        stems = label_files.by_stem(truths), label_files.by_stem(predictions)
+        truths, predictions = (truths, predictions) if stems[0].keys().isdisjoint(stems[1]) else stems
+    names, problems, notes = _paired(truths, predictions, question)
+    known = question.known or KnownClasses(label_files.in_class_order(row.label for row in truths.values()))
+    labels, numbered = list(known.names), question.known is not None
+    compared = {name: predictions[name] for name in names}
+    true, unknown = label_files.indices(truths, labels, question.truth, numbered=numbered)
+    guesses, unknown_guesses = label_files.indices(compared, labels, question.predictions, numbered=numbered)
+    if problems := [*problems, *unknown, *unknown_guesses]:
+        raise InputError(problems[:_MOST])
+    ignored = known.ignore_index
+    if question.ignore is not None:
+        if question.ignore not in labels:
+            hint = did_you_mean(question.ignore, labels)
+            raise InputError.of("--ignore", f"{question.ignore!r} is not a class", hint)
+        ignored = labels.index(question.ignore)
+    tally = Tally(Classes.of(labels, known.colors, ignored, count_against=question.count_against), "labels")
+    for name in names:
+        truth, guess, probability = true[name], guesses[name], predictions[name].probability
+        # Shown are wrong predictions, the surest first.
+        shown = truth not in (guess, ignored)
+        tally.add_label(name, truth, guess, -(probability or 0.0) if shown else np.nan, probability=probability)
+    if question.images is None:
+        notes += ["no sheet of the worst images: name their folder with --images"] if tally.worst(1) else []
+        return tally, [], notes
+    worst = []
+    for at in tally.worst(question.worst):
+        path = question.images / names[at]
+        if not path.is_file():
+            others = sorted(question.images.glob("**/*"))
+            path = next((other for other in others if names[at] in (other.name, other.stem)), path)
+        worst.append(Example(names[at], tally.caption(at), read_image(path)).thin())
+    return tally, worst, notes
 
 
-def _unpaired(
+def _paired(
     truths: Mapping[str, Any], predictions: Mapping[str, Any], question: Question
-) -> tuple[list[Problem], list[str]]:
-    """Problems and notes on names that only one side has."""
+) -> tuple[list[str], list[Problem], list[str]]:
+    """The names of both sides, and problems and notes on those that only one side has."""
     missing, further = sorted(truths.keys() - predictions.keys()), sorted(predictions.keys() - truths.keys())
     problems, notes = [], []
     if len(missing) == len(truths):
@@ -209,82 +235,8 @@ def _unpaired(
         problems.append(Problem(str(question.predictions), message, "--allow-missing leaves them out of the scores"))
     if further and len(missing) < len(truths):
         notes.append(f"{len(further)} predictions have no truth and are left out: {_some(further, 10)}")
-    return problems, notes
+    return sorted(truths.keys() & predictions.keys()), problems, notes
 
 
-# --- labels -----------------------------------------------------------------------------------
-
-
-def _compare_labels(question: Question) -> Evaluation:
-    truths, predictions = label_files.read_labels(question.truth), label_files.read_labels(question.predictions)
-    if truths.keys().isdisjoint(predictions):
-        # One file may have the images' folders or endings and the other not.
-        stems = label_files.by_stem(truths), label_files.by_stem(predictions)
-        truths, predictions = (truths, predictions) if stems[0].keys().isdisjoint(stems[1]) else stems
-    problems, notes = _unpaired(truths, predictions, question)
-    names = sorted(truths.keys() & predictions.keys())
-    known = question.known
-    labels = known.names if known else label_files.in_class_order(row.label for row in truths.values())
-    true, faults = label_files.indices(truths, labels, question.truth, numbered=known is not None)
-    problems += faults
-    guesses, faults = label_files.indices(
-        {name: predictions[name] for name in names}, labels, question.predictions, numbered=known is not None
-    )
-    problems += faults
-    if problems:
-        raise InputError(problems[:_MOST])
-    ignored = known.ignore_index if known else None
-    if question.ignore is not None:
-        if question.ignore not in labels:
-            raise InputError.of(
-                "--ignore", f"there is no class {question.ignore!r}", did_you_mean(question.ignore, labels)
-            )
-        ignored = list(labels).index(question.ignore)
-    classes = Classes.of(labels, known.colors if known else None, ignored, count_against=question.count_against)
-    truth, predicted = (np.array([side[name] for name in names]) for side in (true, guesses))
-    confusion = Confusion(count(truth, predicted, len(classes)), classes)
-    rows: list[dict[str, Any]] = []
-    for name, expected, guess in zip(names, truth.tolist(), predicted.tolist(), strict=True):
-        row = {"name": name, "truth": labels[expected], "prediction": labels[guess], "right": int(expected == guess)}
-        rows.append({**row, "probability": predictions[name].probability})
-    wrong = [row for row in rows if not row["right"] and (ignored is None or row["truth"] != labels[ignored])]
-    wrong.sort(key=lambda row: -(row["probability"] or 0.0))
-    worst = []
-    if question.images is not None:
-        worst = [_labelled_example(row, question.images) for row in wrong[: question.worst]]
-    elif wrong:
-        notes.append("no sheet of the worst images: name their folder with --images")
-    return Evaluation(
-        _title(question),
-        _about(question),
-        "labels",
-        len(names),
-        confusion.label_scores(),
-        confusion,
-        rows,
-        worst,
-        notes + confusion.notes("image"),
-    )
-
-
-def _labelled_example(row: Mapping[str, Any], folder: Path) -> Example:
-    path = folder / str(row["name"])
-    if not path.is_file():
-        path = next((other for other in sorted(folder.glob("**/*")) if row["name"] in (other.name, other.stem)), path)
-    share = "" if row["probability"] is None else f" {row['probability']:.2f}"
-    return Example(row["name"], f"{row['truth']} →\n{row['prediction']}{share}", read_image(path)).thin()
-
-
-# --- both -------------------------------------------------------------------------------------
-
-
-def _title(question: Question) -> str:
-    return f"{question.predictions} against {question.truth}"
-
-
-def _about(question: Question) -> dict[str, Any]:
-    return {"predictions": str(question.predictions), "truth": str(question.truth)}
-
-
-def _some(names: list[str], most: int) -> str:
+def _some(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "") if names else "nothing"

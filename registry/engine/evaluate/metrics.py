@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,12 +26,16 @@ def count_images(predicted: Tensor, target: Tensor, classes: Classes) -> Tensor:
         (B, K, K) int64, rows the truth, columns the prediction.
     """
     images, labels = len(target), len(classes)
-    truth = target
-    if classes.ignored is not None and classes.ignore_index is not None:
-        truth = target.where(target != classes.ignore_index, classes.ignored)
     which = torch.arange(images, device=target.device).view(-1, *[1] * (target.dim() - 1))
-    cells = ((which * labels + truth) * labels + predicted).flatten()
+    cells = ((which * labels + with_ignored(target, classes)) * labels + predicted).flatten()
     return torch.bincount(cells, minlength=images * labels * labels).view(images, labels, labels)
+
+
+def with_ignored(target: Tensor, classes: Classes) -> Tensor:
+    """The target with the index of the ignored label in place of the value that marks it in the data."""
+    if classes.ignored is None or classes.ignore_index is None:
+        return target
+    return target.where(target != classes.ignore_index, classes.ignored)
 
 
 class ConfusionMetric(Metric):
@@ -108,8 +113,8 @@ class Scores:
 
     def notes(self) -> list[str]:
         """What the metrics report besides scores, such as classes that do not occur."""
-        readers = (getattr(metric, "notes", None) for metric in self.metrics)
-        return list(dict.fromkeys(text for notes in readers if notes is not None for text in notes()))
+        noting = [metric for metric in self.metrics if hasattr(metric, "notes")]
+        return list(dict.fromkeys(text for metric in noting for text in metric.notes()))
 
 
 def name_of(metric: Any) -> str:
@@ -131,8 +136,5 @@ def _headline(metric: Metric) -> str:
 
 
 def _free(name: str, taken: Mapping[str, Any]) -> str:
-    number = 2
-    free = name
-    while free in taken:
-        free, number = f"{name}_{number}", number + 1
-    return free
+    numbered = (f"{name}_{number}" for number in itertools.count(2))
+    return next(free for free in itertools.chain([name], numbered) if free not in taken)

@@ -1,133 +1,78 @@
-"""What each image of an evaluation contributes: its part of the confusion matrix, and its own scores."""
+"""What each image contributes to an evaluation: its part of the confusion matrix, and a row of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..data.classes import Classes
-from ..data.loader import Augmented, checked
-from ..train.saved_run import SavedRun
 from .confusion import Confusion
-from .figures import Example
-from .metrics import count_images
 
 
 @dataclass
-class Collected:
-    """Confusion matrix and scores of the images of a split.
+class Tally:
+    """The evaluated images, whoever predicted them: a run, or files.
 
     Args:
-        classes: the labels of the truth.
-        outputs: the model's logits of an image: one for each class.
+        classes: K labels of the truth.
+        kind: of the predictions.
+
+    Attributes:
+        counts: (K, K) pixels of masks, or images with labels; rows the truth, columns the prediction.
+        rows: of each image, for a table: its name, and IoU and accuracy of its pixels, or truth and prediction.
+        quality: of each prediction; the lowest are the worst. NaN for an image that is not to be shown.
     """
 
     classes: Classes
-    outputs: int
-    names: list[str] = field(default_factory=list)
     kind: Literal["masks", "labels"] = "masks"
-    _counts: np.ndarray | int = 0
-    _rows: list[np.ndarray] = field(default_factory=list)
+    counts: np.ndarray = field(init=False)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    quality: list[float] = field(default_factory=list)
 
-    def add(self, batch: Mapping[str, Any], outputs: Sequence[Any]) -> None:
-        """Take a batch in, if the model's last output are logits of its targets."""
-        self.kind = "masks" if "mask" in batch else "labels"
-        target = batch.get("mask", batch.get("label"))
-        logits = outputs[-1] if outputs else None
-        if target is None or not isinstance(logits, Tensor):
-            return
-        if logits.dim() != target.dim() + 1 or logits.shape[1] != self.outputs or len(logits) != len(target):
-            return
-        self.names += batch["name"]
-        logits = logits.float()
-        counts = count_images(logits.max(1).indices, target, self.classes).cpu().numpy()
-        self._counts = self._counts + counts.sum(0)
-        if self.kind == "masks":
-            images = [Confusion(each, self.classes) for each in counts]
-            accuracies = [np.nan if image.accuracy is None else image.accuracy for image in images]
-            self._rows.append(np.array([[image.image_iou for image in images], accuracies]).T)
-        else:
-            probabilities = logits.softmax(1)
-            best = probabilities.max(1)
-            known = target.clamp(0, self.outputs - 1)
-            own = probabilities.gather(1, known[:, None])[:, 0].where(known == target, torch.nan)
-            rows = torch.stack([target.float(), best.indices.float(), best.values, own], 1)
-            self._rows.append(rows.double().cpu().numpy())
+    def __post_init__(self) -> None:
+        self.counts = np.zeros((len(self.classes), len(self.classes)), np.int64)
 
-    def finish(self) -> Found | None:
-        """What was collected; None where there was nothing."""
-        if not self.names:
-            return None
-        return Found(
-            self.kind, self.names, Confusion(np.asarray(self._counts), self.classes), np.concatenate(self._rows)
-        )
+    def add_mask(self, name: str, counts: np.ndarray) -> None:
+        """Add an image by its own confusion matrix (K, K)."""
+        image = Confusion(counts, self.classes)
+        self.counts += counts
+        self.rows.append({"name": name, "miou": image.image_iou, "pixel_accuracy": image.accuracy})
+        self.quality.append(image.image_iou)
 
-
-@dataclass(frozen=True)
-class Found:
-    """What was collected of all images, on the CPU.
-
-    Attributes:
-        kind: ``masks`` or ``labels``.
-        names: of the N images.
-        confusion: of pixels or images.
-        figures: (N, 2) IoU and pixel accuracy of each image, or (N, 4) truth, prediction, its probability, the truth's.
-    """
-
-    kind: Literal["masks", "labels"]
-    names: list[str]
-    confusion: Confusion
-    figures: np.ndarray
-
-    def scores(self) -> dict[str, Any]:
-        """The scores of all images together."""
-        return dict(self.confusion.mask_scores() if self.kind == "masks" else self.confusion.label_scores())
+    def add_label(self, name: str, truth: int, predicted: int, quality: float, **probabilities: float | None) -> None:
+        """Add an image by the indices of its classes; probabilities are columns of the table."""
+        names = self.classes.names
+        self.counts[truth, predicted] += 1
+        row = {"name": name, "truth": names[truth], "prediction": names[predicted], "right": int(truth == predicted)}
+        self.rows.append({**row, **probabilities})
+        self.quality.append(quality)
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
-        """The images' scores, for a table."""
+    def confusion(self) -> Confusion:
+        """Of all images together."""
+        return Confusion(self.counts, self.classes)
+
+    @property
+    def unit(self) -> str:
+        """What the confusion matrix counts, in the singular."""
+        return "pixel" if self.kind == "masks" else "image"
+
+    def scores(self) -> dict[str, float | None]:
+        """The scores of all images together."""
+        return self.confusion.mask_scores() if self.kind == "masks" else self.confusion.label_scores()
+
+    def worst(self, most: int) -> list[int]:
+        """The positions of the worst images, the worst first."""
+        order = np.argsort(self.quality, kind="stable")
+        return [int(at) for at in order if np.isfinite(self.quality[at])][:most]
+
+    def caption(self, at: int) -> str:
+        """What a figure says about an image: its IoU, or its truth, prediction and probability."""
+        row: Mapping[str, Any] = self.rows[at]
         if self.kind == "masks":
-            return [
-                {"name": name, "miou": own, "pixel_accuracy": right}
-                for name, (own, right) in zip(self.names, self.figures.tolist(), strict=True)
-            ]
-        classes = self.confusion.classes.names
-        return [
-            {
-                "name": name,
-                "truth": classes[int(truth)],
-                "prediction": classes[int(predicted)],
-                "right": int(truth == predicted),
-                "probability": probability,
-                "probability_of_truth": own,
-            }
-            for name, (truth, predicted, probability, own) in zip(self.names, self.figures.tolist(), strict=True)
-        ]
-
-    def worst(self, saved: SavedRun, split: Augmented, most: int) -> list[Example]:
-        """The images with the lowest IoU, or the lowest probability of the truth."""
-        score = self.figures[:, 0 if self.kind == "masks" else 3]
-        order = [int(at) for at in np.argsort(score, kind="stable") if np.isfinite(score[at])][:most]
-        return [self._example(saved, split, at) for at in order]
-
-    def _example(self, saved: SavedRun, split: Augmented, at: int) -> Example:
-        sample = checked(split[0, at])
-        name, image = str(sample["name"]), sample["image"]
-        image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., :3]
-        if self.kind == "labels":
-            truth, predicted, probability, _ = self.figures[at]
-            names = self.confusion.classes.names
-            caption = f"{names[int(truth)]} →\n{names[int(predicted)]} {probability:.2f}"
-            return Example(name, caption, image).thin()
-        truth = np.asarray(sample["mask"])
-        classes = self.confusion.classes
-        if classes.ignored is not None:
-            truth = np.where(truth == classes.ignore_index, classes.ignored, truth)
-        predicted = saved.logits([sample["image"]])[0].max(0).indices.cpu().numpy()
-        caption = f"IoU {self.figures[at, 0]:.3f}"
-        return Example(name, caption, image, truth.astype(np.uint8), predicted.astype(np.uint8)).thin()
+            return f"IoU {row['miou']:.3f}"
+        share = "" if row["probability"] is None else f" {row['probability']:.2f}"
+        return f"{row['truth']} →\n{row['prediction']}{share}"

@@ -1,4 +1,4 @@
-"""What an evaluation found, and the folder that keeps it."""
+"""The results of an evaluation, and the folder that keeps them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import csv
 import io
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ... import files
 from ...errors import InputError
 from ..data.drawing import save
-from .confusion import Confusion
 from .figures import Example, draw_confusion, draw_examples
+from .per_image import Tally
 
 
 @dataclass(frozen=True)
@@ -25,55 +25,43 @@ class Evaluation:
     Attributes:
         title: what was evaluated, for figures.
         about: where truth and predictions come from.
-        kind: ``masks`` or ``labels``; None where only scores are known.
         images: how many were evaluated.
         scores: name -> value; None where it is undefined.
-        confusion: of pixels or images; None where ``kind`` is.
-        rows: of each image: ``name`` and its scores.
+        tally: the images; None where only scores are known.
         worst: the worst images, the worst first.
         notes: what the reader should know, in sentences.
     """
 
     title: str
     about: Mapping[str, Any]
-    kind: Literal["masks", "labels"] | None
     images: int
     scores: Mapping[str, float | None]
-    confusion: Confusion | None = None
-    rows: Sequence[Mapping[str, Any]] = ()
+    tally: Tally | None = None
     worst: Sequence[Example] = ()
     notes: list[str] = field(default_factory=list)
 
-    @property
-    def unit(self) -> str:
-        """What the confusion matrix counts."""
-        return "pixels" if self.kind == "masks" else "images"
-
     def as_json(self) -> dict[str, Any]:
         """Everything but pictures and the scores of single images; what is not a finite number is None."""
-        report: dict[str, Any] = {**self.about, "kind": self.kind, "images": self.images}
-        report["scores"] = {name: _number(value) for name, value in self.scores.items()}
-        if self.confusion is not None:
-            classes = self.confusion.classes
-            predicted, neither = self.confusion.nowhere_true()
-            report["classes"] = {name: own._asdict() for name, own in self.confusion.by_class.items()}
+        report: dict[str, Any] = {**self.about, "kind": self.tally.kind if self.tally else None, "images": self.images}
+        report["scores"] = {name: _finite(value) for name, value in self.scores.items()}
+        if self.tally is not None:
+            classes, confusion = self.tally.classes, self.tally.confusion
+            predicted, neither = confusion.nowhere_true()
+            report["classes"] = {name: own._asdict() for name, own in confusion.by_class.items()}
             report["ignored"] = classes.names[classes.ignored] if classes.ignored is not None else None
             report["ignored_pixels"] = "count_against" if classes.count_against else "leave_out"
             report["nowhere_true"] = {"predicted": predicted, "in_neither": neither}
-        report["worst"] = [example.name for example in self.worst]
-        report["notes"] = self.notes
-        return report
+        return {**report, "worst": [example.name for example in self.worst], "notes": self.notes}
 
 
 def require_writable(folder: Path) -> None:
     """Raises:
     InputError: nothing can be written there.
     """
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise InputError.of(str(folder), f"cannot be written: {there} is a file", "name another folder with --out")
-    if not os.access(there, os.W_OK):
-        raise InputError.of(str(folder), f"cannot be written: {there} is read-only", "name another folder with --out")
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    reason = "is a file" if not existing.is_dir() else "" if os.access(existing, os.W_OK) else "is read-only"
+    if reason:
+        raise InputError.of(str(folder), f"cannot be written: {existing} {reason}", "name another folder with --out")
 
 
 def write(found: Evaluation, folder: Path) -> list[Path]:
@@ -84,21 +72,17 @@ def write(found: Evaluation, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     texts = {"scores.json": files.to_json(found.as_json(), indent=2) + "\n"}
-    if found.rows:
-        names = list(found.rows[0])
-        texts["per_image.csv"] = _table(names, [[_cell(row[name]) for name in names] for row in found.rows])
     figures: dict[str, Any] = {}
-    if found.confusion is not None:
-        confusion = found.confusion
-        names = list(confusion.classes.names)
-        lines = [[name, *row] for name, row in zip(names, confusion.counts.tolist(), strict=True)]
+    if (tally := found.tally) is not None:
+        names = tally.classes.names
+        texts["per_image.csv"] = _table(tally.rows[0], [map(_finite, row.values()) for row in tally.rows])
+        lines = [[name, *row] for name, row in zip(names, tally.counts.tolist(), strict=True)]
         texts["confusion_matrix.csv"] = _table(["truth \\ prediction", *names], lines)
-        figures["confusion_matrix.png"] = draw_confusion(confusion, found.title, found.unit)
+        figures["confusion_matrix.png"] = draw_confusion(tally.confusion, found.title, f"{tally.unit}s")
         if found.worst:
-            figures["worst.png"] = draw_examples(found.worst, confusion.classes, found.title)
-    for name in ("per_image.csv", "confusion_matrix.csv", "confusion_matrix.png", "worst.png"):
-        if name not in texts and name not in figures:
-            (folder / name).unlink(missing_ok=True)
+            figures["worst.png"] = draw_examples(found.worst, tally.classes, found.title)
+    for name in {"per_image.csv", "confusion_matrix.csv", "confusion_matrix.png", "worst.png"} - {*texts, *figures}:
+        (folder / name).unlink(missing_ok=True)
     for name, text in texts.items():
         files.write_text(folder / name, text)
     for name, figure in figures.items():
@@ -106,17 +90,12 @@ def write(found: Evaluation, folder: Path) -> list[Path]:
     return [folder / name for name in (*texts, *figures)]
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def _table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """As CSV; None is an empty cell."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
     return text.getvalue()
 
 
-def _cell(value: Any) -> Any:
-    return "" if _number(value) is None else value
-
-
-def _number(value: Any) -> Any:
-    return None if value is None or (isinstance(value, float) and not math.isfinite(value)) else value
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""A finished run evaluated: its own scores, and what each image contributed to them."""
+"""A run evaluated on its data: its own scores, and what each image contributed to them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from rich.console import Console as Terminal
-from torch.utils.data import DataLoader
+from torch import Tensor
 
 from ...errors import InputError
 from ...recipe.plan import Plan
@@ -22,10 +23,11 @@ from ..train import demo
 from ..train.prepare import open_data
 from ..train.saved_run import Device, SavedRun, open_run
 from ..train.task import seed_everything
-from .per_image import Collected
+from .figures import Example
+from .files import IgnoredPixels, scoring_rule
+from .metrics import count_images, with_ignored
+from .per_image import Tally
 from .report import Evaluation
-
-IgnoredPixels = Literal["leave_out", "count_against"]
 
 
 @dataclass(frozen=True)
@@ -61,51 +63,42 @@ def evaluate_run(question: RunQuestion, terminal: Terminal) -> Evaluation:
     console = Console(terminal)
     saved = open_run(question.run, checkpoint=question.checkpoint, device=question.device)
     plan = _with_data(saved.plan, question, console)
+    root = str(plan.data.given_or_default().get("root", plan.data.name))
     seed_everything(derive_seed(plan.seed, 0))
     # Other data are taken whole: the recipe's split divides its own.
     data = open_data(plan if question.data is None else replace(plan, split=None))
-    _require_same_classes(saved.facts, completed_facts(data), plan)
-    splits = _splits(saved, data, question)
-    rule = _rule(plan, question)
-    collected = None
+    _require_same_classes(saved.facts, completed_facts(data), root)
+    splits = _splits(saved, data, question.split)
+    tally = None
     if saved.task.predicts_classes and "num_classes" in saved.facts:
-        collected = Collected(classes_of(saved.facts, **rule), saved.facts["num_classes"])
-    scores = _walk(saved, splits, collected, question.split, console)
-    found = collected.finish() if collected is not None else None
-    notes = list(saved.task.notes())
-    if found is not None and question.ignored_pixels is not None:
-        # The rule was asked for, and the run's own metrics may follow another one.
-        scores = {name: value for name, value in scores.items() if name == "loss"} | found.scores()
-    elif found is not None:
-        scores = found.scores() | scores
-    shown = splits[question.split]
-    worst = found.worst(saved, shown, question.worst) if found is not None else []
-    if found is not None:
-        notes += found.confusion.notes("pixel" if found.kind == "masks" else "image")
+        tally = Tally(classes_of(saved.facts, **scoring_rule(question.run, question.ignored_pixels)))
+    scores: dict[str, Any] = _walk(saved, splits, tally, question.split, console)
+    notes, worst = list(saved.task.notes()), []
+    if tally is not None and tally.rows:
+        if question.ignored_pixels is not None:
+            # The rule was asked for, and the run's own metrics may follow another one.
+            scores = {name: value for name, value in scores.items() if name == "loss"} | tally.scores()
+        else:
+            scores = tally.scores() | scores
+        worst = [_example(saved, splits[question.split], tally, at) for at in tally.worst(question.worst)]
+        notes += tally.confusion.notes(tally.unit)
     else:
+        tally = None
         notes.append(f"{plan.trainer.name} does not predict classes: scores only, without a confusion matrix")
-    title = "/".join(saved.folder.path.resolve().parts[-2:])
     about = {
         "run": str(saved.folder.path),
         "checkpoint": question.checkpoint,
         "epoch": saved.epoch,
         "split": question.split,
-        "data": str(plan.data.given_or_default().get("root", plan.data.name)),
+        "data": root,
         "demo": plan.demo and question.data is None,
         "device": str(saved.runtime.device),
         "precision": saved.runtime.precision,
     }
-    return Evaluation(
-        f"{title}, epoch {saved.epoch}, {question.split}{' (demo data)' if about['demo'] else ''}",
-        about,
-        found.kind if found is not None else None,
-        len(shown),
-        scores,
-        found.confusion if found is not None else None,
-        found.rows if found is not None else (),
-        worst,
-        list(dict.fromkeys(notes)),
-    )
+    name = "/".join(saved.folder.path.resolve().parts[-2:])
+    title = f"{name}, epoch {saved.epoch}, {question.split}{' (demo data)' if about['demo'] else ''}"
+    images = len(splits[question.split])
+    return Evaluation(title, about, images, scores, tally, worst, list(dict.fromkeys(notes)))
 
 
 def _with_data(plan: Plan, question: RunQuestion, console: Console) -> Plan:
@@ -115,9 +108,9 @@ def _with_data(plan: Plan, question: RunQuestion, console: Console) -> Plan:
     takes_root = any(parameter.name == "root" for parameter in plan.data.spec.parameters)
     if question.data is not None:
         if not takes_root:
-            raise InputError.of("--data", f"the data set {plan.data.name!r} has no root that could be another")
+            raise InputError.of("--data", f"the data set {plan.data.name!r} has no root to replace")
         if not question.data.is_dir():
-            raise InputError.of(str(question.data), "is not a folder")
+            raise InputError.of(str(question.data), "is not a directory")
         return replace(plan, data=replace(plan.data, arguments={**plan.data.arguments, "root": question.data}))
     root = plan.data.given_or_default().get("root") if takes_root else None
     if root is not None and not Path(root).expanduser().exists():
@@ -125,77 +118,58 @@ def _with_data(plan: Plan, question: RunQuestion, console: Console) -> Plan:
     return plan
 
 
-def _require_same_classes(trained: Mapping[str, Any], current: Mapping[str, Any], plan: Plan) -> None:
+def _require_same_classes(trained: Mapping[str, Any], current: Mapping[str, Any], root: str) -> None:
+    def text(value: Any) -> str:
+        if not isinstance(value, list):
+            return str(value)
+        return ", ".join(map(str, value[:8])) + (f", ... ({len(value)})" if len(value) > 8 else "")
+
     for name in ("class_names", "num_classes", "ignore_index"):
         old, new = (facts.get(name) for facts in (trained, current))
         old, new = (list(value) if isinstance(value, (list, tuple)) else value for value in (old, new))
         if old != new:
-            where = str(plan.data.given_or_default().get("root", plan.data.name))
-            raise InputError.of(where, f"has {name} {_short(new)}, but the run was trained with {_short(old)}")
+            raise InputError.of(root, f"has {name} {text(new)}, but the run was trained with {text(old)}")
 
 
-def _short(value: Any) -> str:
-    if not isinstance(value, list):
-        return str(value)
-    return ", ".join(map(str, value[:8])) + (f", ... ({len(value)})" if len(value) > 8 else "")
-
-
-def _splits(saved: SavedRun, data: Any, question: RunQuestion) -> dict[str, Augmented]:
-    """What is walked over: the split asked for, or all that the task's evaluation needs."""
-    task = saved.task
-    wanted: Sequence[str] = task.evaluation_splits
-    if question.split not in wanted:
+def _splits(saved: SavedRun, data: Any, split: str) -> dict[str, Augmented]:
+    """What is evaluated: the split asked for, or all that the task's evaluation needs."""
+    wanted: Sequence[str] = saved.task.evaluation_splits
+    if split not in wanted:
         if len(wanted) > 1:
             message = f"this run's scores need the splits {', '.join(wanted)} together"
             raise InputError.of("--split", message, f"leave it out, or: --split {wanted[-1]}")
-        wanted = (question.split,)
-    source = task.evaluation_data or data
+        wanted = (split,)
     found = {}
     for name in wanted:
-        samples = source.split(name)
+        samples = (saved.task.evaluation_data or data).split(name)
         if samples is None or len(samples) == 0:
             raise InputError.of(f"--split {name}", "is empty, or the data have no such split")
         found[name] = Augmented(samples, saved.transform, seed=None)
     return found
 
 
-def _rule(plan: Plan, question: RunQuestion) -> dict[str, Any]:
-    """How ignored pixels count and which classes no mean counts: as asked, else as the run's first such metric says."""
-    for part in plan.components():
-        given = part.given_or_default()
-        if part.component.kind == "metrics" and "ignored_pixels" in given:
-            rule = question.ignored_pixels or given["ignored_pixels"]
-            left_out = given.get("left_out") if question.ignored_pixels in (None, given["ignored_pixels"]) else None
-            return {"count_against": rule == "count_against", "left_out": left_out}
-    return {"count_against": question.ignored_pixels == "count_against", "left_out": None}
-
-
 def _walk(
-    saved: SavedRun, splits: Mapping[str, Augmented], collected: Collected | None, shown: str, console: Console
+    saved: SavedRun, splits: Mapping[str, Augmented], tally: Tally | None, shown: str, console: Console
 ) -> dict[str, float]:
-    """The task's scores over the splits, as the training loop computes them."""
+    """The task's scores over the splits, as the training loop computes them; the images of ``shown`` are tallied."""
     task, settings = saved.task, saved.plan.loop
     task.eval()
     task.begin_evaluation()
     with torch.inference_mode(), saved.runtime.autocast(), _outputs_of(task) as outputs:
         for name, split in splits.items():
-            loader = _loader(saved, split, settings.eval_batch_size or settings.batch_size)
+            order = EpochOrder(len(split), settings.eval_batch_size or settings.batch_size, seed=None)
+            workers = workers_for(saved.plan.runtime.workers, len(split))
+            loader = make_loader(split, order, workers=workers, pin_memory=saved.runtime.device.type == "cuda")
             try:
                 for batch in console.track(map(checked, loader), len(loader), f"evaluating {name}"):
                     prepared = saved.preprocess(batch)
                     outputs.clear()
                     task.evaluate({**prepared, "split": name})
-                    if name == shown and collected is not None:
-                        collected.add(prepared, outputs)
+                    if name == shown and tally is not None and outputs:
+                        _add(tally, prepared, outputs[-1], saved.facts["num_classes"])
             finally:
                 close(loader)
     return task.scores()
-
-
-def _loader(saved: SavedRun, split: Augmented, batch_size: int) -> DataLoader[Any]:
-    order = EpochOrder(len(split), batch_size, seed=None)
-    workers = workers_for(saved.plan.runtime.workers, len(split))
-    return make_loader(split, order, workers=workers, pin_memory=saved.runtime.device.type == "cuda")
 
 
 @contextmanager
@@ -211,3 +185,38 @@ def _outputs_of(task: Any) -> Iterator[list[Any]]:
         yield outputs
     finally:
         handle.remove()
+
+
+def _add(tally: Tally, batch: Mapping[str, Any], logits: Any, classes: int) -> None:
+    """Tally a batch, if the model's output are logits of its targets: one for each class."""
+    tally.kind = "masks" if "mask" in batch else "labels"
+    target = batch.get("mask", batch.get("label"))
+    if target is None or not isinstance(logits, Tensor) or logits.dim() != target.dim() + 1:
+        return
+    if logits.shape[1] != classes or len(logits) != len(target):
+        return
+    logits = logits.float()
+    if tally.kind == "masks":
+        counts = count_images(logits.max(1).indices, target, tally.classes).cpu().numpy()
+        for name, own in zip(batch["name"], counts, strict=True):
+            tally.add_mask(name, own)
+        return
+    probabilities = logits.softmax(1)
+    best, known = probabilities.max(1), target.clamp(0, classes - 1)
+    own = probabilities.gather(1, known[:, None])[:, 0].where(known == target, torch.nan)
+    columns = (with_ignored(target, tally.classes), best.indices, best.values, own)
+    for name, truth, predicted, share, right in zip(batch["name"], *(c.tolist() for c in columns), strict=True):
+        tally.add_label(name, truth, predicted, right, probability=share, probability_of_truth=right)
+
+
+def _example(saved: SavedRun, split: Augmented, tally: Tally, at: int) -> Example:
+    sample = checked(split[0, at])
+    name, image, classes = str(sample["name"]), sample["image"], tally.classes
+    image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., :3]
+    if tally.kind == "labels":
+        return Example(name, tally.caption(at), image).thin()
+    truth = np.asarray(sample["mask"])
+    if classes.ignored is not None:
+        truth = np.where(truth == classes.ignore_index, classes.ignored, truth)
+    predicted = saved.logits([sample["image"]])[0].max(0).indices.cpu().numpy()
+    return Example(name, tally.caption(at), image, truth.astype(np.uint8), predicted.astype(np.uint8)).thin()

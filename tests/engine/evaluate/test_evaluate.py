@@ -171,7 +171,7 @@ def test_other_data_and_the_training_split_can_be_evaluated(
     called = call("evaluate", run, "--data", tmp_path / "less")
     assert called.code == 0 and "3 images" in called.out and (run / "evaluation" / "val-less" / "worst.png").exists()
     gone = call("evaluate", run, "--data", tmp_path / "none")
-    assert gone.code == 2 and "is not a folder" in gone.err
+    assert gone.code == 2 and "is not a directory" in gone.err
     assert call("evaluate", tmp_path).code == 2
 
 
@@ -274,7 +274,7 @@ def test_folders_of_masks_score_by_the_formula(
     found = compare(Question(predictions, truth, ignore=ignore, count_against=count_against), QUIET)
     ious = by_hand(np.stack(true), np.stack(predicted), 3, count_against)
     assert found.scores["miou"] == pytest.approx(np.mean(list(ious.values()))) and found.images == 3
-    assert found.confusion is not None and found.confusion.by_class["#00ff00" if as_colors else "1"].iou == ious[1]
+    assert found.tally is not None and found.tally.confusion.by_class["#00ff00" if as_colors else "1"].iou == ious[1]
     assert [example.image is not None for example in found.worst] == [True] * 3  # found beside the masks
     rule = "count_against" if count_against else "leave_out"
     words = ("--predictions", predictions, "--truth", truth, "--ignore", ignore, "--ignored-pixels", rule)
@@ -300,7 +300,28 @@ def test_classes_of_a_run_read_colours_palettes_and_values_alike(masks: Callable
     assert parse_classes("r=#ff0000,g=#00ff00") == KnownClasses(["r", "g"], [(255, 0, 0), (0, 255, 0)], given=True)
 
 
-def test_every_fault_of_masks_is_told_at_once(masks: Callable[..., Any], tmp_path: Path) -> None:
+def test_masks_like_a_run_are_scored_without_the_classes_that_its_metric_leaves_out(
+    masks: Callable[..., Any], tmp_path: Path
+) -> None:
+    predictions, truth, predicted, true = masks(False)
+    run = tmp_path / "run"
+    run.mkdir()
+    facts = {"class_names": list("rgbk"), "ignore_index": 3}
+    (run / "environment.json").write_text(json.dumps({"facts": facts}))
+    metric = {"kind": "metrics", "arguments": {"ignored_pixels": "count_against", "left_out": ["g", "k"]}}
+    loss = {"kind": "losses", "arguments": {"ignored_pixels": "leave_out"}}
+    plan = {"trainer": {"kind": "trainers", "arguments": {"loss": loss, "metrics": [metric]}}}
+    (run / "plan.json").write_text(json.dumps(plan))
+    ious = by_hand(np.stack(true), np.stack(predicted), 3, True)
+    words = ("--predictions", predictions, "--truth", truth, "--like", run, "--out", tmp_path / "out", "--json")
+    for rule, left_out in (((), {"g", "k"}), (("--ignored-pixels", "leave_out"), {"k"})):
+        found = json.loads(call("evaluate", *words, *rule).out)
+        assert {name for name, own in found["classes"].items() if not own["in_mean"]} == left_out
+        if not rule:
+            assert found["scores"]["miou"] == pytest.approx((ious[0] + ious[2]) / 2)
+
+
+def test_every_problem_of_masks_is_reported_at_once(masks: Callable[..., Any], tmp_path: Path) -> None:
     predictions, truth, predicted, _ = masks(False)
     (predictions / "0000.png").unlink()
     Image.fromarray(predicted[1][:6]).save(predictions / "0001.png")
