@@ -125,7 +125,7 @@ def test_yaml_blocks_are_valid_recipes(page: Path, tmp_path: Path, monkeypatch: 
 def planned(path: Path) -> list[Any]:
     recipe, registry = load(path), Registry()
     problems: list[Any] = list(recipe.problems)
-    for each in [own for _, own in recipe.members] or [recipe]:
+    for each in recipe.members or [recipe]:
         try:
             make_plan(each, registry)
         except InputError as error:

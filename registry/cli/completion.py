@@ -19,7 +19,7 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from ..recipe.keys import Location
+    from ..recipe.keys import Field
     from ..recipe.yaml import Node
 
     Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
@@ -147,11 +147,11 @@ def assignments(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]
 def generator_arguments(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """``--set`` of a generator."""
     from ..catalog.registry import Registry
-    from ..recipe.keys import Location
+    from ..recipe.keys import Field
     from ..recipe.types import Type
     from ..recipe.yaml import as_node
 
-    generator = Location(Registry(), Type("component", of="generators"), as_node(_given(ctx).get("name")))
+    generator = Field(Registry(), Type("component", of="generators"), as_node(_given(ctx).get("name")))
     return ((value, doc) for value, doc in _assignments(generator, incomplete) if value != "use=")
 
 
@@ -176,27 +176,27 @@ def _children(node: Node | None) -> Iterable[tuple[str, Node]]:
     return ((str(key), child) for key, child in pairs)
 
 
-def _assignments(root: Location, incomplete: str) -> Iterator[tuple[str, str]]:
+def _assignments(root: Field, incomplete: str) -> Iterator[tuple[str, str]]:
     match = _ASSIGNMENT.fullmatch(incomplete)
     if match is None:
         above, dot, start = incomplete.rpartition(".")
-        for key, location in root.at(*(above.split(".") if above else ())).keys.items():
+        for key, field in root.at(*(above.split(".") if above else ())).keys.items():
             path = above + dot + key
             if not key.startswith(start):
                 continue
-            yield f"{path}=", location.doc
-            if location.type.form == "list":
+            yield f"{path}=", field.doc
+            if field.type.form == "list":
                 yield f"{path}+=", "appends"
-            if location.opens and key != "use":
+            if field.opens and key != "use":
                 yield f"{path}.", "its own keys"
         return
-    location = root.at(*match["key"].split("."))
-    is_list = location.type.form == "list"
+    field = root.at(*match["key"].split("."))
+    is_list = field.type.form == "list"
     typed = f"{match['key']}{match['sign']}="
     if match["sign"] == "-" and is_list:
-        yield from ((typed + name, "removes it") for name in location.present() if name.startswith(match["value"]))
+        yield from ((typed + name, "removes it") for name in field.present() if name.startswith(match["value"]))
     elif match["sign"] == "+" or not is_list:
-        yield from ((typed + value, doc) for value, doc in location.values(match["value"]))
+        yield from ((typed + value, doc) for value, doc in field.values(match["value"]))
 
 
 def _given(ctx: click.Context) -> dict[str, Any]:
@@ -211,10 +211,10 @@ def _given(ctx: click.Context) -> dict[str, Any]:
     return ctx.command.make_context(ctx.info_name, own, parent=ctx.parent, resilient_parsing=True).params
 
 
-def _recipe_on_line(ctx: click.Context) -> Location:
+def _recipe_on_line(ctx: click.Context) -> Field:
     """The recipe named on the line, with the changes already on the line."""
     from ..catalog.registry import Registry
-    from ..recipe.keys import Location
+    from ..recipe.keys import Field
     from ..recipe.load import load
     from ..recipe.types import Type
     from ..recipe.yaml import parse
@@ -222,11 +222,11 @@ def _recipe_on_line(ctx: click.Context) -> Location:
     given = _given(ctx)
     path = given.get("recipe")
     if path is None:
-        return Location(Registry(), Type("recipe"))
+        return Field(Registry(), Type("recipe"))
     recipe = load(path, sets=given.get("sets") or (), demo=bool(given.get("demo")))
     root = recipe.root
     if recipe.is_study and isinstance(root.value, dict):  # loading removes its runs
         whole, _ = parse(Path(path).read_text(encoding="utf-8"), None)
         if whole is not None and "runs" in whole.value:
             root.value["runs"] = whole.value["runs"]
-    return Location(Registry(), Type("recipe"), root)
+    return Field(Registry(), Type("recipe"), root)

@@ -95,10 +95,10 @@ def make_data(name: str, out: Path, sets: Sequence[str] = ()) -> dict[str, Any]:
     from ..errors import InputError, Problem
     from ..recipe.overrides import apply
     from ..recipe.planner import plan_component
-    from ..recipe.yaml import Node, Place
+    from ..recipe.yaml import Location, Node
 
-    place = Place("the command line", None)
-    node = Node({"use": Node(name, place)}, place)
+    location = Location("the command line", None)
+    node = Node({"use": Node(name, location)}, location)
     problems: list[Problem] = []
     apply(node, sets, (), problems)
     if problems:

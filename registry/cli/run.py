@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..recipe.plan import Plan
-    from ..recipe.request import PlannedRun, Request
+    from ..recipe.request import Request
     from ..results.statistics import Result
 
 
@@ -87,11 +87,11 @@ def run_recipe(request: Request, *, resume: bool = False) -> None:
     from ..catalog.registry import Registry
     from ..recipe.request import planned_runs
 
-    runs = planned_runs(request, Registry())
-    if runs[0].member is None:
-        _train(runs[0].plan, request.out, resume=resume)
-        return
-    _run_study(runs, request)
+    plans = planned_runs(request, Registry())
+    if plans[0].recipe.title:
+        _run_study(plans, request)
+    else:
+        _train(plans[0], request.out, resume=resume)
 
 
 def _train(plan: Plan, out: Path | None, *, resume: bool) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _train(plan: Plan, out: Path | None, *, resume: bool) -> dict[str, Any]:
 # --- studies: the runs one after the other, finished ones skipped, and a table of their scores ---
 
 
-def _run_study(runs: Sequence[PlannedRun], request: Request) -> None:
+def _run_study(plans: Sequence[Plan], request: Request) -> None:
     """Train every run that is not finished yet, each after those that it needs.
 
     Raises:
@@ -120,32 +120,31 @@ def _run_study(runs: Sequence[PlannedRun], request: Request) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    folder = request.out or Path("runs") / request.recipe.stem / ("demo" if runs[0].plan.recipe.demo else "study")
+    folder = request.out or Path("runs") / request.recipe.stem / ("demo" if plans[0].recipe.demo else "study")
     console = Console()
-    _refuse_others(runs, folder)
+    _refuse_others(plans, folder)
     failures: dict[str, Exception] = {}
-    for number, run in enumerate(runs, 1):
-        assert run.member is not None
-        name, missing = run.member.name, [need for need in run.member.needs if need in failures]
-        console.rule(f"[bold]{escape(name)}[/]  run {number} of {len(runs)}", align="left")
+    for number, plan in enumerate(plans, 1):
+        name, missing = plan.recipe.title, [need for need in plan.recipe.needs if need in failures]
+        console.rule(f"[bold]{escape(name)}[/]  run {number} of {len(plans)}", align="left")
         if missing:
             failures[name] = Hw1Error(f"needs {', '.join(missing)}, which failed")
             console.print(f"skipped: it {failures[name]}", style="yellow", markup=False)
             continue
         try:
-            _train_unfinished(run, folder / name, console)
+            _train_unfinished(plan, folder / name, console)
         except StoppedBySignal as stopped:
-            hint = f"the same command continues; {len(runs) - number + 1} of {len(runs)} runs are left"
+            hint = f"the same command continues; {len(plans) - number + 1} of {len(plans)} runs are left"
             raise StoppedBySignal(stopped.message, hint) from stopped
         except Hw1Error as error:
             failures[name] = error
             console.print(f"{name} failed: {error}", style="red", markup=False)
-    _summarize(runs, folder, console)
+    _summarize(plans, folder, console)
     if failures:
         _raise_for(failures)
 
 
-def _train_unfinished(run: PlannedRun, out: Path, console: Console) -> None:
+def _train_unfinished(plan: Plan, out: Path, console: Console) -> None:
     """Start a run, resume it, or leave it as it is."""
     from ..results.runs import read_if_done
 
@@ -157,12 +156,12 @@ def _train_unfinished(run: PlannedRun, out: Path, console: Console) -> None:
         from ..engine.records.run_folder import clear_unfinished_start
 
         clear_unfinished_start(out)
-    _train(run.plan, out, resume=resume)
+    _train(plan, out, resume=resume)
 
 
-def _refuse_others(runs: Sequence[PlannedRun], folder: Path) -> None:
+def _refuse_others(plans: Sequence[Plan], folder: Path) -> None:
     """Every run that is already in the folder has to be the one that the recipe describes now."""
-    started = [run for run in runs if run.member and (folder / run.member.name / "plan.json").is_file()]
+    started = [plan for plan in plans if (folder / plan.recipe.title / "plan.json").is_file()]
     if not started:
         return
     from ..engine.records.run_folder import RunFolder
@@ -170,19 +169,19 @@ def _refuse_others(runs: Sequence[PlannedRun], folder: Path) -> None:
     from ..engine.train.session import differences
 
     problems = []
-    for run in started:
-        assert run.member is not None
+    for plan in started:
+        name = plan.recipe.title
         try:
-            differences(reading_generated_data(run.plan), RunFolder(folder / run.member.name))
+            differences(reading_generated_data(plan), RunFolder(folder / name))
         except InputError as error:
             first = error.problems[0]
-            hint = f"choose another folder with --out, or delete {folder / run.member.name} to train it again"
-            problems.append(type(first)(f"{run.member.name}: {first.path}", first.message, hint))
+            hint = f"choose another folder with --out, or delete {folder / name} to train it again"
+            problems.append(type(first)(f"{name}: {first.path}", first.message, hint))
     if problems:
         raise InputError(problems)
 
 
-def _summarize(runs: Sequence[PlannedRun], folder: Path, console: Console) -> None:
+def _summarize(plans: Sequence[Plan], folder: Path, console: Console) -> None:
     """Write and show the scores of the settings, for each monitored score."""
     from .. import files
     from ..results.runs import read_if_done
@@ -190,11 +189,10 @@ def _summarize(runs: Sequence[PlannedRun], folder: Path, console: Console) -> No
     from .tables import print_settings
 
     grouped: dict[tuple[str, str], list[Result]] = {}
-    for run in runs:
-        assert run.member is not None
-        finished = read_if_done(folder / run.member.name)
-        if finished is not None and (result := finished.result(run.member.name)) is not None:
-            grouped.setdefault((finished.monitor, run.member.setting), []).append(result)
+    for recipe in (plan.recipe for plan in plans):
+        finished = read_if_done(folder / recipe.title)
+        if finished is not None and (result := finished.result(recipe.title)) is not None:
+            grouped.setdefault((finished.monitor, recipe.setting), []).append(result)
     comparisons = {}
     for monitor in dict.fromkeys(monitor for monitor, _ in grouped):
         settings = [Setting(name, monitor, tuple(found)) for (of, name), found in grouped.items() if of == monitor]

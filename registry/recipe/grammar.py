@@ -218,5 +218,5 @@ def layout(root: Node, trainer: ComponentSpec | None) -> Layout:
             if section.default is None or not type_of(section.type).admits("null"):  # else it is a value of its own
                 del entries[section.name]
         elif node is not None and named_by_default(section) and isinstance(node.value, dict):
-            entries[section.name] = Node({"use": Node(section.default, node.place), **node.value}, node.place)
+            entries[section.name] = Node({"use": Node(section.default, node.location), **node.value}, node.location)
     return Layout(entries, sections, own, trainer_arguments(trainer))

@@ -18,7 +18,7 @@ from .yaml import Node, as_node
 
 
 @dataclass(frozen=True)
-class Location:
+class Field:
     """A location in a recipe.
 
     Args:
@@ -34,7 +34,7 @@ class Location:
     doc: str = ""
 
     @cached_property
-    def keys(self) -> dict[str, Location]:
+    def keys(self) -> dict[str, Field]:
         """The locations below it, by their keys."""
         if self.type.form == "list":
             nodes = self.node.value if self.node is not None and isinstance(self.node.value, list) else []
@@ -44,7 +44,7 @@ class Location:
             return {name: self._below(self.type.item, node, "a run") for name, node in entries.items()}
         return {each.name: self._of(each) for each in self._parameters() if not each.supplied}
 
-    def at(self, *path: str) -> Location:
+    def at(self, *path: str) -> Field:
         """The location below it at a path; one of which nothing is known where the path leads nowhere."""
         found = self
         for key in path:
@@ -86,7 +86,7 @@ class Location:
             return (*(trainer_sections(spec) if spec else ()), *(each for each in SECTIONS.values() if each.settable))
         return ()
 
-    def _of(self, parameter: Parameter) -> Location:
+    def _of(self, parameter: Parameter) -> Field:
         """The location of one of its keys."""
         wanted, node = type_of(parameter.type), _child(self.node, parameter.name)
         if parameter.name == "use" and (own := self.type.find("component")):
@@ -95,16 +95,16 @@ class Location:
             wanted, node = Type("mapping", (Type("recipe"),)), self._runs(node)
         elif isinstance(parameter.default, str) and wanted.find("component") and _name(node) is None:
             below = node.value if node is not None and isinstance(node.value, dict) else {}
-            node = Node({"use": as_node(parameter.default), **below}, as_node(None).place)
+            node = Node({"use": as_node(parameter.default), **below}, as_node(None).location)
         return self._below(wanted, node, parameter.doc or describe_type(parameter.type))
 
     def _runs(self, node: Node | None) -> Node | None:
         """The runs of a study, each merged onto the recipe."""
         if self.node is None or node is None or not isinstance(node.value, dict):
             return None
-        base = Node({k: v for k, v in self.node.value.items() if k not in STUDY_SECTIONS}, self.node.place)
+        base = Node({k: v for k, v in self.node.value.items() if k not in STUDY_SECTIONS}, self.node.location)
         runs = {n: merge(base, own) if isinstance(own.value, dict) else base for n, own in node.value.items()}
-        return Node(runs, node.place)
+        return Node(runs, node.location)
 
     def _spec(self, kind: str, node: Node | None) -> ComponentSpec | None:
         try:
@@ -112,8 +112,8 @@ class Location:
         except (UnknownName, PluginError):
             return None
 
-    def _below(self, wanted: Type, node: Node | None, doc: str = "") -> Location:
-        return Location(self.registry, wanted, node, doc)
+    def _below(self, wanted: Type, node: Node | None, doc: str = "") -> Field:
+        return Field(self.registry, wanted, node, doc)
 
 
 def component_names(registry: Registry, kind: str, near: str) -> Iterator[tuple[str, str]]:

@@ -10,8 +10,7 @@ from ..errors import Problem, nearest
 from . import overrides, references, study
 from .grammar import STUDY_SECTIONS
 from .overrides import merge
-from .study import Member
-from .yaml import BROKEN, LARGEST, Node, Place, parse, too_large
+from .yaml import BROKEN, LARGEST, Location, Node, parse, too_large
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,11 @@ class Recipe:
         demo: whether the demo's changes were asked for.
         has_demo: whether it has a demo.
         touched: dotted paths that the command line named.
-        title: what the run is called beside the recipe's name: a study's member.
         is_study: whether it has several runs.
         members: these, each after those that it needs; none where the study itself is faulty.
+        title: of a study's member: what it is called beside the recipe's name, and its folder in the study's.
+        setting: the title without the seed: what is repeated.
+        needs: the titles of the members whose folders it names.
     """
 
     path: Path
@@ -37,9 +38,11 @@ class Recipe:
     demo: bool = False
     has_demo: bool = False
     touched: frozenset[str] = frozenset()
-    title: str = ""
     is_study: bool = False
-    members: tuple[tuple[Member, Recipe], ...] = ()
+    members: tuple[Recipe, ...] = ()
+    title: str = ""
+    setting: str = ""
+    needs: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -75,7 +78,7 @@ def load(
     path, problems, files = Path(path), list[Problem](), files or Files()
     tree = files.read(path)
     if tree is None:  # nothing else can be checked
-        return Recipe(path, Node(BROKEN, Place(str(path), None)), files.problems, demo)
+        return Recipe(path, Node(BROKEN, Location(str(path), None)), files.problems, demo)
     root = tree.copy()
     overlay = root.value.pop("demo", None)
     has_demo = overlay is not None and overlay.value is not None
@@ -83,7 +86,7 @@ def load(
         problems.append(Problem("--demo", "this recipe has no demo", "add a 'demo:' section", None, str(path)))
     elif demo and isinstance(overlay.value, dict):
         # A section that is missing is reported at the recipe, not at its demo.
-        root = replace(merge(root, overlay), place=root.place)
+        root = replace(merge(root, overlay), location=root.location)
     elif demo and overlay.value is not BROKEN:
         problems.append(overlay.problem("demo", "is not a mapping", "demo: {trainer: {epochs: 1}}"))
     touched = overrides.apply(root, sets, unsets, problems)
@@ -91,21 +94,21 @@ def load(
         if key in root.value:
             hint = "change the sections themselves, such as trainer.epochs"
             problems.append(root.value.pop(key).problem(key, "cannot be changed from here", hint))
-
-    def read_base(named_at: Node) -> Node | None:
-        return files.read(path.parent / str(named_at.value), named_at, (path.resolve(),))
-
-    sections = {name: root.value.pop(name) for name in STUDY_SECTIONS if name in root.value}
-    sections = {name: node for name, node in sections.items() if node.value is not None}
+    sections = {
+        name: node for name in STUDY_SECTIONS if (node := root.value.pop(name, None)) and node.value is not None
+    }
     members = []
     if sections:
+        bases = files.bases_of_runs(sections.get("runs"), path)
         folder = folder or Path("runs") / path.stem / ("demo" if demo else "study")
-        members = study.expand(root, sections, folder, read_base, problems)
+        members = study.expand(root, sections, bases, folder, problems)
     for each in [member.root for member in members] if sections else [root]:
         references.resolve(each, problems)
-    problems = [*files.problems, *problems]
-    runs = tuple((each, Recipe(path, each.root, problems, demo, has_demo, touched, each.name)) for each in members)
-    return Recipe(path, root, problems, demo, has_demo, touched, "", bool(sections), runs)
+    recipe = Recipe(path, root, [*files.problems, *problems], demo, has_demo, touched, bool(sections))
+    runs = (
+        replace(recipe, root=m.root, is_study=False, title=m.name, setting=m.setting, needs=m.needs) for m in members
+    )
+    return replace(recipe, members=tuple(runs))
 
 
 @dataclass
@@ -137,27 +140,33 @@ class Files:
         if identity not in self.trees:
             root, found = parse(text, str(path))
             self.problems += found
-            self.trees[identity] = root and self._extended(root, path, (*chain, identity))
+            if root is not None and (extends := root.value.pop("extends", None)) is not None:
+                base = self._base(extends, path, (*chain, identity))
+                root = root if base is None else merge(base, root)
+            self.trees[identity] = root
         return self.trees[identity]
 
-    def _extended(self, root: Node, path: Path, chain: tuple[Path, ...]) -> Node:
-        """A file's tree merged onto its bases, a later base onto an earlier one."""
-        below: Node | None = None
-        for name in self._base_names(root.value.pop("extends", None)):
-            base = self.read(path.parent / str(name.value), name, chain)
-            if base is not None:
-                below = base if below is None else merge(below, base)
-        return root if below is None else merge(below, root)
+    def bases_of_runs(self, runs: Node | None, path: Path) -> dict[str, Node | None]:
+        """The recipes that a study's runs extend, by the runs' names; the key ``extends`` is removed from these."""
+        entries = runs.value.items() if runs is not None and isinstance(runs.value, dict) else ()
+        with_base = [
+            (name, run.value) for name, run in entries if isinstance(run.value, dict) and "extends" in run.value
+        ]
+        return {name: self._base(changes.pop("extends"), path, (path.resolve(),)) for name, changes in with_base}
 
-    def _base_names(self, extends: Node | None) -> list[Node]:
-        if extends is None:
-            return []
+    def _base(self, extends: Node, path: Path, chain: tuple[Path, ...]) -> Node | None:
+        """The recipes that an ``extends:`` in the file at ``path`` names, a later one merged onto an earlier one."""
         items = extends.value if isinstance(extends.value, list) else [extends]
         names = [item for item in items if isinstance(item.value, str) and item.value]
         if any(item not in names and item.value is not BROKEN for item in items):
             message = "expected the name of a recipe, or a list of names"
             self.problems.append(extends.problem("extends", message, "extends: base.yaml"))
-        return names
+        below: Node | None = None
+        for name in names:
+            base = self.read(path.parent / str(name.value), name, chain)
+            if base is not None:
+                below = base if below is None else merge(below, base)
+        return below
 
 
 def _text_of(path: Path) -> str | Problem:

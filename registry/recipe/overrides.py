@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from ..errors import Problem, did_you_mean
-from .yaml import BROKEN, DEEPEST, Node, Place, parse_value
+from .yaml import BROKEN, DEEPEST, Location, Node, parse_value
 
 _OPTION = re.compile(r"(?P<key>[^=]*?)(?P<sign>[+-]?)=(?P<value>.*)", re.DOTALL)
 _USAGE = "write KEY=VALUE, KEY+=VALUE or KEY-=VALUE, such as trainer.epochs=5"
@@ -15,11 +15,10 @@ _KEY_USAGE = "write a dotted key, such as trainer.epochs or augment.train.0"
 
 
 class _RefusedError(Exception):
-    """An option that cannot be carried out, with (message, hint) pairs; none where the cause was reported before."""
+    """An option that cannot be carried out.
 
-    def __init__(self, *reasons: tuple[str, str | None]) -> None:
-        super().__init__(reasons)
-        self.reasons = reasons
+    Its arguments are (message, hint) pairs; there are none where the cause has been reported before.
+    """
 
 
 def merge(base: Node, over: Node) -> Node:
@@ -30,7 +29,7 @@ def merge(base: Node, over: Node) -> Node:
     """
     below = base
     if isinstance(base.value, str):
-        below = Node({"use": Node(base.value, base.place, base.text)}, base.place)
+        below = Node({"use": Node(base.value, base.location, base.text)}, base.location)
     if not isinstance(over.value, dict) or not isinstance(below.value, dict):
         return over.copy()
     name, name_below = over.value.get("use"), below.value.get("use")
@@ -39,7 +38,7 @@ def merge(base: Node, over: Node) -> Node:
     merged = {key: node.copy() for key, node in below.value.items()}
     for key, node in over.value.items():
         merged[key] = merge(merged[key], node) if key in merged else node.copy()
-    return Node(merged, over.place)
+    return Node(merged, over.location)
 
 
 def apply(root: Node, sets: Sequence[str], unsets: Sequence[str], problems: list[Problem]) -> frozenset[str]:
@@ -61,7 +60,7 @@ def apply(root: Node, sets: Sequence[str], unsets: Sequence[str], problems: list
             try:
                 changed.add(change(root, option))
             except _RefusedError as refused:
-                problems += [Problem(f"{flag} {option}", message, hint) for message, hint in refused.reasons]
+                problems += [Problem(f"{flag} {option}", *reason) for reason in refused.args]
     return frozenset(changed)
 
 
@@ -70,15 +69,15 @@ def put(root: Node, key: str, value: Node, problems: list[Problem]) -> None:
     try:
         _put(root, _parts(key), value)
     except _RefusedError as refused:
-        problems += [value.problem(key, message, hint) for message, hint in refused.reasons]
+        problems += [value.problem(key, *reason) for reason in refused.args]
 
 
 def _set(root: Node, option: str) -> str:
     match = _OPTION.fullmatch(option)
     if match is None or not match["key"].strip():
         raise _RefusedError(("is not an assignment", _USAGE))
-    place = Place(f"--set {option}", None)
-    value, problems = parse_value(match["value"], place)
+    location = Location(f"--set {option}", None)
+    value, problems = parse_value(match["value"], location)
     if problems:
         reasons = ((f"{each.path}: {each.message}" if each.path else each.message, each.hint) for each in problems)
         raise _RefusedError(*reasons)
@@ -86,22 +85,29 @@ def _set(root: Node, option: str) -> str:
     if match["sign"] == "-":
         _remove(_walk(root, parts), value)
     elif match["sign"] == "+":
-        _append(_reach(root, parts[:-1], place), parts[-1], value, place)
+        holder = _reach(root, parts[:-1], location)
+        if isinstance(holder.value, dict):
+            holder.value.setdefault(parts[-1], Node(None, location))
+        target = holder.value[_position(holder, parts[-1])]
+        if target.value is None:
+            target.value, target.text = [], None
+        _require_list(target)
+        target.value.append(value)
     else:
         _put(root, parts, value)
     return ".".join(parts)
 
 
 def _put(root: Node, parts: Sequence[str], value: Node) -> None:
-    holder = _reach(root, parts[:-1], value.place)
-    holder.value[_index(holder, parts[-1]) if isinstance(holder.value, list) else parts[-1]] = value
+    holder = _reach(root, parts[:-1], value.location)
+    holder.value[_position(holder, parts[-1])] = value
 
 
 def _unset(root: Node, key: str) -> str:
     *above, last = _parts(key)
     holder = _walk(root, above)
     _walk(holder, [last])
-    del holder.value[_index(holder, last) if isinstance(holder.value, list) else last]
+    del holder.value[_position(holder, last)]
     return ".".join([*above, last])
 
 
@@ -115,29 +121,26 @@ def _parts(key: str) -> list[str]:
     return parts
 
 
-def _reach(root: Node, parts: Sequence[str], place: Place) -> Node:
-    """The mapping or list at a path, made where nothing is yet."""
+def _reach(root: Node, parts: Sequence[str], location: Location) -> Node:
+    """The mapping or list at a path, made where nothing is yet.
+
+    A component written as its bare name becomes ``{use: name}``, an empty value a mapping.
+    """
     node = root
-    for at, part in enumerate(parts):
-        if isinstance(node.value, list):
-            node = node.value[_index(node, part)]
-        else:
-            node = node.value.setdefault(part, Node({}, place))
-        if not isinstance(node.value, list):
-            _as_mapping(node, ".".join(parts[: at + 1]))
+    for at, part in enumerate(parts, 1):
+        if isinstance(node.value, dict):
+            node.value.setdefault(part, Node({}, location))
+        node = node.value[_position(node, part)]
+        if node.value is BROKEN:
+            raise _RefusedError
+        if node.value is None:
+            node.value, node.text = {}, None
+        elif isinstance(node.value, str):
+            node.value, node.text = {"use": Node(node.value, node.location, node.text)}, None
+        elif not isinstance(node.value, (dict, list)):
+            hint = f"set {'.'.join(parts[:at])!r} itself"
+            raise _RefusedError((f"goes through {node.plain()!r}, which has no keys", hint))
     return node
-
-
-def _as_mapping(node: Node, path: str) -> None:
-    """A component written as its bare name becomes ``{use: name}``, an empty value a mapping, where a key is set."""
-    if node.value is BROKEN:
-        raise _RefusedError
-    if node.value is None:
-        node.value, node.text = {}, None
-    elif isinstance(node.value, str):
-        node.value, node.text = {"use": Node(node.value, node.place, node.text)}, None
-    elif not isinstance(node.value, dict):
-        raise _RefusedError((f"goes through {node.plain()!r}, which has no keys", f"set {path!r} itself"))
 
 
 def _walk(root: Node, parts: Sequence[str]) -> Node:
@@ -146,70 +149,55 @@ def _walk(root: Node, parts: Sequence[str]) -> Node:
     for part in parts:
         if node.value is BROKEN:
             raise _RefusedError
-        if isinstance(node.value, list):
-            node = node.value[_index(node, part)]
-            continue
         known = node.value if isinstance(node.value, dict) else {}
-        if part not in known:
-            raise _RefusedError((f"there is no {part!r} to remove or change", _keys_near(part, known)))
-        node = known[part]
+        if not isinstance(node.value, list) and part not in known:
+            listed = f"the keys there: {', '.join(list(known)[:8])}" if known else "no keys are there"
+            raise _RefusedError((f"there is no {part!r} to remove or change", did_you_mean(part, known, listed)))
+        node = node.value[_position(node, part)]
     return node
 
 
-def _keys_near(word: str, known: dict[str, Node]) -> str:
-    listed = f"the keys there: {', '.join(list(known)[:8])}" if known else "no keys are there"
-    return did_you_mean(word, known) or listed
-
-
-def _index(node: Node, part: str) -> int:
-    length = len(node.value)
+def _position(holder: Node, part: str) -> int | str:
+    """The index of a list's item; the key itself in a mapping."""
+    if not isinstance(holder.value, list):
+        return part
+    length = len(holder.value)
     if not re.fullmatch(r"-?[0-9]{1,9}", part):
         raise _RefusedError((f"{part!r} is not a position in a list of {length}", "number the items from 0"))
-    index = int(part)
-    if not -length <= index < length:
+    if not -length <= int(part) < length:
         hint = f"its items are 0 to {length - 1}; += appends" if length else "the list is empty; += appends"
-        raise _RefusedError((f"there is no item {index} in a list of {length}", hint))
-    return index
-
-
-def _append(holder: Node, last: str, value: Node, place: Place) -> None:
-    if isinstance(holder.value, list):
-        target = holder.value[_index(holder, last)]
-    else:
-        target = holder.value.setdefault(last, Node([], place))
-    if target.value is None:
-        target.value, target.text = [], None
-    _demand_list(target)
-    target.value.append(value)
+        raise _RefusedError((f"there is no item {int(part)} in a list of {length}", hint))
+    return int(part)
 
 
 def _remove(target: Node, value: Node) -> None:
-    _demand_list(target)
+    """Remove every item of a list that equals a value, or is the component of that name."""
+    _require_list(target)
     wanted = value.plain()
-    kept = [item for item in target.value if not _is(item, wanted)]
+    names = [_name(item) for item in target.value]
+    if isinstance(wanted, str) and wanted:
+        kept = [item for item, name in zip(target.value, names, strict=True) if name != wanted]
+    else:  # as JSON, because to Python 1, 1.0 and True are one
+        kept = [item for item in target.value if _as_json(item) != _as_json(value)]
     if len(kept) == len(target.value):
-        names = [name for item in target.value if (name := _name(item))]
-        listed = f"named there: {', '.join(names[:8])}" if names else None
-        raise _RefusedError((f"the list has no {wanted!r}", did_you_mean(str(wanted), names, listed)))
+        named = [name for name in names if name]
+        listed = f"named there: {', '.join(named[:8])}" if named else None
+        raise _RefusedError((f"the list has no {wanted!r}", did_you_mean(str(wanted), named, listed)))
     target.value = kept
 
 
-def _demand_list(target: Node) -> None:
+def _require_list(target: Node) -> None:
     if target.value is BROKEN:
         raise _RefusedError
     if not isinstance(target.value, list):
         raise _RefusedError(("is not a list", "replace it with KEY=VALUE"))
 
 
-def _is(item: Node, wanted: object) -> bool:
-    """Whether an item equals a value, or is the component of that name."""
-    if isinstance(wanted, str) and wanted:
-        return _name(item) == wanted
-    # As JSON, because to Python 1, 1.0 and True are one.
-    return json.dumps(item.plain(), sort_keys=True) == json.dumps(wanted, sort_keys=True)
+def _as_json(node: Node) -> str:
+    return json.dumps(node.plain(), sort_keys=True)
 
 
 def _name(item: Node) -> str:
     """The component or text that an item is; empty for anything else."""
-    use = item.value.get("use") if isinstance(item.value, dict) else item
+    use = item.get("use") if isinstance(item.value, dict) else item
     return use.value if use is not None and isinstance(use.value, str) else ""

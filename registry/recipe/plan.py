@@ -16,7 +16,7 @@ from ..catalog.spec import REQUIRED, ComponentSpec
 from ..errors import InputError
 from .grammar import LoopSettings, RuntimeSettings, SplitSettings
 from .load import Recipe
-from .yaml import NOWHERE, Place
+from .yaml import NOWHERE, Location
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class ComponentPlan:
         spec: its loaded component spec.
         arguments: what the recipe gave, converted; nested components are plans themselves.
         path: dotted path in the recipe.
-        place: file and line.
+        location: file and line.
     """
 
     component: Component
     spec: ComponentSpec
     arguments: Mapping[str, Any]
     path: str
-    place: Place = NOWHERE
+    location: Location = NOWHERE
 
     @property
     def name(self) -> str:
@@ -82,7 +82,9 @@ class ComponentPlan:
             for index, problem in enumerate(error.problems):
                 if problem.path in whole or (problem.path in own and self.path):
                     path = self.path if problem.path in whole else f"{self.path}.{problem.path}"
-                    error.problems[index] = replace(problem, path=path, line=self.place.line, file=self.place.file)
+                    error.problems[index] = replace(
+                        problem, path=path, line=self.location.line, file=self.location.file
+                    )
             raise
 
     def preflight(self) -> None:

@@ -88,11 +88,11 @@ class _Planner:
         if node is not None:
             loop, own = self._trainer_arguments(node, component, asked)
         owner = "a recipe" if component is None else f"a recipe with trainer {component.name!r}"
-        parts = self.arguments(Node(entries, root.place), asked.sections, "", owner, "section")
+        parts = self.arguments(Node(entries, root.location), asked.sections, "", owner, "section")
         parts.pop("description", None)
         own |= {section.name: parts.pop(section.name) for section in asked.own if section.name in parts}
         if component is not None and spec is not None and node is not None:
-            parts["trainer"] = ComponentPlan(component, spec, own, "trainer", node.place)
+            parts["trainer"] = ComponentPlan(component, spec, own, "trainer", node.location)
         if loop is not BROKEN and parts["reports"] is not BROKEN:
             self._check_epochs(parts["reports"], loop)
         augment = parts.pop("augment", None) or AugmentSettings()
@@ -110,7 +110,7 @@ class _Planner:
             names = {parameter.name for parameter in asked.arguments}
             written = {name: value for name, value in written.items() if name in names}
         owner = f"trainer {trainer.name!r}" if trainer else "the loop"
-        given = self.arguments(Node(written, node.place), asked.arguments, "trainer", owner)
+        given = self.arguments(Node(written, node.location), asked.arguments, "trainer", owner)
         settings = {name: given.pop(name) for name in LoopSettings.__dataclass_fields__ if name in given}
         return BROKEN if _broken(settings.values()) else LoopSettings(**settings), given
 
@@ -122,7 +122,7 @@ class _Planner:
                     epochs.epochs_at([named], loop.epochs)
                 except ValueError as error:
                     hint = "write first, middle, last, 5, '50%' or 'every 10'"
-                    problem = Node(named, report.place).problem(f"{report.path}.at.{index}", str(error), hint)
+                    problem = Node(named, report.location).problem(f"{report.path}.at.{index}", str(error), hint)
                     self.problems.append(problem)
 
     # --- the walk -------------------------------------------------------------------------------
@@ -234,10 +234,10 @@ class _Planner:
         if found is None:
             return BROKEN
         component, spec = found
-        mapping = node if isinstance(node.value, dict) else Node({}, node.place)
+        mapping = node if isinstance(node.value, dict) else Node({}, node.location)
         owner = f"{KINDS[kind].singular} {component.name!r}"
         arguments = self.arguments(mapping, spec.parameters, path, owner)
-        return BROKEN if _broken(arguments.values()) else ComponentPlan(component, spec, arguments, path, node.place)
+        return BROKEN if _broken(arguments.values()) else ComponentPlan(component, spec, arguments, path, node.location)
 
     def _find(self, node: Node, kind: str, path: str) -> tuple[Component, ComponentSpec] | None:
         """The component that a node names, and its spec."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from ..errors import Problem, did_you_mean
@@ -46,36 +45,48 @@ class _Resolver:
         self.open.append(path)
         if isinstance(node.value, str):
             # What is copied here is resolved already: to go below it would read its '${' a second time.
-            self._scalar(node, path, node.value)
+            whole = _TOKEN.fullmatch(node.value)
+            if whole is not None and whole["path"] is not None:
+                self._replace(node, path, whole["path"])
+            else:
+                self._fill_in(node, path, node.value)
         else:
             for key, child in node.children():
                 self.visit(child, join(path, key))
         self.open.pop()
 
-    def _scalar(self, node: Node, path: str, text: str) -> None:
-        whole = _TOKEN.fullmatch(text)
-        if whole is None or whole["path"] is None:
-            self._inside(node, path, text)
-            return
-        found = self._referred(node, path, whole["path"])
+    def _replace(self, node: Node, path: str, reference: str) -> None:
+        """Give a node the value that its text, one reference, refers to."""
+        found = self._referred(node, path, reference)
         if found is None:
             return
-        count, levels = _extent(found)
-        self.copies += count
-        if self.copies > _MOST_COPIES or path.count(".") + levels > DEEPEST:
-            self._report(node, path, f"{text} makes the recipe too large", "write the value out where it is needed")
+        below = [where.count(".") + 1 for where, _ in found.walk()]
+        self.copies += 1 + len(below)
+        if self.copies > _MOST_COPIES or path.count(".") + 1 + max(below, default=0) > DEEPEST:
+            self._report(
+                node, path, f"{node.value} makes the recipe too large", "write the value out where it is needed"
+            )
             return
         copy = found.copy()
         node.value, node.text = copy.value, copy.text
 
-    def _inside(self, node: Node, path: str, text: str) -> None:
+    def _fill_in(self, node: Node, path: str, text: str) -> None:
         """Fill in the references of a longer text, reporting every one that cannot be."""
         pieces: list[str] = []
         end = length = 0
         for match in _TOKEN.finditer(text):
-            shown = "${" if match["escape"] else self._shown(node, path, match["path"])
-            if shown is None:
+            found = None
+            if match["path"] is not None:
+                found = self._referred(node, path, match["path"])
+                if found is not None and isinstance(found.value, (dict, list)):
+                    message = f"{match[0]} is not a scalar, so it cannot be part of a text"
+                    self._report(node, path, message, "make the reference the whole value")
+                    found = None
+            elif not match["escape"]:
+                self._report(node, path, "has a '${' without its '}'", "write '$${' for a literal '${'")
+            if found is None and not match["escape"]:
                 continue
+            shown = "${" if found is None else str(found.value) if found.text is None else found.text
             length += len(shown)
             if length > LARGEST:
                 self._report(node, path, "its references make a text too large", "write a shorter text")
@@ -84,20 +95,6 @@ class _Resolver:
             end = match.end()
         if pieces and node.value is not BROKEN:
             node.value, node.text = "".join((*pieces, text[end:])), None
-
-    def _shown(self, node: Node, path: str, reference: str | None) -> str | None:
-        """The text that a reference stands for; None, with ``node`` broken, where there is none."""
-        if reference is None:
-            self._report(node, path, "has a '${' without its '}'", "write '$${' for a literal '${'")
-            return None
-        found = self._referred(node, path, reference)
-        if found is None:
-            return None
-        if isinstance(found.value, (dict, list)):
-            message = f"${{{reference}}} is not a scalar, so it cannot be part of a text"
-            self._report(node, path, message, "make the reference the whole value")
-            return None
-        return found.text if found.text is not None else str(found.value)
 
     def _referred(self, node: Node, path: str, reference: str) -> Node | None:
         """The resolved node that is referred to; None, with ``node`` broken, where that cannot be."""
@@ -108,9 +105,10 @@ class _Resolver:
             return None
         found, walked = self.root, ""
         for part in parts:
-            child = _child(found, part)
+            child = found.get(part)
             if child is None:
-                hint = did_you_mean(wanted, _paths(self.root), "write the dotted path of another value")
+                paths = (where for where, _ in self.root.walk())
+                hint = did_you_mean(wanted, paths, "write the dotted path of another value")
                 self._report(node, path, f"refers to {reference!r}, which is not there", hint)
                 return None
             found, walked = child, join(walked, part)
@@ -134,24 +132,3 @@ class _Resolver:
     def _report(self, node: Node, path: str, message: str, hint: str | None) -> None:
         self.problems.append(node.problem(path, message, hint))
         node.value = BROKEN
-
-
-def _child(node: Node, part: str) -> Node | None:
-    if isinstance(node.value, dict):
-        return node.value.get(part)
-    if isinstance(node.value, list) and re.fullmatch(r"0|[1-9][0-9]{0,8}", part) and int(part) < len(node.value):
-        return node.value[int(part)]  # type: ignore[no-any-return]
-    return None
-
-
-def _extent(node: Node) -> tuple[int, int]:
-    """How many nodes a tree has, and how many levels."""
-    below = [_extent(child) for _, child in node.children()]
-    return 1 + sum(count for count, _ in below), 1 + max((levels for _, levels in below), default=0)
-
-
-def _paths(node: Node, path: str = "") -> Iterator[str]:
-    for key, child in node.children():
-        where = join(path, key)
-        yield where
-        yield from _paths(child, where)

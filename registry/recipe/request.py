@@ -1,6 +1,6 @@
 """From the command to the plan: a recipe file is loaded, each of its runs is planned, and all problems are collected.
 
-The demo takes the place of data that are not there.
+The demo replaces data that are not there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from ..errors import InputError, Problem
 from .load import Files, Recipe, load
 from .plan import Plan
 from .planner import make_plan
-from .study import Member
 
 #: More problems than this are counted, not listed.
 MOST_LISTED: Final = 100
@@ -40,24 +39,6 @@ class Request:
     out: Path | None = None
 
 
-@dataclass(frozen=True)
-class PlannedRun:
-    """A plan, and what it is in a study; ``member`` is None for a recipe of one run."""
-
-    member: Member | None
-    plan: Plan
-
-
-@dataclass(frozen=True)
-class _Checked:
-    """The plans and problems of a request; ``demo_instead`` where the data are not there and the demo can run."""
-
-    recipe: Recipe
-    plans: list[PlannedRun]
-    problems: list[Problem]
-    demo_instead: bool
-
-
 def planned(request: Request, registry: Registry) -> Plan:
     """The plan of a request for one run.
 
@@ -66,72 +47,71 @@ def planned(request: Request, registry: Registry) -> Plan:
         PluginError: a plugin that the recipe names is broken.
     """
     plans = planned_runs(request, registry)
-    if len(plans) > 1 or plans[0].member is not None:
-        names = ", ".join(run.member.name for run in plans[:6] if run.member)
+    if plans[0].recipe.title:
+        names = ", ".join(plan.recipe.title for plan in plans[:6])
         raise InputError.of(str(request.recipe), f"has {len(plans)} runs ({names}), and one is wanted")
-    return plans[0].plan
+    return plans[0]
 
 
-def planned_runs(request: Request, registry: Registry) -> list[PlannedRun]:
-    """The plans of a recipe's runs, each after those that it needs.
+def planned_runs(request: Request, registry: Registry) -> list[Plan]:
+    """The plans of a recipe's runs, each after those that it needs; of its demo where only its data are missing.
 
     Raises:
         InputError: with every problem of every run.
         PluginError: a plugin that the recipe names is broken.
     """
     files = Files()
-    checked = _check(request, registry, files)
-    if checked.demo_instead and not checked.problems:
-        checked = _check(replace(request, demo=True), registry, files)
-    if checked.problems:
-        raise InputError(_listed(checked.problems))
-    return checked.plans
+    _, plans, problems, demo_instead = _check(request, registry, files)
+    if demo_instead and not problems:
+        _, plans, problems, _ = _check(replace(request, demo=True), registry, files)
+    if problems:
+        raise InputError(_listed(problems))
+    return plans
 
 
 def every_problem(request: Request, registry: Registry) -> list[Problem]:
     """The problems of a recipe, those of its ``demo:`` section included; none when it can run."""
     files = Files()
-    checked = _check(request, registry, files)
-    found = checked.problems
-    if checked.recipe.has_demo and not request.demo:
-        found = found + _check(replace(request, demo=True), registry, files).problems
-    return _listed(found)
+    recipe, _, problems, _ = _check(request, registry, files)
+    if recipe.has_demo and not request.demo:
+        problems = problems + _check(replace(request, demo=True), registry, files)[2]
+    return _listed(problems)
 
 
-def _check(request: Request, registry: Registry, files: Files) -> _Checked:
+def _check(request: Request, registry: Registry, files: Files) -> tuple[Recipe, list[Plan], list[Problem], bool]:
     """Load a recipe and plan its runs.
 
-    The demo runs instead only where the missing root is the recipe's own: a root that the user named has to exist.
+    Returns:
+        The recipe, the plans, the problems, and whether the demo may replace data that are missing: those of the recipe
+        itself, not a root that the user named. These are no problem then.
     """
     recipe = load(
         request.recipe, sets=request.sets, unsets=request.unsets, demo=request.demo, folder=request.out, files=files
     )
-    runs = recipe.members or (() if recipe.is_study else ((None, recipe),))
-    plans, problems, missing = list[PlannedRun](), list(recipe.problems), list[Problem]()
-    for member, own in runs:
-        missing += _missing_root(own)
+    plans, problems, missing = list[Plan](), list(recipe.problems), list[Problem]()
+    for run in recipe.members if recipe.is_study else [recipe]:
+        missing += _missing_root(run)
         try:
-            plans.append(PlannedRun(member, make_plan(own, registry)))
+            plans.append(make_plan(run, registry))
         except InputError as error:
             problems += error.problems
     untouched = recipe.touched.isdisjoint({"data", "data.root"})
     demo_instead = bool(missing) and recipe.has_demo and not request.demo and untouched
-    return _Checked(recipe, plans, problems if demo_instead else [*missing, *problems], demo_instead)
+    return recipe, plans, problems if demo_instead else [*missing, *problems], demo_instead
 
 
 def _missing_root(recipe: Recipe) -> list[Problem]:
     """The problem of a data set's root that does not exist; none where it does, and where the data will be made."""
-    sections = recipe.root.value if isinstance(recipe.root.value, dict) else {}
-    data = sections.get("data")
-    node = data.value.get("root") if data is not None and isinstance(data.value, dict) else None
-    if node is None or not isinstance(node.value, str) or "make" in sections:
+    data = recipe.root.get("data")
+    root = data.get("root") if data is not None else None
+    if root is None or not isinstance(root.value, str) or recipe.root.get("make") is not None:
         return []
-    if os.path.exists(Path(node.value).expanduser()):  # noqa: PTH110 - False, too, for a name too long for a file
+    if os.path.exists(Path(root.value).expanduser()):  # noqa: PTH110 - False, too, for a name too long for a file
         return []
     hint = "unpack the data there, or name the folder: --set data.root=FOLDER"
     if recipe.has_demo:
         hint += ", or try the recipe on data made on the spot: --demo"
-    return [node.problem("data.root", f"there is no folder {node.value!r}", hint)]
+    return [root.problem("data.root", f"there is no folder {root.value!r}", hint)]
 
 
 def _listed(problems: Iterable[Problem]) -> list[Problem]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from ..errors import Problem, did_you_mean
 from .grammar import MOST_RUNS
@@ -17,6 +17,8 @@ from .yaml import BROKEN, Node
 
 _REFERENCE = re.compile(r"\$\{\s*runs\.([^{}.\s]+)\s*\}")
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
+#: The values of one run on the axes, dotted path -> value, in a form that can be compared.
+_Key = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -38,204 +40,179 @@ class Member:
 
 @dataclass
 class _Draft:
-    """A run before it is crossed: its tree, and the values it is crossed with."""
+    """A run before it is crossed.
+
+    Args:
+        tree: its recipe.
+        axes: dotted path -> the values that it is crossed with.
+        names: of its members, once it is crossed.
+    """
 
     tree: Node
     axes: dict[str, list[Node]]
-    names: dict[tuple[tuple[str, str], ...], str] = field(default_factory=dict)
-
-    @property
-    def count(self) -> int:
-        """How many runs it makes."""
-        return math.prod(len(values) for values in self.axes.values())
+    names: dict[_Key, str] = field(default_factory=dict)
 
 
 def expand(
-    root: Node,
-    sections: Mapping[str, Node],
-    folder: Path,
-    read_base: Callable[[Node], Node | None],
-    problems: list[Problem],
+    root: Node, sections: Mapping[str, Node], bases: Mapping[str, Node | None], folder: Path, problems: list[Problem]
 ) -> list[Member]:
     """The runs of a study, each after those that it needs.
 
     Args:
         root: the recipe without the study's sections, references not yet resolved.
-        sections: those of ``runs``, ``matrix`` and ``repeat`` that it has.
+        sections: those of ``runs``, ``matrix`` and ``repeat`` that it has; changed.
+        bases: the recipes that runs extend, by the run's name: such a run is merged onto that instead of ``root``; None
+            for one that cannot be read.
         folder: the study's folder; a member's is ``folder/name``.
-        read_base: the recipe that an ``extends:`` inside a run names; such a run is merged onto that instead.
         problems: appended to; no run is returned where the study itself is faulty.
     """
-    study = _Study(folder, read_base)
-    drafts = study.drafts(root, sections)
-    members = study.ordered(list(study.members(drafts)) if not study.problems else [])
-    problems += study.problems
-    return members if not study.problems else []
+    before = len(problems)
+    drafts = _drafts(root, sections, bases, problems)
+    number = sum(math.prod(map(len, draft.axes.values())) for draft in drafts.values())
+    if number > MOST_RUNS:
+        problems.append(Problem("matrix", f"makes {number:,} runs, more than {MOST_RUNS:,}", "cross fewer values"))
+    if len(problems) == before:
+        _name_members(drafts, problems)
+    members = []
+    for run, draft in drafts.items() if len(problems) == before else ():
+        for values, labels in _crossed(draft):
+            tree = draft.tree.copy()
+            for path, node in values.items():
+                put(tree, path, node.copy(), problems)
+            needs = _replace_references(tree, run, values, drafts, folder, problems)
+            setting = _joined(run, {path: label for path, label in labels.items() if path != "seed"})
+            members.append(Member(draft.names[_key(values)], setting or "run", tree, needs))
+    members = _ordered(members, problems)
+    return members if len(problems) == before else []
 
 
-class _Study:
-    def __init__(self, folder: Path, read_base: Callable[[Node], Node | None]) -> None:
-        self.folder, self.read_base = folder, read_base
-        self.problems: list[Problem] = []
+# --- reading ----------------------------------------------------------------------------------
 
-    # --- reading --------------------------------------------------------------------------------
 
-    def drafts(self, base: Node, sections: Mapping[str, Node]) -> dict[str, _Draft]:
-        """Every run by its name, uncrossed."""
-        runs = sections.get("runs")
-        axes, repeat = self._axes(sections.get("matrix"), "matrix"), self._repeat(sections.get("repeat"), "repeat")
-        if runs is None:
-            return {"": _Draft(base, self._with_seeds(base, axes, repeat, sections.get("repeat"), "repeat"))}
-        if not isinstance(runs.value, dict) or not runs.value:
-            self._report(runs, "runs", "has no runs", "runs: {small: {model: ...}, large: {model: ...}}")
-            return {}
-        found = {}
-        for name, overlay in runs.value.items():
-            path = f"runs.{name}"
-            changes = Node({}, overlay.place) if overlay.value is None else overlay.copy()
-            if changes.value is BROKEN:
-                continue
-            if not _NAME.fullmatch(name):
-                self._report(overlay, path, "is not a name for a folder", "use letters, digits, '-', '_', '+' and '.'")
-            elif not isinstance(changes.value, dict):
-                self._report(overlay, path, "is not a mapping of changes", f"{name}: {{optimizer: {{lr: 1e-3}}}}")
-            else:
-                found[name] = self._draft(base, changes, path, axes, repeat)
-        return found
+def _drafts(
+    root: Node, sections: Mapping[str, Node], bases: Mapping[str, Node | None], problems: list[Problem]
+) -> dict[str, _Draft]:
+    """Every run by its name, uncrossed; a recipe without ``runs:`` is one run without a name."""
+    runs = sections.get("runs")
+    if runs is None:
+        return {"": _draft(root, sections, "", problems)}
+    if not isinstance(runs.value, dict) or not runs.value:
+        problems.append(runs.problem("runs", "has no runs", "runs: {small: {model: ...}, large: {model: ...}}"))
+        return {}
+    found = {}
+    for name, changes in runs.value.items():
+        path = f"runs.{name}"
+        if changes.value is None:
+            changes = Node({}, changes.location)
+        if changes.value is BROKEN:
+            continue
+        if not _NAME.fullmatch(name):
+            hint = "use letters, digits, '-', '_', '+' and '.'"
+            problems.append(changes.problem(path, "is not a name for a folder", hint))
+        elif not isinstance(changes.value, dict):
+            hint = f"{name}: {{optimizer: {{lr: 1e-3}}}}"
+            problems.append(changes.problem(path, "is not a mapping of changes", hint))
+        else:
+            own = {f"{path}.{key}": changes.value.pop(key) for key in ("matrix", "repeat") if key in changes.value}
+            base = bases.get(name, root)
+            tree = merge(base, changes) if base is not None else changes
+            if isinstance(tree.value, dict):
+                tree.value.pop("demo", None)
+            found[name] = _draft(tree, {**sections, **own}, path, problems)
+    return found
 
-    def _draft(self, base: Node, changes: Node, path: str, axes: dict[str, list[Node]], repeat: int) -> _Draft:
-        own = {name: changes.value.pop(name) for name in ("extends", "matrix", "repeat") if name in changes.value}
-        below: Node | None = base
-        if "extends" in own:
-            below = self.read_base(own["extends"])
-        tree = merge(below, changes) if below is not None else changes
-        if isinstance(tree.value, dict):
-            tree.value.pop("demo", None)
-        axes = self._axes(own["matrix"], f"{path}.matrix") if "matrix" in own else axes
-        repeat = self._repeat(own["repeat"], f"{path}.repeat") if "repeat" in own else repeat
-        return _Draft(tree, self._with_seeds(tree, axes, repeat, own.get("repeat", changes), f"{path}.repeat"))
 
-    def _with_seeds(
-        self, tree: Node, axes: dict[str, list[Node]], repeat: int, repeated_at: Node | None, path: str
-    ) -> dict[str, list[Node]]:
-        """The axes, and one of seeds where the run is repeated."""
-        if repeat == 1:
-            return axes
-        if "seed" in axes:
-            self._report(repeated_at or tree, path, "matrix sets the seed, too", "keep one of the two")
-        first = tree.value.get("seed") if isinstance(tree.value, dict) else None
-        start = first.value if first is not None and isinstance(first.value, int) else 0
-        place = first.place if first is not None else tree.place
-        return {**axes, "seed": [Node(start + at, place, str(start + at)) for at in range(repeat)]}
-
-    def _axes(self, node: Node | None, path: str) -> dict[str, list[Node]]:
-        if node is None or node.value is None or node.value is BROKEN:
-            return {}
-        if not isinstance(node.value, dict):
-            self._report(node, path, "is not a mapping", "matrix: {optimizer.lr: [1e-3, 1e-4], seed: [0, 1]}")
-            return {}
-        axes = {}
-        for key, values in node.value.items():
+def _draft(tree: Node, sections: Mapping[str, Node], path: str, problems: list[Problem]) -> _Draft:
+    """A run with the axes of its own ``matrix`` and ``repeat``, or else of the study's."""
+    matrix_at, repeat_at = (f"{path}.{key}" if f"{path}.{key}" in sections else key for key in ("matrix", "repeat"))
+    matrix, repeat = sections.get(matrix_at), sections.get(repeat_at)
+    axes: dict[str, list[Node]] = {}
+    if matrix is not None and isinstance(matrix.value, dict):
+        for key, values in matrix.value.items():
             if isinstance(values.value, list) and values.value:
                 axes[key] = values.value
             elif values.value is not BROKEN:
-                self._report(values, f"{path}.{key}", "is not a list of values", f"{key}: [..., ...]")
-        return axes
+                problems.append(values.problem(f"{matrix_at}.{key}", "is not a list of values", f"{key}: [..., ...]"))
+    elif matrix is not None and matrix.value is not None and matrix.value is not BROKEN:
+        hint = "matrix: {optimizer.lr: [1e-3, 1e-4], seed: [0, 1]}"
+        problems.append(matrix.problem(matrix_at, "is not a mapping", hint))
+    if repeat is None or repeat.value is BROKEN:
+        return _Draft(tree, axes)
+    if type(repeat.value) is not int or not 1 <= repeat.value <= MOST_RUNS:
+        message = f"expected a number of seeds from 1 to {MOST_RUNS:,}, got {repeat.plain()!r}"
+        problems.append(repeat.problem(repeat_at, message, "repeat: 3"))
+    elif repeat.value > 1 and "seed" in axes:
+        problems.append(repeat.problem(repeat_at, "matrix sets the seed, too", "keep one of the two"))
+    elif repeat.value > 1:
+        first = tree.value.get("seed", tree) if isinstance(tree.value, dict) else tree
+        start = first.value if isinstance(first.value, int) else 0
+        axes["seed"] = [Node(start + at, first.location, str(start + at)) for at in range(repeat.value)]
+    return _Draft(tree, axes)
 
-    def _repeat(self, node: Node | None, path: str) -> int:
-        if node is None or node.value is BROKEN:
-            return 1
-        if isinstance(node.value, bool) or not isinstance(node.value, int) or not 1 <= node.value <= MOST_RUNS:
-            self._report(
-                node, path, f"expected a number of seeds from 1 to {MOST_RUNS:,}, got {node.plain()!r}", "repeat: 3"
-            )
-            return 1
-        return node.value
 
-    # --- crossing -------------------------------------------------------------------------------
+# --- crossing ---------------------------------------------------------------------------------
 
-    def members(self, drafts: Mapping[str, _Draft]) -> Iterator[Member]:
-        """The crossed runs, in the order of the recipe."""
-        number = sum(draft.count for draft in drafts.values())
-        if number > MOST_RUNS:
-            hint = "cross fewer values"
-            self.problems.append(Problem("matrix", f"makes {number:,} runs, more than {MOST_RUNS:,}", hint))
-            return
-        named: set[str] = set()
-        for run, draft in drafts.items():
-            for values, labels in _crossed(draft):
-                name = _joined(run, labels)
-                if name in named:
-                    message = f"two runs would both be named {name!r}"
-                    hint = "give each value once, or give the runs names of their own under 'runs:'"
-                    self._report(next(iter(values.values())), "matrix", message, hint)
-                named.add(name)
-                draft.names[_key(values)] = name
-        if self.problems:
-            return
-        for name, draft in drafts.items():
-            for values, labels in _crossed(draft):
-                tree = draft.tree.copy()
-                for path, node in values.items():
-                    put(tree, path, node.copy(), self.problems)
-                needs: dict[str, None] = {}
-                self._point(tree, name, drafts, values, needs)
-                own = draft.names[_key(values)]
-                setting = _joined(name, {path: label for path, label in labels.items() if path != "seed"})
-                yield Member(own, setting or "run", tree, tuple(needs))
 
-    def _point(
-        self, node: Node, own: str, drafts: Mapping[str, _Draft], values: Mapping[str, Node], needs: dict[str, None]
-    ) -> None:
-        """Replace ``${runs.NAME}`` by that run's folder, of the one with the same values where it is crossed, too."""
-        for _, child in node.children():
-            self._point(child, own, drafts, values, needs)
-        if isinstance(node.value, str) and (found := _REFERENCE.findall(node.value)):
-            folders = {name: self._folder_of(name, node, own, drafts, values, needs) for name in found}
-            node.value = _REFERENCE.sub(lambda match: folders[match[1]], node.value)
-            node.text = None
+def _name_members(drafts: Mapping[str, _Draft], problems: list[Problem]) -> None:
+    """Fill in the names of all members, which have to differ."""
+    named = set[str]()
+    for run, draft in drafts.items():
+        for values, labels in _crossed(draft):
+            name = draft.names[_key(values)] = _joined(run, labels)
+            if name in named:
+                message = f"two runs would both be named {name!r}"
+                hint = "give each value once, or give the runs names of their own under 'runs:'"
+                problems.append(next(iter(values.values())).problem("matrix", message, hint))
+            named.add(name)
 
-    def _folder_of(
-        self,
-        name: str,
-        node: Node,
-        own: str,
-        drafts: Mapping[str, _Draft],
-        values: Mapping[str, Node],
-        needs: dict[str, None],
-    ) -> str:
-        """The folder of the run that is named in ``node``; '' with a problem where there is none."""
-        if name not in drafts or name == own:
-            others = [other for other in drafts if other and other != own]
-            hint = did_you_mean(name, others, f"the other runs: {', '.join(others) or 'none'}")
-            self._report(node, f"runs.{own}", f"needs the run {name!r}, which does not exist", hint)
-            return ""
-        shared = {path: value for path, value in values.items() if path in drafts[name].axes}
-        member = drafts[name].names.get(_key(shared))
-        if member is None:
-            hint = f"give runs.{name} the same matrix, or one value"
-            self._report(node, f"runs.{own}", f"needs one run of {name!r}, which makes several", hint)
-            return ""
-        needs[member] = None
-        return str(self.folder / member)
 
-    def ordered(self, members: list[Member]) -> list[Member]:
-        """Members after those that they need, otherwise in their order."""
-        placed: dict[str, Member] = {}
-        waiting = list(members)
-        while waiting:
-            ready = next((each for each in waiting if all(need in placed for need in each.needs)), None)
-            if ready is None:
-                circle = " and ".join(member.name for member in waiting)
-                message = f"need each other in a circle: {circle}"
-                self.problems.append(Problem("runs", message, "remove one of the references"))
-                break
-            placed[ready.name] = ready
-            waiting.remove(ready)
-        return list(placed.values())
+def _replace_references(
+    tree: Node,
+    run: str,
+    values: Mapping[str, Node],
+    drafts: Mapping[str, _Draft],
+    folder: Path,
+    problems: list[Problem],
+) -> tuple[str, ...]:
+    """Replace ``${runs.NAME}`` by that run's folder, of the member with the same values where it is crossed, too.
 
-    def _report(self, node: Node, path: str, message: str, hint: str | None) -> None:
-        self.problems.append(node.problem(path, message, hint))
+    Returns:
+        The members that are named.
+    """
+    needs: dict[str, None] = {}
+    for _, node in tree.walk():
+        for match in list(_REFERENCE.finditer(node.value)) if isinstance(node.value, str) else ():
+            name, member = match[1], None
+            if name not in drafts or name == run:
+                others = [other for other in drafts if other and other != run]
+                message = f"needs the run {name!r}, which does not exist"
+                hint = did_you_mean(name, others, f"the other runs: {', '.join(others) or 'none'}")
+            else:
+                shared = {path: value for path, value in values.items() if path in drafts[name].axes}
+                member = drafts[name].names.get(_key(shared))
+                message = f"needs one run of {name!r}, which makes several"
+                hint = f"give runs.{name} the same matrix, or one value"
+            if member is None:
+                problems.append(node.problem(f"runs.{run}", message, hint))
+                continue
+            needs[member] = None
+            node.value, node.text = node.value.replace(match[0], str(folder / member)), None
+    return tuple(needs)
+
+
+def _ordered(members: list[Member], problems: list[Problem]) -> list[Member]:
+    """Members after those that they need, otherwise in their order."""
+    placed: dict[str, Member] = {}
+    waiting = list(members)
+    while waiting:
+        ready = next((each for each in waiting if all(need in placed for need in each.needs)), None)
+        if ready is None:
+            message = f"need each other in a circle: {' and '.join(member.name for member in waiting)}"
+            problems.append(Problem("runs", message, "remove one of the references"))
+            break
+        placed[ready.name] = ready
+        waiting.remove(ready)
+    return list(placed.values())
 
 
 def _crossed(draft: _Draft) -> Iterator[tuple[dict[str, Node], dict[str, str]]]:
@@ -244,13 +221,13 @@ def _crossed(draft: _Draft) -> Iterator[tuple[dict[str, Node], dict[str, str]]]:
     axes = []
     for (path, values), word in zip(draft.axes.items(), last_words, strict=True):
         shown = word if last_words.count(word) == 1 else path
-        labels = [f"{shown}={label}" for label in _labels([node.plain() for node in values])]
-        axes.append([(path, node, label) for node, label in zip(values, labels, strict=True)])
+        labels = _labels([node.plain() for node in values])
+        axes.append([(path, node, f"{shown}={label}") for node, label in zip(values, labels, strict=True)])
     for chosen in product(*axes):
         yield {path: node for path, node, _ in chosen}, {path: label for path, _, label in chosen}
 
 
-def _key(values: Mapping[str, Node]) -> tuple[tuple[str, str], ...]:
+def _key(values: Mapping[str, Node]) -> _Key:
     return tuple(sorted((path, repr(node.plain())) for path, node in values.items()))
 
 
@@ -262,20 +239,18 @@ def _joined(run: str, labels: Mapping[str, str]) -> str:
 def _labels(values: list[Any]) -> list[str]:
     """A word for each value of an axis; components of one name show the arguments that differ."""
     words = [_word(value) for value in values]
-    leaves = [dict(_leaves(value)) if words.count(word) > 1 else {} for value, word in zip(values, words, strict=True)]
-    labels = []
-    for word, own in zip(words, leaves, strict=True):
-        alike = [other for its, other in zip(words, leaves, strict=True) if its == word]
-        differing = [
+    alike: dict[str, list[dict[str, Any]]] = {word: [] for word in words}
+    for word, value in zip(words, values, strict=True):
+        alike[word].append(dict(_leaves(value)))
+    return [
+        word
+        + "".join(
             f"-{key.rpartition('.')[2]}={_word(leaf)}"
-            for key, leaf in own.items()
-            if any(other.get(key, _ABSENT) != leaf for other in alike)
-        ]
-        labels.append("".join([word, *differing]))
-    return labels
-
-
-_ABSENT: Final = object()
+            for key, leaf in _leaves(value)
+            if any(key not in other or other[key] != leaf for other in alike[word])
+        )
+        for word, value in zip(words, values, strict=True)
+    ]
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -66,7 +66,7 @@ class Type:
 
 
 def type_of(annotation: Any) -> Type:
-    """Take an annotation apart; the only place where that is done."""
+    """Take an annotation apart; this is the only function that does so."""
     marks, plain = annotations_of(annotation), bare(annotation)
     kind = next((mark.kind for mark in marks if isinstance(mark, Uses)), None)
     if kind is not None:

@@ -1,4 +1,4 @@
-"""Strict YAML -> a tree of nodes that know their place. Every problem is collected, nothing is guessed."""
+"""Strict YAML -> a tree of nodes that know their location. Every problem is collected, nothing is guessed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ BROKEN: Final = _Broken()
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """Where a value was written: a file (or an option of the command line) and its 1-based line."""
 
     file: str | None
@@ -66,21 +66,21 @@ class Place:
 
 
 #: For values that nobody wrote, such as defaults.
-NOWHERE: Final = Place(None, None)
+NOWHERE: Final = Location(None, None)
 
 
 @dataclass
 class Node:
-    """A value with its place.
+    """A value with its location.
 
     Args:
         value: a mapping of nodes, a list of nodes, a scalar, or ``BROKEN``.
-        place: where it was written.
+        location: where it was written.
         text: a plain (unquoted) scalar's source text.
     """
 
     value: Any
-    place: Place
+    location: Location
     text: str | None = None
 
     def plain(self) -> Any:
@@ -98,17 +98,31 @@ class Node:
         elif isinstance(self.value, list):
             yield from ((str(index), item) for index, item in enumerate(self.value))
 
+    def walk(self, path: str = "") -> Iterator[tuple[str, Node]]:
+        """Every node below it with its dotted path, a mapping or list before what is in it."""
+        for key, child in self.children():
+            yield join(path, key), child
+            yield from child.walk(join(path, key))
+
+    def get(self, key: str) -> Node | None:
+        """The node right below it at a key or position; None where there is none."""
+        if isinstance(self.value, dict):
+            return self.value.get(key)
+        if isinstance(self.value, list) and re.fullmatch(r"0|[1-9][0-9]{0,8}", key) and int(key) < len(self.value):
+            return self.value[int(key)]  # type: ignore[no-any-return]
+        return None
+
     def problem(self, path: str, message: str, hint: str | None = None) -> Problem:
         """A problem with the file and line of this value."""
-        return Problem(path, message, hint, self.place.line, self.place.file)
+        return Problem(path, message, hint, self.location.line, self.location.file)
 
     def copy(self) -> Node:
         """A copy that can be changed."""
         if isinstance(self.value, dict):
-            return Node({key: node.copy() for key, node in self.value.items()}, self.place)
+            return Node({key: node.copy() for key, node in self.value.items()}, self.location)
         if isinstance(self.value, list):
-            return Node([node.copy() for node in self.value], self.place)
-        return Node(self.value, self.place, self.text)
+            return Node([node.copy() for node in self.value], self.location)
+        return Node(self.value, self.location, self.text)
 
 
 def as_node(data: Any) -> Node:
@@ -125,7 +139,7 @@ def parse(text: str, file: str | None) -> tuple[Node | None, list[Problem]]:
 
     Args:
         text: YAML 1.2, core schema, without anchors, aliases, tags and merge keys.
-        file: its name, for places.
+        file: its name, for locations.
 
     Returns:
         The tree (None where nothing could be read) and every problem found.
@@ -137,7 +151,7 @@ def parse(text: str, file: str | None) -> tuple[Node | None, list[Problem]]:
     if root is not None and isinstance(root.value, dict):
         return root, composer.problems
     if not composer.problems:
-        line = root.place.line if root else 1
+        line = root.location.line if root else 1
         message = "is empty" if root is None else "is not a mapping"
         composer.report("", message, line, "a recipe is made of 'key: value' lines")
     return None, composer.problems
@@ -150,17 +164,17 @@ def too_large(file: str | None) -> Problem:
     )
 
 
-def parse_value(text: str, place: Place) -> tuple[Node, list[Problem]]:
+def parse_value(text: str, location: Location) -> tuple[Node, list[Problem]]:
     """Read the right-hand side of ``--set``: ``[1, 2]``, ``{use: x}``, quoted text, or else one plain scalar.
 
     Plain text is taken literally, so that ``*.png``, ``#fff`` and ``a: b`` need no second quoting. Every node gets
-    ``place``.
+    ``location``.
     """
     text = text.strip()
     if not text.startswith(("[", "{", '"', "'")):
-        return Node(resolve_scalar(text), place, text), []
-    composer = _Composer(text, place.file, fixed=place)
-    return composer.document() or Node(BROKEN, place), composer.problems
+        return Node(resolve_scalar(text), location, text), []
+    composer = _Composer(text, location.file, fixed=location)
+    return composer.document() or Node(BROKEN, location), composer.problems
 
 
 class _TooDeepError(Exception):
@@ -170,7 +184,7 @@ class _TooDeepError(Exception):
 class _Composer:
     """PyYAML's events -> nodes. Its loaders are not used: they drop duplicates, and read 1e-3 as text."""
 
-    def __init__(self, text: str, file: str | None, fixed: Place | None = None) -> None:
+    def __init__(self, text: str, file: str | None, fixed: Location | None = None) -> None:
         self.text, self.file, self.fixed = text, file, fixed
         self.problems: list[Problem] = []
         self._shield = _Shield(text)
@@ -222,14 +236,14 @@ class _Composer:
             message, hint = "the indentation of this line matches no line above it", "align it with the lines beside it"
         self.report("", f"is not valid YAML: {message}", line, hint)
 
-    def _place(self, event: Any) -> Place:
-        return self.fixed or Place(self.file, _line(event))
+    def _locate(self, event: Any) -> Location:
+        return self.fixed or Location(self.file, _line(event))
 
     def _node(self, event: Any, path: str, depth: int) -> Node:
-        place = self._place(event)
+        location = self._locate(event)
         if isinstance(event, events.AliasEvent):
             self.report(path, f"alias '*{event.anchor}' is not allowed", _line(event), "refer with ${path.to.value}")
-            return Node(BROKEN, place)
+            return Node(BROKEN, location)
         if event.anchor is not None:
             self.report(path, f"anchor '&{event.anchor}' is not allowed", _line(event), "refer with ${path.to.value}")
         if event.tag is not None:
@@ -237,18 +251,18 @@ class _Composer:
         if isinstance(event, events.ScalarEvent):
             value = self._shield.lift(event.value)
             if event.tag is not None:
-                return Node(BROKEN, place)
-            return Node(value, place) if event.style else Node(resolve_scalar(value), place, value)
+                return Node(BROKEN, location)
+            return Node(value, location) if event.style else Node(resolve_scalar(value), location, value)
         if depth >= DEEPEST:
             self.report(path, f"is nested deeper than {DEEPEST} levels", _line(event))
             self._skip()
-            return Node(BROKEN, place)
+            return Node(BROKEN, location)
         if isinstance(event, events.SequenceStartEvent):
             items: list[Node] = []
             while not isinstance(item := next(self._events), events.SequenceEndEvent):
                 items.append(self._node(item, join(path, str(len(items))), depth + 1))
-            return Node(items, place)
-        return Node(self._mapping(path, depth), place)
+            return Node(items, location)
+        return Node(self._mapping(path, depth), location)
 
     def _mapping(self, path: str, depth: int) -> dict[str, Node]:
         entries: dict[str, Node] = {}
@@ -270,7 +284,7 @@ class _Composer:
                 self.report(where, f"is given twice, first in line {lines[key]}", line, "keep one of the two")
             else:
                 # A problem with a value is reported at the line of its key.
-                node.place = self.fixed or Place(self.file, line)
+                node.location = self.fixed or Location(self.file, line)
                 entries[key], lines[key] = node, line
         return entries
 

@@ -9,7 +9,7 @@ import pytest
 
 from registry.recipe.load import Recipe, load
 from registry.recipe.overrides import merge
-from registry.recipe.yaml import BROKEN, Place, parse
+from registry.recipe.yaml import BROKEN, Location, parse
 
 
 @pytest.fixture(autouse=True)
@@ -119,8 +119,8 @@ def test_bases_are_found_beside_the_file_that_names_them_and_keep_their_places()
     recipe = load("recipe.yaml")
     assert recipe.root.plain() == {"a": 1, "b": None, "c": 3}
     assert told(recipe) == [("a", "inner/../base.yaml", 3), ("b", "inner/middle.yaml", 2)]
-    assert recipe.root.value["a"].place == Place("inner/../base.yaml", 2)
-    assert recipe.root.value["c"].place == Place("recipe.yaml", 2)
+    assert recipe.root.value["a"].location == Location("inner/../base.yaml", 2)
+    assert recipe.root.value["c"].location == Location("recipe.yaml", 2)
 
 
 def test_a_base_reached_twice_is_told_once() -> None:

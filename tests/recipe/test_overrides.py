@@ -8,7 +8,7 @@ import pytest
 
 from registry.errors import Problem
 from registry.recipe import overrides
-from registry.recipe.yaml import BROKEN, Node, Place, parse
+from registry.recipe.yaml import BROKEN, Location, Node, parse
 
 RECIPE = """\
 trainer: {use: segmentation, epochs: 3}
@@ -136,13 +136,13 @@ def test_every_wrong_option_is_told_and_the_others_are_carried_out_in_order() ->
 def test_a_value_knows_its_option() -> None:
     root = tree()
     apply(root, ["model.backbone={use: x}"], [])
-    place = Place("--set model.backbone={use: x}", None)
+    location = Location("--set model.backbone={use: x}", None)
     backbone = root.value["model"].value["backbone"]
-    assert backbone.place == place and backbone.value["use"].place == place
+    assert backbone.location == location and backbone.value["use"].location == location
 
 
 def test_below_what_is_broken_nothing_more_is_told() -> None:
-    root = Node({"a": Node(BROKEN, Place("r.yaml", 1))}, Place("r.yaml", 1))
+    root = Node({"a": Node(BROKEN, Location("r.yaml", 1))}, Location("r.yaml", 1))
     assert apply(root, ["a.b=1", "a+=1", "a-=1"], ["a.b"]) == []
     assert root.value["a"].value is BROKEN
 

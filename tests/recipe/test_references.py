@@ -53,7 +53,7 @@ def test_a_reference_becomes_what_it_refers_to(text: str, value: Any) -> None:
 
 def test_what_is_referred_to_is_copied_and_the_referring_place_kept() -> None:
     root, _ = resolved("a: ${b}\nb: [1]")
-    assert root.value["a"].place.line == 1
+    assert root.value["a"].location.line == 1
     root.value["a"].value.append(1)
     assert root.value["b"].plain() == [1]
 

@@ -21,7 +21,7 @@ def members(tmp_path: Path, text: str, *sets: str) -> dict:
     path.write_text(dedent(text))
     recipe = load(path, sets=sets, folder=tmp_path / "out")
     assert not recipe.problems, recipe.problems
-    return {member.name: (member, own.root.plain()) for member, own in recipe.members}
+    return {member.title: (member, member.root.plain()) for member in recipe.members}
 
 
 def problems(tmp_path: Path, text: str) -> list[tuple[str, str]]:

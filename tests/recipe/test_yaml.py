@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.recipe.dump import dump
-from registry.recipe.yaml import BROKEN, DEEPEST, LARGEST, Place, parse, parse_value
+from registry.recipe.yaml import BROKEN, DEEPEST, LARGEST, Location, parse, parse_value
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_every_value_knows_its_line() -> None:
     root, _ = parse("a:\n  b: 1\n  c:\n    - x\n    - {d: 2}\n", "r.yaml")
     assert root is not None
     inner = root.value["a"].value
-    assert inner["b"].place == Place("r.yaml", 2)
-    assert [item.place.line for item in inner["c"].value] == [4, 5]
+    assert inner["b"].location == Location("r.yaml", 2)
+    assert [item.location.line for item in inner["c"].value] == [4, 5]
 
 
 def test_everything_refused_is_told_at_once() -> None:
@@ -163,14 +163,14 @@ def test_references_may_stand_bare_in_braces() -> None:
     ],
 )
 def test_a_value_of_the_command_line(text: str, value: object) -> None:
-    place = Place("--set", None)
-    node, problems = parse_value(text, place)
-    assert not problems and node.plain() == value and node.place == place
+    location = Location("--set", None)
+    node, problems = parse_value(text, location)
+    assert not problems and node.plain() == value and node.location == location
 
 
 @pytest.mark.parametrize("text", ["[1, 2", "{a: 1, a: 2}", "[*x]", '"a" b'])
 def test_a_wrong_value_of_the_command_line_has_no_line(text: str) -> None:
-    _, problems = parse_value(text, Place("--set", None))
+    _, problems = parse_value(text, Location("--set", None))
     assert problems and all(problem.line is None and problem.file == "--set" for problem in problems)
 
 
