@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -13,15 +13,16 @@ from .list import component_row
 from .options import JSON, print_json
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import RenderableType
 
     from ..catalog.components import Component
     from ..catalog.registry import Registry
-    from ..catalog.spec import Parameter
+    from ..catalog.spec import ComponentSpec, Parameter
 
-#: The kinds whose section is not called by their singular, and those of which a section holds a list.
-_SECTIONS: Final = {"datasets": "data", "generators": "make"}
-_LISTED: Final = ("metrics", "reports")
+#: The sections that hold a component of a kind, where they are not called by its singular.
+_SECTIONS: Final = {"datasets": "data", "generators": "make", "metrics": "metrics", "reports": "reports"}
+#: The headings of a trainer's tables: its arguments, the sections that it reads, the settings of the loop.
+_OWN, _BESIDE, _COMMON = "arguments", "sections beside trainer", "arguments of every trainer"
 #: Values for required arguments; the first one that the argument's type accepts is shown.
 _VALUES: Final = (32, 1, 64, 256, 0.5, 0.1, 2.0, ".", "text", True, [32, 32], [0.2, 0.5], ["text"], {"text": 1})
 
@@ -64,55 +65,50 @@ def describe_components(name: str, kind: str | None = None) -> list[dict[str, An
         names = [each for k in KINDS if wanted in (None, k) for each in registry.names(k, name)]
         what = "component" if wanted is None else KINDS[wanted].singular
         raise InputError.of("NAME", f"no {what} is named {name!r}", did_you_mean(name, names, "see 'hw1cli list'"))
-    return [_described(component, registry) for component in found] + [_described_zoo(component) for component in zoos]
-
-
-def _described_zoo(component: Component) -> dict[str, Any]:
-    names = component.names()
-    contract = f"a zoo of {len(names)} names"
-    return {**component_row(component), "contract": contract, "names": names, "example": component.example}
+    described = [_described(component, registry) for component in found]
+    for zoo in zoos:
+        names = zoo.names()
+        row = {**component_row(zoo), "contract": f"a zoo of {len(names)} names"}
+        described.append({**row, "names": names, "example": zoo.example})
+    return described
 
 
 def _described(component: Component, registry: Registry) -> dict[str, Any]:
     from ..catalog.kinds import KINDS
-    from ..catalog.spec import ComponentSpec
-    from ..recipe.grammar import LoopSettings
-    from ..recipe.types import uses
     from .tables import as_yaml
 
-    spec, is_trainer = component.spec(), component.kind == "trainers"
-    sections = [each for each in spec.parameters if is_trainer and uses(each.type)]
-    groups = {"": [each for each in spec.parameters if each not in sections]}
-    if is_trainer:
-        groups["sections beside trainer:"] = sections
-        groups["arguments of every trainer"] = list(ComponentSpec.of(LoopSettings).parameters)
+    spec = component.spec()
     lines = example_lines(component, registry)
     return {
         **component_row(component),
         "summary": spec.summary,
         "doc": spec.doc,
         "contract": KINDS[component.kind].contract,
-        "parameters": [_parameter(each, group) for group, parameters in groups.items() for each in parameters],
+        "parameters": list(_parameters(component.kind, spec)),
         "details": dict(spec.details() if spec.details else {}),
         "example": "\n".join(f"{section}: {as_yaml(value)}" for section, value in lines.items()),
     }
 
 
-def _parameter(parameter: Parameter, group: str) -> dict[str, Any]:
+def _parameters(kind: str, spec: ComponentSpec) -> Iterator[dict[str, Any]]:
     from ..catalog.introspect import Unread
-    from ..catalog.spec import REQUIRED
-    from ..recipe.types import describe_type
+    from ..catalog.spec import REQUIRED, ComponentSpec
+    from ..recipe.grammar import LoopSettings
+    from ..recipe.types import describe_type, uses
 
-    default = None if parameter.default is REQUIRED else parameter.default
-    return {
-        "name": parameter.name,
-        "group": group,
-        "type": describe_type(parameter.type),
-        "required": parameter.required,
-        "from_data": parameter.supplied,
-        "default": str(default) if isinstance(default, Unread) else default,
-        "doc": parameter.doc,
-    }
+    common = ComponentSpec.of(LoopSettings).parameters if kind == "trainers" else ()
+    grouped = [(_BESIDE if common and uses(each.type) else _OWN, each) for each in spec.parameters]
+    for group, parameter in [*sorted(grouped, key=lambda pair: pair[0]), *((_COMMON, each) for each in common)]:
+        default = None if parameter.default is REQUIRED else parameter.default
+        yield {
+            "name": parameter.name,
+            "group": group,
+            "type": describe_type(parameter.type),
+            "required": parameter.required,
+            "from_data": parameter.supplied,
+            "default": str(default) if isinstance(default, Unread) else default,
+            "doc": parameter.doc,
+        }
 
 
 # --- an example for a recipe --------------------------------------------------------------------
@@ -130,11 +126,9 @@ def example_lines(component: Component, registry: Registry) -> dict[str, Any]:
     kind, entry = component.kind, _entry(component, registry)
     if kind == "augmentations":
         return {"augment": {"train": [entry]}}
-    if kind in _LISTED:
-        return {kind: [entry]}
     nested = [p.name for p in component.spec().parameters if kind == "trainers" and uses(p.type) and p.name in entry]
     sections = {name: entry.pop(name) for name in nested}  # beside trainer:, not in it
-    return {_SECTIONS.get(kind, KINDS[kind].singular): entry, **sections}
+    return {_SECTIONS.get(kind, KINDS[kind].singular): [entry] if kind in ("metrics", "reports") else entry, **sections}
 
 
 def _entry(component: Component, registry: Registry) -> dict[str, Any]:
@@ -143,28 +137,30 @@ def _entry(component: Component, registry: Registry) -> dict[str, Any]:
 
 
 def _value(parameter: Parameter, registry: Registry, owner: str) -> Any:
-    """A value of the parameter's type; ``...`` where none of those tried here fits."""
+    """A value of the parameter's type; ``...`` where none of those tried here fits.
+
+    For a component it is one whose summary names the ``owner`` of the parameter, else the first one.
+    """
     from ..errors import InputError
     from ..recipe.planner import plan_value
     from ..recipe.types import type_of
     from ..recipe.yaml import as_node
 
     wanted = type_of(parameter.type)
-    nested, choice = wanted.find("component"), wanted.find("choice")
-    entry = _nested(nested.of, registry, owner) if nested is not None else None
-    for value in (*([entry, [entry]] if entry else ()), *(choice.choices if choice else ()), *_VALUES):
+    tried: list[Any] = list(_VALUES)
+    if choice := wanted.find("choice"):
+        tried = [*choice.choices, *tried]
+    if nested := wanted.find("component"):
+        chosen = min(registry.components(nested.of), key=lambda each: (owner not in each.summary, each.is_zoo))
+        chosen = registry.member(chosen, chosen.example) if chosen.is_zoo else chosen
+        entry = _entry(chosen, registry)
+        use = entry if len(entry) > 1 else chosen.name
+        tried = [use, [use], *tried]
+    for value in tried:
         with contextlib.suppress(InputError):
             plan_value(as_node(value), wanted, "", registry)
             return value
     return "..."
-
-
-def _nested(kind: str, registry: Registry, owner: str) -> Any:
-    """The component of a kind to show as an argument of ``owner``: one whose summary names it, else the first one."""
-    offered = sorted(registry.components(kind), key=lambda each: (owner not in each.summary, each.is_zoo))
-    chosen = registry.member(offered[0], offered[0].example) if offered[0].is_zoo else offered[0]
-    entry = _entry(chosen, registry)
-    return entry if len(entry) > 1 else chosen.name
 
 
 # --- for readers ------------------------------------------------------------------------------
@@ -187,7 +183,8 @@ def _print_descriptions(found: Sequence[Mapping[str, Any]]) -> None:
             facts["all names"] = f"hw1cli list {entry['kind']} '{entry['name']}'"
         else:
             console.print(Text(_flowed(entry["doc"].partition("Args:")[0].rstrip())))
-            _print_parameters(console, entry["parameters"])
+            for part in _tables(entry["parameters"]):
+                console.print(part)
             facts = {**entry["details"], f"contract of {entry['kind']}": entry["contract"]}
             facts["in a recipe"] = entry["example"]
         for name, value in facts.items():
@@ -197,28 +194,25 @@ def _print_descriptions(found: Sequence[Mapping[str, Any]]) -> None:
 
 def _flowed(doc: str) -> str:
     """A docstring whose paragraphs fill the terminal's lines; lists and indented parts stay as they are."""
-    paragraphs = []
-    for paragraph in doc.split("\n\n"):
-        lines = paragraph.splitlines()
-        plain = not any(line.startswith((" ", "-", "*")) for line in lines)
-        paragraphs.append(" ".join(lines) if plain else paragraph)
-    return "\n\n".join(paragraphs)
+    paragraphs = doc.split("\n\n")
+    plain = [not any(line.startswith((" ", "-", "*")) for line in each.splitlines()) for each in paragraphs]
+    return "\n\n".join(" ".join(each.splitlines()) if p else each for each, p in zip(paragraphs, plain, strict=True))
 
 
-def _print_parameters(console: Console, parameters: Sequence[Mapping[str, Any]]) -> None:
+def _tables(parameters: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    """A table for each group, under its name where there are several."""
     from rich.text import Text
 
     from .tables import as_yaml, table_of
 
-    for group in dict.fromkeys(each["group"] for each in parameters):
-        table = table_of("section" if group.startswith("sections") else "argument", "type", "default")
+    groups = dict.fromkeys(each["group"] for each in parameters)
+    for group in groups:
+        table = table_of("section" if group == _BESIDE else "argument", "type", "default")
         table.add_column("", ratio=1, overflow="fold")
         for each in parameters:
-            if each["group"] != group:
-                continue
             default = Text(as_yaml(each["default"]))
             if each["from_data"] or each["required"]:
-                source = ("from the run", "dim") if each["from_data"] else ("required", "yellow")
-                default = Text(*source)
-            table.add_row(Text(each["name"], style="bold"), Text(each["type"]), default, Text(each["doc"]))
-        console.print(*([Text(group, style="bold")] if group else []), table, sep="\n")
+                default = Text("from the run", "dim") if each["from_data"] else Text("required", "yellow")
+            if each["group"] == group:
+                table.add_row(Text(each["name"], style="bold"), Text(each["type"]), default, Text(each["doc"]))
+        yield from [Text(group, style="bold"), table] if len(groups) > 1 else [table]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +15,6 @@ from . import completion
 
 PATH: Final[click.Path] = click.Path(path_type=Path)
 
-RECIPE = click.argument("recipe", type=PATH, shell_complete=completion.recipe_files)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 CHECKPOINT = click.option(
     "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="The weights to use."
@@ -25,32 +26,38 @@ DEVICE = click.option(
     show_default=True,
     help="Where to compute; auto takes a GPU if there is one.",
 )
+_REQUEST: Final = (
+    click.argument("recipe", type=PATH, shell_complete=completion.recipe_files),
+    click.option(
+        "--set",
+        "sets",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change a value: a.b=c, a+=x, a-=x.",
+        shell_complete=completion.assignments,
+    ),
+    click.option(
+        "--unset",
+        "unsets",
+        multiple=True,
+        metavar="KEY",
+        help="Delete a key, or an item of a list by its number.",
+        shell_complete=completion.present_keys,
+    ),
+    click.option("--demo", is_flag=True, help="Run the recipe's demo: generated data, small settings."),
+)
 
 
-def request_options(command: Any) -> Any:
-    """``--set``, ``--unset`` and ``--demo``."""
-    options = [
-        click.option(
-            "--set",
-            "sets",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="Change a value: a.b=c, a+=x, a-=x.",
-            shell_complete=completion.assignments,
-        ),
-        click.option(
-            "--unset",
-            "unsets",
-            multiple=True,
-            metavar="KEY",
-            help="Delete a key, or an item of a list by its number.",
-            shell_complete=completion.present_keys,
-        ),
-        click.option("--demo", is_flag=True, help="Run the recipe's demo: generated data, small settings."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+def takes_request(command: Callable[..., Any]) -> Callable[..., Any]:
+    """RECIPE, ``--set``, ``--unset`` and ``--demo``, which the command gets as a ``Request``."""
+
+    @functools.wraps(command)
+    def with_request(recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bool, **others: Any) -> Any:
+        from ..recipe.request import Request
+
+        return command(Request(recipe, sets, unsets, demo), **others)
+
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(_REQUEST), with_request)
 
 
 def print_json(value: Any) -> None:

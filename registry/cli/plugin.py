@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +16,6 @@ from .options import JSON, PATH, print_json
 
 if TYPE_CHECKING:
     from ..catalog.components import Component
-    from ..catalog.registry import Registry
     from ..contracts.violations import Check
 
 
@@ -54,14 +52,13 @@ def plugin_new(name: str, kind: str, source: str | None, out: Path | None, as_js
         return
     folder, component = written["folder"], written["component"]
     click.secho(f"{folder}: {kind} {component!r} in {len(written['files'])} files", fg="green")
-    for file in written["files"]:
-        click.echo(f"  {file}")
-    for note in written["notes"]:
-        click.echo(f"note: {note}")
-    click.echo("next:")
-    click.echo(f"  pip install -e {folder}        (offline: --no-deps --no-build-isolation)")
-    click.echo(f"  hw1cli plugin check {written['distribution']} --run")
-    click.echo(f"  hw1cli run {folder}/recipes/{component}.yaml")
+    lines = [f"  {file}" for file in written["files"]] + [f"note: {note}" for note in written["notes"]]
+    lines += ["next:", f"  pip install -e {folder}        (offline: --no-deps --no-build-isolation)"]
+    lines += [
+        f"  hw1cli plugin check {written['distribution']} --run",
+        f"  hw1cli run {folder}/recipes/{component}.yaml",
+    ]
+    click.echo("\n".join(lines))
 
 
 @plugin.command("check")
@@ -81,14 +78,17 @@ def plugin_check(distribution: str, run: bool, only: str, as_json: bool) -> None
       hw1cli plugin check my-net --run
       hw1cli plugin check my-zoo --run --only 'mine/small*' --json
     """
+    from ..contracts.runner import checks, require
+
     findings = []
-    for finding in check_plugin(distribution, run=run, only=only):
-        findings.append(finding)
+    for each in checks(require(distribution).name, run=run, only=only):
+        findings.append(finding := _outcome(each))
         if not as_json:
             _print_finding(finding)
-    counts = {outcome: sum(each.outcome == outcome for each in findings) for outcome in ("passed", "skipped", "failed")}
+    outcomes = [finding["outcome"] for finding in findings]
+    counts = {outcome: outcomes.count(outcome) for outcome in ("passed", "skipped", "failed")}
     if as_json:
-        print_json({"ok": not counts["failed"], **counts, "checks": [asdict(finding) for finding in findings]})
+        print_json({"ok": not counts["failed"], **counts, "checks": findings})
     else:
         from .tables import plural
 
@@ -98,67 +98,39 @@ def plugin_check(distribution: str, run: bool, only: str, as_json: bool) -> None
     sys.exit(PLUGIN_FAILED if counts["failed"] else DONE)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """The outcome of a check.
+def _outcome(check: Check) -> dict[str, str]:
+    """Carry out a check: its ``outcome``, and of a failure ``rule, what, why, instead``.
 
-    Args:
-        subject: what was checked: the distribution, a module, or ``kind/name``.
-        check: the check's name.
-        outcome: passed, failed, or skipped where it could not be decided.
-        what, why, instead: of a failure; ``what`` is the reason of a skip, or the warnings of a check that passed.
+    ``what`` is the reason of a check that was skipped, and the warnings of one that passed.
     """
-
-    subject: str
-    check: str
-    outcome: Literal["passed", "failed", "skipped"]
-    what: str = ""
-    why: str = ""
-    instead: str = ""
-
-
-def check_plugin(distribution: str, *, run: bool, only: str = "*") -> Iterator[Finding]:
-    """Run all checks of ``registry.testing``; each finding is yielded as it comes.
-
-    Raises:
-        InputError: no such distribution is installed.
-    """
-    from ..contracts.runner import checks, require
-
-    for check in checks(require(distribution).name, run=run, only=only):
-        yield _finding(check)
-
-
-def _finding(check: Check) -> Finding:
     from ..contracts.violations import ContractViolation, Inconclusive
 
+    outcome, rule, why, instead = "passed", "", "", ""
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             # Every check builds the component; only the first one reports the warnings of building.
             warnings.simplefilter("always" if check.name == "builds" else "ignore", UserWarning)
             check()
+        what = "; ".join(dict.fromkeys(str(each.message) for each in caught))
     except ContractViolation as error:
-        return Finding(check.subject, check.name, "failed", error.what, error.why, error.instead)
+        outcome, rule, what, why, instead = "failed", error.rule, error.what, error.why, error.instead
     except Inconclusive as reason:
-        return Finding(check.subject, check.name, "skipped", str(reason))
+        outcome, what = "skipped", str(reason)
     except Exception as error:  # the checks themselves must survive whatever a plugin does
-        what = f"{type(error).__name__}: {error} ({raised_at(error)})"
-        why = "the check stopped at an exception that it does not expect"
-        return Finding(check.subject, check.name, "failed", what, why, "fix what raises it")
-    return Finding(check.subject, check.name, "passed", "; ".join(dict.fromkeys(str(each.message) for each in caught)))
+        outcome, what = "failed", f"{type(error).__name__}: {error} ({raised_at(error)})"
+        why, instead = "the check stopped at an exception that it does not expect", "fix what raises it"
+    found = {"subject": check.subject, "check": check.name, "outcome": outcome}
+    return {**found, "rule": rule, "what": what, "why": why, "instead": instead}
 
 
-def _print_finding(finding: Finding) -> None:
-    sign, color = {"passed": ("ok", "green"), "failed": ("FAILED", "red"), "skipped": ("skip", "yellow")}[
-        finding.outcome
-    ]
-    reason = f"  ({finding.what})" if finding.what and finding.outcome != "failed" else ""
-    click.echo(f"{click.style(f'{sign:>6}', fg=color)}  {finding.subject}: {finding.check}{reason}")
-    if finding.outcome == "failed":
-        click.echo(f"        {finding.what}")
-        click.echo(f"        why it matters: {finding.why}")
-        click.echo(f"        instead: {finding.instead}")
+def _print_finding(finding: Mapping[str, str]) -> None:
+    marks = {"passed": ("ok", "green"), "failed": ("FAILED", "red"), "skipped": ("skip", "yellow")}
+    (mark, color), failed = marks[finding["outcome"]], finding["outcome"] == "failed"
+    reason = f"  ({finding['what']})" if finding["what"] and not failed else ""
+    click.echo(f"{click.style(f'{mark:>6}', fg=color)}  {finding['subject']}: {finding['check']}{reason}")
+    if failed:
+        click.echo("        {what}\n        why it matters: {why}\n        instead: {instead}".format(**finding))
 
 
 @plugin.command("list")
@@ -189,35 +161,32 @@ def list_plugins(*, load: bool = True) -> list[dict[str, Any]]:
     Args:
         load: whether to load every spec, which finds the ``broken`` ones. What is not offered is never loaded.
     """
+    from ..catalog.kinds import KINDS
     from ..catalog.policy import OWN, normalized
+    from ..catalog.provenance import origin_of
     from ..catalog.registry import Registry
 
     registry = Registry()
-    refused = [component for component, _ in registry.refused()]
     by_owner: dict[str, list[Component]] = {}
-    for component in [*registry.components(), *refused]:
+    for component in [*registry.components(), *(component for component, _ in registry.refused())]:
         by_owner.setdefault(component.distribution, []).append(component)
-    order = sorted(by_owner, key=lambda name: (normalized(name) != OWN, name.lower()))
-    return [_row(registry, name, by_owner[name], load) for name in order]
-
-
-def _row(registry: Registry, name: str, components: list[Component], load: bool) -> dict[str, Any]:
-    from ..catalog.kinds import KINDS
-    from ..catalog.provenance import origin_of
-
-    refusal = registry.refusals.get(name)
-    faults = {f"{c.kind}/{c.name}": c.fault() for c in components} if load and refusal is None else {}
-    return {
-        "distribution": name,
-        "version": components[0].version,
-        "api": registry.declared.get(name, []),
-        "origin": origin_of(name),
-        "state": "offered" if refusal is None else "blocked" if refusal.blocked else "incompatible",
-        "reason": refusal.reason if refusal else None,
-        "hint": refusal.hint if refusal else None,
-        "components": {kind: names for kind in KINDS if (names := [c.name for c in components if c.kind == kind])},
-        "broken": {subject: reason for subject, reason in faults.items() if reason},
-    }
+    rows = []
+    for name in sorted(by_owner, key=lambda name: (normalized(name) != OWN, name.lower())):
+        components, refusal = by_owner[name], registry.refusals.get(name)
+        faults = {f"{c.kind}/{c.name}": c.fault() for c in components} if load and refusal is None else {}
+        row = {
+            "distribution": name,
+            "version": components[0].version,
+            "api": registry.declared.get(name, []),
+            "origin": origin_of(name),
+            "state": "offered" if refusal is None else "blocked" if refusal.blocked else "incompatible",
+            "reason": refusal.reason if refusal else None,
+            "hint": refusal.hint if refusal else None,
+            "components": {kind: names for kind in KINDS if (names := [c.name for c in components if c.kind == kind])},
+            "broken": {subject: reason for subject, reason in faults.items() if reason},
+        }
+        rows.append(row)
+    return rows
 
 
 def _print_plugins(rows: list[dict[str, Any]]) -> None:

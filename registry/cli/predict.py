@@ -8,26 +8,9 @@ from typing import Any
 
 import click
 
-from ..errors import DONE, FAILED
+from ..errors import DONE, FAILED, InputError, Problem
 from . import completion
 from .options import CHECKPOINT, DEVICE, JSON, PATH, print_json
-
-
-def _flips(_ctx: click.Context, _parameter: click.Parameter, text: str) -> list[str]:
-    letters = dict.fromkeys(text.lower().replace(",", "").replace(" ", ""))
-    if letters.keys() - {"h", "v"}:
-        raise click.BadParameter(f"expected h, v or h,v, got {text!r}; h mirrors left and right, v top and bottom")
-    return list(letters)
-
-
-def _scales(_ctx: click.Context, _parameter: click.Parameter, text: str) -> list[float]:
-    try:
-        factors = [float(part) for part in text.split(",")]
-    except ValueError:
-        factors = []
-    if not factors or not all(0.1 <= factor <= 8 for factor in factors):
-        raise click.BadParameter(f"expected factors from 0.1 to 8, such as 0.75,1,1.25, got {text!r}")
-    return factors
 
 
 @click.command()
@@ -45,10 +28,8 @@ def _scales(_ctx: click.Context, _parameter: click.Parameter, text: str) -> list
     show_default=True,
     help="RGB masks in the classes' colours, or grey masks of class indices.",
 )
-@click.option("--flips", default="", metavar="h,v", callback=_flips, help="Average over mirror images: h, v, or h,v.")
-@click.option(
-    "--scales", default="1", metavar="LIST", callback=_scales, help="Average over scaled images, e.g. 0.75,1,1.25."
-)
+@click.option("--flips", default="", metavar="h,v", help="Average over mirror images: h, v, or h,v.")
+@click.option("--scales", default="1", metavar="LIST", help="Average over scaled images, e.g. 0.75,1,1.25.")
 @click.option("--tile", type=click.IntRange(32), help="Side of the tiles that larger images are cut into.")
 @click.option(
     "--overlap",
@@ -61,7 +42,7 @@ def _scales(_ctx: click.Context, _parameter: click.Parameter, text: str) -> list
 @CHECKPOINT
 @DEVICE
 @JSON
-def predict(run: Path, checkpoint: Any, device: Any, as_json: bool, **settings: Any) -> None:
+def predict(run: Path, flips: str, scales: str, checkpoint: Any, device: Any, as_json: bool, **settings: Any) -> None:
     """Predict labels or masks of images with the finished run in the folder RUN.
 
     INPUTS are folders, files, quoted patterns, or one csv with a column filename, image_id, file or image. A mask is
@@ -75,6 +56,7 @@ def predict(run: Path, checkpoint: Any, device: Any, as_json: bool, **settings: 
       hw1cli predict runs/cls/DATE photos --out labels.csv --scores
       hw1cli predict runs/cls/DATE test.csv --images photos --out labels.csv
     """
+    views = _views(flips, scales)
     # Nothing heavy is imported before this line.
     from rich.console import Console
 
@@ -83,7 +65,24 @@ def predict(run: Path, checkpoint: Any, device: Any, as_json: bool, **settings: 
     from ..engine.train.saved_run import open_run
 
     saved = open_run(run, checkpoint=checkpoint, device=device)
-    summary = predict_all(saved, Settings(**settings), Console(stderr=as_json))
+    summary = predict_all(saved, Settings(**views, **settings), Console(stderr=as_json))
     if as_json:
         print_json(summary)
     sys.exit(FAILED if summary["failed"] else DONE)
+
+
+def _views(flips: str, scales: str) -> dict[str, list[Any]]:
+    letters = list(dict.fromkeys(flips.lower().replace(",", "").replace(" ", "")))
+    try:
+        factors = [float(part) for part in scales.split(",")]
+    except ValueError:
+        factors = []
+    problems = []
+    if not set(letters) <= {"h", "v"}:
+        hint = "h mirrors left and right, v top and bottom"
+        problems.append(Problem("--flips", f"expected h, v or h,v, got {flips!r}", hint))
+    if not factors or not all(0.1 <= factor <= 8 for factor in factors):
+        problems.append(Problem("--scales", f"expected factors from 0.1 to 8, got {scales!r}", "such as 0.75,1,1.25"))
+    if problems:
+        raise InputError(problems)
+    return {"flips": letters, "scales": factors}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import DONE, PLUGIN_FAILED, WRONG_INPUT, Hw1Error, InputError, PluginError, StoppedBySignal
 from .errors import print_problems
-from .options import JSON, PATH, RECIPE, print_json, request_options
+from .options import JSON, PATH, print_json, takes_request
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,13 +23,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@RECIPE
-@request_options
+@takes_request
 @click.option("--out", type=PATH, help="The run folder (default: runs/RECIPE/DATE).")
 @click.option("--resume", is_flag=True, help="Continue the stopped run in --out.")
-def run(
-    recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bool, out: Path | None, resume: bool
-) -> None:
+def run(request: Request, out: Path | None, resume: bool) -> None:
     """Train what RECIPE describes.
 
     Everything is checked first; a recipe with a problem writes nothing. Where the recipe's own data are missing, its
@@ -42,19 +40,19 @@ def run(
       hw1cli run my.yaml --set 'reports+={use: mask_stages, images: 2}' --unset augment.train.0
       hw1cli run my.yaml --out runs/mine --resume
     """
-    from ..recipe.request import Request
-
     if resume and out is None:
         raise click.UsageError("--resume needs --out FOLDER, the run to continue")
-    run_recipe(Request(recipe, sets, unsets, demo, out), resume=resume)
+    run_recipe(replace(request, out=out), resume=resume)
 
 
 @click.command()
-@RECIPE
-@request_options
+@takes_request
 @JSON
-def check(recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bool, as_json: bool) -> None:
+def check(request: Request, as_json: bool) -> None:
     """Show every problem of RECIPE at once, without running it.
+
+    Plugins are not built: a network that does not keep its contract, such as one whose maps come from a small part of
+    it, is reported by run before the first step, and by 'plugin check DIST --run'.
 
     \b
     Examples:
@@ -62,23 +60,21 @@ def check(recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bo
       hw1cli check my.yaml --set model.backbone=timm/resnet18 --json
     """
     from ..catalog.registry import Registry
-    from ..recipe.request import Request, every_problem
+    from ..recipe.request import every_problem
 
     code = WRONG_INPUT
     try:
-        problems = every_problem(Request(recipe, sets, unsets, demo), Registry())
+        problems = every_problem(request, Registry())
     except PluginError as error:
         if not as_json or error.problem is None:
             raise
         problems, code = [error.problem], PLUGIN_FAILED
     if as_json:
-        keys = ("path", "line", "message", "hint", "file")
-        shown = [{key: getattr(problem, key) for key in keys} for problem in problems]
-        print_json({"ok": not problems, "problems": shown})
+        print_json({"ok": not problems, "problems": [problem.as_json() for problem in problems]})
     elif problems:
         print_problems(InputError(problems))
     else:
-        click.secho(f"{recipe}: no problems", fg="green")
+        click.secho(f"{request.recipe}: no problems", fg="green")
     sys.exit(code if problems else DONE)
 
 
@@ -89,13 +85,13 @@ def run_recipe(request: Request, *, resume: bool = False) -> None:
 
     plans = planned_runs(request, Registry())
     if plans[0].recipe.title:
-        _run_study(plans, request)
+        name = "demo" if plans[0].recipe.demo else "study"
+        _run_study(plans, request.out or Path("runs") / request.recipe.stem / name)
     else:
         _train(plans[0], request.out, resume=resume)
 
 
-def _train(plan: Plan, out: Path | None, *, resume: bool) -> dict[str, Any]:
-    """Carry out one plan; returns what its ``summary.json`` holds."""
+def _train(plan: Plan, out: Path | None, *, resume: bool) -> None:
     for part in plan.components():
         part.preflight()
     # Nothing heavy is imported before this line.
@@ -103,45 +99,52 @@ def _train(plan: Plan, out: Path | None, *, resume: bool) -> dict[str, Any]:
 
     from ..engine.train.session import execute
 
-    return execute(plan, Console(), out=out, resume=resume)
+    execute(plan, Console(), out=out, resume=resume)
 
 
 # --- studies: the runs one after the other, finished ones skipped, and a table of their scores ---
 
 
-def _run_study(plans: Sequence[Plan], request: Request) -> None:
+def _run_study(study: Sequence[Plan], folder: Path) -> None:
     """Train every run that is not finished yet, each after those that it needs.
 
     Raises:
         StoppedBySignal: the same command continues.
-        InputError: a run's folder holds another run, or the first run found something else wrong.
+        InputError: a run's folder holds another run, or the only run that failed found something else wrong.
         PluginError, Hw1Error: runs failed; those that do not need them were trained all the same.
     """
     from rich.console import Console
     from rich.markup import escape
 
-    folder = request.out or Path("runs") / request.recipe.stem / ("demo" if plans[0].recipe.demo else "study")
+    from .tables import plural
+
     console = Console()
-    _refuse_others(plans, folder)
+    _refuse_other_runs(study, folder)
     failures: dict[str, Exception] = {}
-    for number, plan in enumerate(plans, 1):
-        name, missing = plan.recipe.title, [need for need in plan.recipe.needs if need in failures]
-        console.rule(f"[bold]{escape(name)}[/]  run {number} of {len(plans)}", align="left")
-        if missing:
-            failures[name] = Hw1Error(f"needs {', '.join(missing)}, which failed")
-            console.print(f"skipped: it {failures[name]}", style="yellow", markup=False)
-            continue
+    for number, plan in enumerate(study, 1):
+        name = plan.recipe.title
+        console.rule(f"[bold]{escape(name)}[/]  run {number} of {len(study)}", align="left")
         try:
+            if missing := [need for need in plan.recipe.needs if need in failures]:
+                raise Hw1Error(f"needs {', '.join(missing)}, which failed")
             _train_unfinished(plan, folder / name, console)
         except StoppedBySignal as stopped:
-            hint = f"the same command continues; {len(plans) - number + 1} of {len(plans)} runs are left"
+            hint = f"the same command continues; {len(study) - number + 1} of {len(study)} runs are left"
             raise StoppedBySignal(stopped.message, hint) from stopped
         except Hw1Error as error:
             failures[name] = error
-            console.print(f"{name} failed: {error}", style="red", markup=False)
-    _summarize(plans, folder, console)
-    if failures:
-        _raise_for(failures)
+            text, color = (f"skipped: it {error}", "yellow") if missing else (f"{name} failed: {error}", "red")
+            console.print(text, style=color, markup=False)
+    _summarize(study, folder, console)
+    errors = list(failures.values())
+    for error in errors:
+        if isinstance(error, PluginError):
+            raise PluginError(error.source, error.reason, error.hint) from error
+    if len(errors) == 1 and isinstance(errors[0], InputError):
+        raise errors[0]
+    if errors:
+        reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
+        raise Hw1Error(f"{plural(len(errors), 'run')} of the study failed: {reasons}")
 
 
 def _train_unfinished(plan: Plan, out: Path, console: Console) -> None:
@@ -159,9 +162,9 @@ def _train_unfinished(plan: Plan, out: Path, console: Console) -> None:
     _train(plan, out, resume=resume)
 
 
-def _refuse_others(plans: Sequence[Plan], folder: Path) -> None:
+def _refuse_other_runs(study: Sequence[Plan], folder: Path) -> None:
     """Every run that is already in the folder has to be the one that the recipe describes now."""
-    started = [plan for plan in plans if (folder / plan.recipe.title / "plan.json").is_file()]
+    started = [plan for plan in study if (folder / plan.recipe.title / "plan.json").is_file()]
     if not started:
         return
     from ..engine.records.run_folder import RunFolder
@@ -176,39 +179,27 @@ def _refuse_others(plans: Sequence[Plan], folder: Path) -> None:
         except InputError as error:
             first = error.problems[0]
             hint = f"choose another folder with --out, or delete {folder / name} to train it again"
-            problems.append(type(first)(f"{name}: {first.path}", first.message, hint))
+            problems.append(replace(first, path=f"{name}: {first.path}", hint=hint))
     if problems:
         raise InputError(problems)
 
 
-def _summarize(plans: Sequence[Plan], folder: Path, console: Console) -> None:
+def _summarize(study: Sequence[Plan], folder: Path, console: Console) -> None:
     """Write and show the scores of the settings, for each monitored score."""
     from .. import files
     from ..results.runs import read_if_done
     from ..results.statistics import Setting, compare
     from .tables import print_settings
 
-    grouped: dict[tuple[str, str], list[Result]] = {}
-    for recipe in (plan.recipe for plan in plans):
-        finished = read_if_done(folder / recipe.title)
-        if finished is not None and (result := finished.result(recipe.title)) is not None:
-            grouped.setdefault((finished.monitor, recipe.setting), []).append(result)
+    grouped: dict[str, dict[str, list[Result]]] = {}
+    for plan in study:
+        finished = read_if_done(folder / plan.recipe.title)
+        if finished is not None and (result := finished.result(plan.recipe.title)) is not None:
+            grouped.setdefault(finished.monitor, {}).setdefault(plan.recipe.setting, []).append(result)
     comparisons = {}
-    for monitor in dict.fromkeys(monitor for monitor, _ in grouped):
-        settings = [Setting(name, monitor, tuple(found)) for (of, name), found in grouped.items() if of == monitor]
-        comparisons[monitor] = compare(settings)
+    for monitor, settings in grouped.items():
+        comparisons[monitor] = compare([Setting(name, monitor, tuple(found)) for name, found in settings.items()])
         print_settings(console, monitor, comparisons[monitor])
     folder.mkdir(parents=True, exist_ok=True)
     files.write_json(folder / "study.json", comparisons)
     console.print(f"runs and study.json: {folder}", markup=False, highlight=False)
-
-
-def _raise_for(failures: dict[str, Exception]) -> None:
-    errors = list(failures.values())
-    plugin = next((error for error in errors if isinstance(error, PluginError)), None)
-    if plugin is not None:
-        raise PluginError(plugin.source, plugin.reason, plugin.hint) from plugin
-    if len(errors) == 1 and isinstance(errors[0], InputError):
-        raise errors[0]
-    reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
-    raise Hw1Error(f"{len(failures)} run{'s' * (len(failures) > 1)} of the study failed: {reasons}")

@@ -1,26 +1,22 @@
-"""``schema`` and ``completion``: what an editor, and what a shell, knows of recipes and components."""
+"""``schema`` and ``completion``: recipes and components described for an editor, and completed in a shell."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .options import PATH
 
-if TYPE_CHECKING:
-    from ..catalog.registry import Registry
-
-#: Set by the script in the shell when it asks for completions.
-_ASKED = "_HW1CLI_COMPLETE"
-if _ASKED in os.environ:
-    from .shells import register
-
-    register()
+#: Set by the script in the shell when it fetches completions.
+_COMPLETING = "_HW1CLI_COMPLETE"
+if _COMPLETING in os.environ:
+    from . import shells  # noqa: F401 - registers them
 
 
 @click.command()
@@ -51,7 +47,7 @@ def schema(out: Path | None, zoos: bool, distributions: tuple[str, ...]) -> None
     from ..errors import InputError
 
     if out is not None and out.is_dir():
-        raise InputError.of("--out", f"{str(out)!r} is a folder", f"name a file in it: {out / 'schema.json'}")
+        raise InputError.of("--out", f"{str(out)!r} is a directory", f"name a file in it: {out / 'schema.json'}")
     text, broken = schema_text(zoos=zoos, distributions=distributions)
     if out is None:
         click.echo(text, nl=False)
@@ -79,9 +75,13 @@ def completion(ctx: click.Context, shell: str) -> None:
     Then press the tab key: hw1cli run my.yaml --set model.backbone=timm/conv... Only the installed command hw1cli is
     completed, not 'python hw1cli.py'.
     """
-    from .shells import SHELLS
+    from click.shell_completion import get_completion_class
 
-    click.echo(SHELLS[shell](ctx.find_root().command, {}, "hw1cli", _ASKED).source(), nl=False)
+    from . import shells  # noqa: F401 - registers them
+
+    script = get_completion_class(shell)
+    assert script is not None
+    click.echo(script(ctx.find_root().command, {}, "hw1cli", _COMPLETING).source(), nl=False)
 
 
 def schema_text(*, zoos: bool = False, distributions: Sequence[str] = ()) -> tuple[str, list[str]]:
@@ -94,34 +94,22 @@ def schema_text(*, zoos: bool = False, distributions: Sequence[str] = ()) -> tup
     Raises:
         InputError: a distribution is not installed, or offers no component.
     """
-    from ..recipe.schema import recipe_schema
-
-    schema, broken = recipe_schema(_registry(distributions), zoos=zoos)
-    definitions = schema.pop("definitions")
-    head = "".join(f" {_json(key)}: {_json(value)},\n" for key, value in schema.items())
-    body = ",\n".join(f"  {_json(key)}: {_json(value)}" for key, value in definitions.items())
-    return f'{{\n{head} "definitions": {{\n{body}\n }}\n}}\n', broken
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _registry(distributions: Sequence[str]) -> Registry:
-    from importlib import metadata
-
-    from ..catalog.kinds import KINDS
     from ..catalog.registry import Registry
     from ..errors import InputError, did_you_mean
+    from ..recipe.schema import recipe_schema
 
-    if not distributions:
-        return Registry()
-    groups = {kind.group for kind in KINDS.values()}
-    offered = {component.distribution for component in Registry().components()}
-    entries = []
+    def lines(mapping: Mapping[str, Any], indent: str) -> str:
+        text = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+        return ",\n".join(f"{indent}{text(key)}: {text(value)}" for key, value in mapping.items())
+
+    registry = Registry()
+    offered = {component.distribution for component in registry.components()}
     for name in distributions:
         if name not in offered:
             hint = did_you_mean(name, offered, f"expected one of {', '.join(sorted(offered))}")
             raise InputError.of("--of", f"no installed distribution {name!r} offers components", hint)
-        entries += [each for each in metadata.distribution(name).entry_points if each.group in groups]
-    return Registry(entries)
+    if distributions:
+        registry = Registry(c.entry_point for c in registry.components() if c.distribution in distributions)
+    schema, broken = recipe_schema(registry, zoos=zoos)
+    definitions = lines(schema.pop("definitions"), "  ")
+    return f'{{\n{lines(schema, " ")},\n "definitions": {{\n{definitions}\n }}\n}}\n', broken

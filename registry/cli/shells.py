@@ -1,4 +1,4 @@
-"""The scripts that ask hw1cli for completions in bash, zsh and fish, and the form of the answers.
+"""The scripts that fetch completions for bash, zsh and fish, and the form of the answers; importing it registers them.
 
 What they add to click's own: no space follows an open completion (``model.``, ``timm/``, ``--set trainer.epochs=``),
 and in bash a word may contain ``=`` and ``:``, at which readline splits it.
@@ -7,16 +7,10 @@ and in bash a word may contain ``=`` and ``:``, at which readline splits it.
 from __future__ import annotations
 
 import os
-from typing import ClassVar, Final
+from typing import ClassVar
 
-from click.shell_completion import (
-    CompletionItem,
-    FishComplete,
-    ShellComplete,
-    ZshComplete,
-    add_completion_class,
-    split_arg_string,
-)
+from click import shell_completion
+from click.shell_completion import CompletionItem
 
 _BASH = r"""%(complete_func)s() {
     local type value
@@ -77,7 +71,7 @@ complete --no-files --keep-order --command %(prog_name)s --arguments "(%(complet
 """
 
 
-class _Shell(ShellComplete):
+class _Shell(shell_completion.ShellComplete):
     """Passes the words of the line on to the completions, which depend on each other."""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
@@ -85,15 +79,16 @@ class _Shell(ShellComplete):
         return super().get_completions(args, incomplete)
 
 
+@shell_completion.add_completion_class
 class Bash(_Shell):
     """Reads the line itself: readline's words end at ``=`` and ``:``."""
 
-    name = "bash"
-    source_template = _BASH
+    name: ClassVar[str] = "bash"
+    source_template: ClassVar[str] = _BASH
 
     def get_completion_args(self) -> tuple[list[str], str]:
         line = os.environ["COMP_LINE"].encode()[: int(os.environ["COMP_POINT"])].decode(errors="ignore")
-        words = split_arg_string(line)
+        words = shell_completion.split_arg_string(line)
         incomplete = words.pop() if words and not line[-1:].isspace() else ""
         # Readline replaces only the end of the word.
         current = os.environ.get("COMP_CURRENT", incomplete)
@@ -104,7 +99,8 @@ class Bash(_Shell):
         return f"{item.type},{str(item.value).removeprefix(self._kept)}"
 
 
-class Zsh(_Shell, ZshComplete):
+@shell_completion.add_completion_class
+class Zsh(_Shell, shell_completion.ZshComplete):
     """An answer is three lines: type, value, help."""
 
     source_template: ClassVar[str] = _ZSH
@@ -113,17 +109,8 @@ class Zsh(_Shell, ZshComplete):
         return f"{item.type}\n{item.value}\n{item.help or '_'}"
 
 
-class Fish(_Shell, FishComplete):
+@shell_completion.add_completion_class
+class Fish(_Shell, shell_completion.FishComplete):
     """An answer is one line, as click writes it: type, value, and its help after a tab."""
 
     source_template: ClassVar[str] = _FISH
-
-
-#: Shell -> what completes there.
-SHELLS: Final[dict[str, type[ShellComplete]]] = {"bash": Bash, "zsh": Zsh, "fish": Fish}
-
-
-def register() -> None:
-    """Use these instead of click's own."""
-    for name, shell in SHELLS.items():
-        add_completion_class(shell, name)

@@ -28,11 +28,7 @@ def maps(subject: Subject) -> None:
         check_maps(backbone.train()(torch.rand(2, 3, *size)), declared, size, str(subject))
     mean, _ = normalization_of(backbone)
     if len(mean) not in (1, 3):
-        raise ContractViolation(
-            f"{subject} names a mean of {len(mean)} channels, built for 3",
-            "images are normalised with it",
-            "self.mean and self.std have one value for each channel of the image",
-        )
+        raise ContractViolation("mean_channels", f"{subject} names a mean of {len(mean)} channels, built for 3")
 
 
 def in_channels(subject: Subject) -> None:
@@ -49,12 +45,10 @@ def _backbone_contract() -> Iterator[None]:
     try:
         yield
     except PluginError as error:
-        raise ContractViolation(
-            f"{error.source} {error.reason}" if error.reason.startswith(("is ", "names ")) else str(error),
-            "decoders and classifiers are built from `channels` and `strides` before they see an image",
-            error.hint
-            or "forward(x) returns a list of maps (B, channels[i], H/strides[i], W/strides[i]), finest first",
-        ) from error
+        sentence = error.reason.startswith(("is ", "names "))
+        what = f"{error.source} {error.reason}" if sentence else str(error)
+        maps = "forward(x) returns a list of maps (B, channels[i], H/strides[i], W/strides[i]), finest first"
+        raise ContractViolation("backbone_contract", what, hint=error.hint or maps) from error
 
 
 def _images_for(subject: Subject, network: nn.Module, batch: int = 2) -> Tensor:
@@ -71,11 +65,7 @@ def _images_for(subject: Subject, network: nn.Module, batch: int = 2) -> Tensor:
             return torch.randn(batch, 3, side, side, generator=noise)
         except Exception as error:
             errors.append(f"{side} x {side}: {type(error).__name__}: {error}")
-    raise ContractViolation(
-        f"{subject} takes images of no size that was tried: {errors[0]}",
-        "a model is called with images (B, 3, H, W)",
-        "pool before the first linear layer (nn.AdaptiveAvgPool2d(1)), so that the size of the image does not matter",
-    )
+    raise ContractViolation("image_size", f"{subject} takes images of no size that was tried: {errors[0]}")
 
 
 def _outputs_of(subject: Subject, network: nn.Module, images: Tensor) -> list[Tensor]:
@@ -86,9 +76,7 @@ def _outputs_of(subject: Subject, network: nn.Module, images: Tensor) -> list[Te
     is_model = subject.component.kind == "models"
     if is_model or not isinstance(found, Sequence):
         raise ContractViolation(
-            f"forward of {subject} returns {type(found).__name__}",
-            "trainers hand it to the loss as it is" if is_model else "decoders index it",
-            "return one tensor of logits" if is_model else "return a list of maps",
+            "logits_type" if is_model else "maps_type", f"forward of {subject} returns {type(found).__name__}"
         )
     return list(found)
 
@@ -101,29 +89,24 @@ def logits(subject: Subject) -> None:
     whole, pixels = (2, CLASSES), (2, CLASSES, *images.shape[2:])
     if tuple(found.shape) not in (whole, pixels):
         raise ContractViolation(
+            "logits_shape",
             f"{subject} gives logits of shape {tuple(found.shape)} for {CLASSES} classes and images "
             f"{tuple(images.shape)}",
-            "losses and scores compare them with a label for each image, or with one for each pixel",
-            f"return {whole}, or for segmentation {pixels}: enlarge the last map to the image",
+            whole=whole,
+            pixels=pixels,
         )
 
 
 def num_classes(subject: Subject) -> None:
     """A model has as many outputs as the data have classes."""
     if not subject.takes("num_classes"):
-        raise ContractViolation(
-            f"{subject} does not take the number of classes",
-            "it would fit data of one number of classes only",
-            "add the parameter num_classes: FromData[int]; the run supplies it",
-        )
+        raise ContractViolation("num_classes_missing", f"{subject} does not take the number of classes")
     model = subject.build(num_classes=CLASSES + 4)
     with at_rest(model):
         (found,) = _outputs_of(subject, model, _images_for(subject, model))
     if found.shape[1] != CLASSES + 4:
         raise ContractViolation(
-            f"{subject} gives {found.shape[1]} logits where the data have {CLASSES + 4} classes",
-            "the loss fails, or learns classes that are not there",
-            "hand num_classes to the last layer",
+            "num_classes_ignored", f"{subject} gives {found.shape[1]} logits where the data have {CLASSES + 4} classes"
         )
 
 
@@ -137,11 +120,7 @@ def features(subject: Subject) -> None:
         found = model.features(images)
     if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != len(images):
         shown = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-        raise ContractViolation(
-            f"features of {subject} gives {shown}",
-            "PCA, t-SNE and kNN expect one row for each image",
-            "return (B, D): the penultimate layer, pooled",
-        )
+        raise ContractViolation("features_shape", f"features of {subject} gives {shown}")
 
 
 def learns(subject: Subject) -> None:
@@ -158,18 +137,10 @@ def learns(subject: Subject) -> None:
     unreached = [name for name, each in learning.items() if each.grad is None]
     if unreached:
         more = f" and {len(unreached) - 3} more" if len(unreached) > 3 else ""
-        raise ContractViolation(
-            f"no gradient reaches {', '.join(unreached[:3])}{more} in {subject}",
-            "they keep their random values, and training on several GPUs stops with an error",
-            "use them in forward (no .detach(), no torch.no_grad()), delete them, or requires_grad_(False)",
-        )
+        raise ContractViolation("no_gradient", f"no gradient reaches {', '.join(unreached[:3])}{more} in {subject}")
     infinite = [name for name, each in learning.items() if not torch.isfinite(each.grad).all()]  # type: ignore[arg-type]
     if infinite:
-        raise ContractViolation(
-            f"the gradient of {infinite[0]} in {subject} is not finite",
-            "the first step makes every weight NaN",
-            "look for a division by zero, a logarithm or a root of zero in forward",
-        )
+        raise ContractViolation("infinite_gradient", f"the gradient of {infinite[0]} in {subject} is not finite")
 
 
 def one_by_one(subject: Subject) -> None:
@@ -181,9 +152,8 @@ def one_by_one(subject: Subject) -> None:
         same = all(torch.allclose(together[:1], alone, rtol=1e-3, atol=1e-4) for together, alone in pairs)
     if not same:
         raise ContractViolation(
+            "depends_on_batch",
             f"{subject} gives an image another output when other images are in the batch, in evaluation mode",
-            "scores would depend on the size of the batch, and predictions on chance",
-            "no statistics over the batch and nothing random in eval(): nn.BatchNorm2d and nn.Dropout know the mode",
         )
 
 
@@ -196,21 +166,13 @@ def state(subject: Subject) -> None:
     try:
         other.load_state_dict(torch.load(file, weights_only=True))
     except Exception as error:
-        raise ContractViolation(
-            f"the state of {subject} cannot be loaded: {error}",
-            "checkpoints, resuming and prediction are made of it",
-            "keep tensors in parameters and register_buffer; build the same layers every time",
-        ) from error
+        raise ContractViolation("state_not_loaded", f"the state of {subject} cannot be loaded: {error}") from error
     images = _images_for(subject, one)
     with at_rest(one), at_rest(other):
         pairs = zip(*(_outputs_of(subject, network, images) for network in (one, other)), strict=True)
         same = all(torch.equal(a, b) for a, b in pairs)
     if not same:
-        raise ContractViolation(
-            f"{subject} gives another output with the same weights loaded",
-            "a run that is loaded or resumed would not be the run that was saved",
-            "keep all that the output depends on in parameters or register_buffer, not in plain attributes",
-        )
+        raise ContractViolation("state_incomplete", f"{subject} gives another output with the same weights loaded")
 
 
 def seed(subject: Subject) -> None:
@@ -219,7 +181,6 @@ def seed(subject: Subject) -> None:
     different = [name for name in first if name not in second or not torch.equal(first[name], second[name])]
     if different or first.keys() != second.keys():
         raise ContractViolation(
+            "initial_weights_seed",
             f"{subject} has different initial weights for the same seed ({', '.join(different[:3])})",
-            "a run could not be repeated",
-            "draw from torch's global generator, which the run seeds; no generators and seeds of your own",
         )

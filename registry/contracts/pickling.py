@@ -12,11 +12,6 @@ from typing import Any
 from .violations import ContractViolation
 
 _RECEIVE = "import pickle, sys; pickle.load(open(sys.argv[1], 'rb')); print('received')"
-_WHY = "loader workers and the processes of several GPUs get it by pickle, on macOS and Windows always"
-_INSTEAD = (
-    "keep functions and classes at the top of an installed module; no lambdas, open files or locks as attributes "
-    "(functools.partial of a function will do)"
-)
 
 
 def survives_spawn(built: Any, subject: str) -> None:
@@ -28,7 +23,7 @@ def survives_spawn(built: Any, subject: str) -> None:
     try:
         data = pickle.dumps(built)
     except Exception as error:
-        raise ContractViolation(f"{subject} cannot be pickled: {error}", _WHY, _INSTEAD) from error
+        raise ContractViolation("not_pickled", f"{subject} cannot be pickled: {error}") from error
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "sent.pickle"
         file.write_bytes(data)
@@ -36,4 +31,4 @@ def survives_spawn(built: Any, subject: str) -> None:
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["?"])[-1]
-        raise ContractViolation(f"{subject} cannot be received by a new process: {last}", _WHY, _INSTEAD)
+        raise ContractViolation("not_pickled", f"{subject} cannot be received by a new process: {last}")

@@ -91,11 +91,7 @@ def _try(component: Component, only: str, arguments: Mapping[str, Mapping[str, A
 
 
 def _missing(name: str) -> None:
-    raise ContractViolation(
-        f"no distribution {name!r} is installed here",
-        "plugins are found by the entry points of installed distributions",
-        f"pip install -e FOLDER; {_similar(name)}",
-    )
+    raise ContractViolation("not_installed", f"no distribution {name!r} is installed here", hint=_similar(name))
 
 
 def _similar(name: str) -> str | None:

@@ -27,6 +27,7 @@ from .subject import Subject
 from .violations import ContractViolation, Inconclusive
 
 Sections = dict[str, Any]
+Summary = Mapping[str, Any]
 
 
 def epochs(subject: Subject) -> None:
@@ -35,58 +36,37 @@ def epochs(subject: Subject) -> None:
     try:
         epochs_at(report.at, 10)
     except (ValueError, TypeError) as error:
-        raise ContractViolation(
-            f"`at` of {subject} cannot be read: {error}",
-            "it lists the epochs at which the report is drawn",
-            'a list such as ["first", "middle", "last"], [1, 10], ["50%"] or ["every 5"]',
-        ) from error
+        raise ContractViolation("epochs_unreadable", f"`at` of {subject} cannot be read: {error}") from error
 
 
 def draws(subject: Subject) -> None:
     """A report writes something into the folder of a run, whether of images or of pixels."""
-    instead = "refuse what it cannot plot in ready(run), with registry.InputError, before the training"
-    (before, _), (after, _) = _train(
-        subject, lambda sections: [sections, {**sections, "reports": [_use(subject)]}], instead
-    )
+    (before, _), (after, _) = _train(subject, lambda sections: [sections, {**sections, "reports": [_use(subject)]}])
     if not after - before:
-        raise ContractViolation(
-            f"{subject} writes nothing into the run folder",
-            "a report is what it leaves behind",
-            "write to run.folder.figures / 'NAME.png', or run.folder.path / 'NAME.csv'",
-        )
+        raise ContractViolation("draws_nothing", f"{subject} writes nothing into the run folder")
 
 
 def trains(subject: Subject) -> None:
     """A trainer trains: two epochs that end, with a loss where anything learns, and finite figures."""
-    ((_, summary),) = _train(subject, lambda sections: [_with_trainer(subject, sections)], KINDS["trainers"].contract)
+    ((_, summary),) = _train(subject, lambda sections: [_with_trainer(subject, sections)])
     learned = summary["images_per_second"] is not None  # the speed of its training steps
     if not learned and any(uses(each.type) == "losses" for each in subject.component.spec().parameters):
-        raise ContractViolation(
-            f"{subject} takes a loss, and none of its parameters learns",
-            "its epochs only evaluate, so that the weights stay as they are",
-            "assign the networks to attributes of the task (self.model = model), where parameters() finds them",
-        )
+        raise ContractViolation("nothing_learns", f"{subject} takes a loss, and none of its parameters learns")
     figures = {name: value for name, value in summary["last"].items() if isinstance(value, float)}
     wrong = [f"gives {name} = {value}" for name, value in figures.items() if not math.isfinite(value)]
     wrong += ["reports no train_loss"] if learned and "train_loss" not in figures else []
     wrong += [] if figures else ["gives neither a loss nor a score"]
     if wrong:
-        raise ContractViolation(
-            f"{subject} {wrong[0]} after two epochs of eight images",
-            "every figure is logged, and the loss minimised",
-            "forward(batch) returns {'loss': scalar, ...}; scores() leaves out what has no value",
-        )
+        raise ContractViolation("figures_of_run", f"{subject} {wrong[0]} after two epochs of eight images")
 
 
-def _train(
-    subject: Subject, recipes: Callable[[Sections], list[Sections]], instead: str
-) -> list[tuple[set[str], Mapping[str, Any]]]:
+def _train(subject: Subject, recipes: Callable[[Sections], list[Sections]]) -> list[tuple[set[str], Summary]]:
     """Train `recipes`, made of a small one of images or, where that is refused, of pixels.
 
     Returns:
         Of each run the files and the summary.
     """
-    refused = []
+    is_report, refused = subject.component.kind == "reports", []
     for task in ("classification", "segmentation"):
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -94,18 +74,13 @@ def _train(
             except InputError as error:
                 refused.append(f"{task}: {error}")
             except Hw1Error as error:
-                raise ContractViolation(
-                    f"{subject} fails in a {task} run: {error}",
-                    "it is a training of eight images of 32 x 32 pixels, as small as a run can be",
-                    instead,
-                ) from error
+                rule = "run_with_report_fails" if is_report else "run_fails"
+                raise ContractViolation(rule, f"{subject} fails in a {task} run: {error}") from error
     message = f"{subject} refuses a small run of images and one of pixels: {'; '.join(refused)}"
-    if subject.component.kind == "reports":
-        raise Inconclusive(message)
-    raise ContractViolation(message, "one of them is what most users have", instead)
+    raise Inconclusive(message) if is_report else ContractViolation("task_refused", message)
 
 
-def _run(sections: Sections, out: Path) -> tuple[set[str], Mapping[str, Any]]:
+def _run(sections: Sections, out: Path) -> tuple[set[str], Summary]:
     installed = [entry for distribution in metadata.distributions() for entry in distribution.entry_points]
     plan = make_plan(Recipe.of(as_node(sections)), Registry([*installed, *ENTRY_POINTS]))
     summary = execute(plan, Console(file=io.StringIO()), out=out)

@@ -42,9 +42,7 @@ def _built(subject: Subject) -> tuple[Callable[..., Any], list[Pair]]:
             errors.append(f"{what}: {type(error).__name__}: {error}")
     if not taken:
         raise ContractViolation(
-            f"{subject} takes neither labels of pixels nor of images; {'; '.join(errors)}",
-            "trainers call it with logits (B, classes, H, W) and target (B, H, W), or (B, classes) and (B,)",
-            "the target holds indices of classes, int64, and ignore_index where the data have one",
+            "target_refused", f"{subject} takes neither labels of pixels nor of images; {'; '.join(errors)}"
         )
     return scores_of if is_metric else built, taken
 
@@ -62,15 +60,9 @@ def value(subject: Subject) -> None:
         found = loss(*pair)
         shown = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         if shown != ():
-            raise ContractViolation(
-                f"{subject} gives {shown} instead of a scalar", "the loop calls backward() of it", "take the mean"
-            )
+            raise ContractViolation("loss_not_scalar", f"{subject} gives {shown} instead of a scalar")
         if not torch.isfinite(found):
-            raise ContractViolation(
-                f"{subject} gives {float(found)} for ordinary logits",
-                "the first step makes every weight NaN",
-                "log_softmax or logsumexp instead of the logarithm of a softmax; an epsilon in a denominator",
-            )
+            raise ContractViolation("loss_not_finite", f"{subject} gives {float(found)} for ordinary logits")
 
 
 def gradient(subject: Subject) -> None:
@@ -85,27 +77,20 @@ def gradient(subject: Subject) -> None:
             slope = given.grad if given.grad is not None else torch.zeros(())
             if not torch.isfinite(slope).all():
                 raise ContractViolation(
-                    f"the gradient of {subject} is not finite where the logits are {name}",
-                    "one such image makes every weight NaN",
-                    "log_softmax instead of the logarithm of a softmax; clamp before a root or a logarithm",
+                    "loss_gradient_not_finite", f"the gradient of {subject} is not finite where the logits are {name}"
                 )
             if not found.requires_grad or (name == "ordinary" and not slope.any()):
-                raise ContractViolation(
-                    f"{subject} has no gradient" if not found.requires_grad else f"the gradient of {subject} is zero",
-                    "nothing would be learned",
-                    "no .detach(), .item(), argmax or rounding on the way",
-                )
+                what = f"the gradient of {subject} is zero" if found.requires_grad else f"{subject} has no gradient"
+                raise ContractViolation("loss_without_gradient", what)
 
 
 def order(subject: Subject) -> None:
     """Right logits make a lower loss, and a better headline, than wrong ones."""
     function, pairs = _built(subject)
-    name, higher, why = str(subject), False, "training makes the loss small"
-    instead = "change its sign, or subtract it from its largest value"
+    rule, name, higher = "loss_order", str(subject), False
     if subject.component.kind == "metrics":
         scores = Scores([subject.build()])
-        name, higher, why = f"{scores.monitor} of {subject}", scores.higher_is_better, "the best epoch is chosen by it"
-        instead = "set higher_is_better to False on the metric where less is better"
+        rule, name, higher = "score_order", f"{scores.monitor} of {subject}", scores.higher_is_better
     for _, target in pairs:
         both = [(_confident(target, shift), target) for shift in (0, 1)]
         if subject.component.kind == "metrics":
@@ -113,11 +98,8 @@ def order(subject: Subject) -> None:
         else:
             right, wrong = (float(function(*pair)) for pair in both)
         if not (right > wrong if higher else right < wrong):
-            raise ContractViolation(
-                f"{name} is {right:.4g} where every guess is right and {wrong:.4g} where every guess is wrong",
-                why,
-                instead,
-            )
+            what = f"{name} is {right:.4g} where every guess is right and {wrong:.4g} where every guess is wrong"
+            raise ContractViolation(rule, what)
 
 
 def ignored(subject: Subject) -> None:
@@ -130,17 +112,11 @@ def ignored(subject: Subject) -> None:
         target[:2] = IGNORED
         other[:2] = -3 * other[:2]
         if not torch.allclose(loss(logits, target), loss(other, target), atol=1e-5):
-            raise ContractViolation(
-                f"{subject} changes with the logits at ignored labels",
-                "the network would learn from pixels and images without a label",
-                "keep = target != ignore_index, and a mean over what is kept",
-            )
+            raise ContractViolation("ignored_labels_count", f"{subject} changes with the logits at ignored labels")
         everything = loss(logits, torch.full_like(target, IGNORED))
         if not torch.isfinite(everything):
             raise ContractViolation(
-                f"{subject} is {float(everything)} where every label is ignored",
-                "one such batch makes every weight NaN",
-                "divide by max(1, number kept)",
+                "all_labels_ignored", f"{subject} is {float(everything)} where every label is ignored"
             )
 
 
@@ -152,16 +128,11 @@ def figures(subject: Subject) -> None:
         found = scores_of(pair)
         wrong = [name for name, figure in found.items() if not math.isfinite(figure)]
         if wrong:
-            raise ContractViolation(
-                f"{subject} gives {wrong[0]} = {found[wrong[0]]!r}",
-                "figures are written to CSV and JSON and compared",
-                "a float for every name; leave out what has no value",
-            )
+            raise ContractViolation("score_not_finite", f"{subject} gives {wrong[0]} = {found[wrong[0]]!r}")
         if headline not in found:
             raise ContractViolation(
+                "headline_missing",
                 f"the headline {headline!r} of {subject} is not among its scores: {', '.join(found)}",
-                "the best checkpoint is chosen by it",
-                "let headline be a name that compute() always gives",
             )
 
 
@@ -172,11 +143,7 @@ def reset(subject: Subject) -> None:
         fresh = scores_of((logits, target))
         scores_of((_confident(target, 1), target))
         if _differing(fresh, scores_of((logits, target))):
-            raise ContractViolation(
-                f"{subject} remembers earlier batches after reset()",
-                "every epoch's score would hold those before it",
-                "set every count to zero in reset(), and call it in __init__",
-            )
+            raise ContractViolation("reset_incomplete", f"{subject} remembers earlier batches after reset()")
 
 
 def pooled(subject: Subject) -> None:
@@ -188,10 +155,9 @@ def pooled(subject: Subject) -> None:
         if differing := _differing(whole, parts):
             name = differing[0]
             raise ContractViolation(
+                "not_pooled",
                 f"{name} of {subject} is {whole.get(name, math.nan):.4f} of six images at once, and "
                 f"{parts.get(name, math.nan):.4f} of one and five",
-                "scores of runs with other batch sizes could not be compared",
-                "add up counts in update(), and divide once in compute()",
             )
 
 

@@ -32,8 +32,6 @@ HEAVY: Final = frozenset(
 )
 #: Seconds that importing a spec's module may take.
 SLOW: Final = 2.0
-_WAIT: Final = "'hw1cli list', 'check' and completion load every spec, and would wait for it"
-_IMPORT_INSIDE: Final = "import it inside the function that the entry point names, where the component is built"
 
 
 def components_of(found: Distribution) -> list[Component]:
@@ -52,30 +50,24 @@ def entry_points(found: Distribution, components: Sequence[Component]) -> None:
     for entry in found.entry_points:
         if entry.group.startswith("hw1cli.") and entry.group not in groups:
             raise ContractViolation(
+                "unknown_group",
                 f"the entry point {entry.name!r} is in the group {entry.group!r}, which hw1cli does not read",
-                "components are found by their group alone, so that this one is never found",
-                did_you_mean(entry.group, groups, f"the groups are {', '.join(sorted(groups))}") or "",
+                hint=did_you_mean(entry.group, groups, f"the groups are {', '.join(sorted(groups))}"),
             )
     if not components:
-        raise ContractViolation(
-            f"{found.name} has no entry point for hw1cli",
-            "a recipe can name only what an installed distribution declares",
-            'in pyproject.toml: [project.entry-points."hw1cli.backbones"], then my_net = "my_net.specs:my_net"; '
-            "install again",
-        )
+        raise ContractViolation("no_entry_point", f"{found.name} has no entry point for hw1cli")
     for component in components:
         twins = {c.target for c in components if (c.kind, c.name) == (component.kind, component.name)}
         if len(twins) > 1:
             raise ContractViolation(
-                f"{component.kind}/{component.name} has the targets {' and '.join(sorted(twins))}",
-                "a recipe that names it could mean either",
-                "give each a name of its own in pyproject.toml",
+                "two_targets", f"{component.kind}/{component.name} has the targets {' and '.join(sorted(twins))}"
             )
         if ":" not in component.target:
             raise ContractViolation(
+                "target_is_module",
                 f"the entry point {component.name!r} names the module {component.target!r}",
-                "an entry point names a function, whose signature is the component's arguments",
-                f'{component.name} = "{component.target}:FUNCTION"',
+                name=component.name,
+                module=component.target,
             )
 
 
@@ -87,43 +79,34 @@ def api_version(found: Distribution) -> None:
     line = f'[project.entry-points."{API_GROUP}"], then "{shown(API_VERSION)}" = "registry:API_VERSION"'
     if not declared:
         raise ContractViolation(
+            "no_api_version",
             f"{found.name} does not declare the version of the plugin API that it was written for",
-            "an older hw1cli would load it and fail somewhere inside, instead of refusing it with a message",
-            f"in pyproject.toml: {line}",
+            line=line,
         )
     unread = [text for text in declared if version_of(text) is None]
     if unread:
         raise ContractViolation(
-            f"the declared API version {unread[0]!r} is not a version",
-            "it is ignored, as if nothing was declared",
-            line,
+            "api_version_unreadable", f"the declared API version {unread[0]!r} is not a version", line=line
         )
     refused = policy.refusal(found.name, declared)
     if refused is not None and not refused.blocked:
-        raise ContractViolation(
-            f"{found.name} {refused.reason}", "none of its components are offered here", refused.hint
-        )
+        raise ContractViolation("api_version_refused", f"{found.name} {refused.reason}", hint=refused.hint)
 
 
 def installed_with(found: Distribution, module: str) -> None:
     """The module's file is one that the distribution installed."""
     path = locate(module)
-    layout = 'in pyproject.toml let setuptools find every package: [tool.setuptools.packages.find], where = ["src"]; '
     if path is None:
-        raise ContractViolation(
-            f"there is no module {module!r}, which an entry point names",
-            "every recipe that names the component fails",
-            f"{layout}a folder needs an __init__.py; check the spelling of the entry point",
-        )
+        raise ContractViolation("module_missing", f"there is no module {module!r}, which an entry point names")
     direct = json.loads(found.read_text("direct_url.json") or "{}")
     if direct.get("dir_info", {}).get("editable") or found.files is None:
         return
     own = {Path(str(found.locate_file(file))).resolve() for file in found.files}
     if path.resolve() not in own:
         raise ContractViolation(
+            "module_of_another",
             f"{module!r} is found at {path}, which {found.name} did not install",
-            "it works by accident, in this folder or because of another distribution, and fails for everybody else",
-            f"{layout}then install again and look at 'pip show -f {found.name}'",
+            distribution=found.name,
         )
 
 
@@ -131,50 +114,30 @@ def imports(module: str) -> None:
     """Importing the module works."""
     found = probe(module)
     if found["error"]:
-        raise ContractViolation(
-            f"{module} cannot be imported: {found['error']}",
-            "listing, describing and checking import it, and so does every recipe that names a component of it",
-            "fix it; what may be missing (a library, a file, a GPU) belongs inside the function",
-        )
+        raise ContractViolation("import_fails", f"{module} cannot be imported: {found['error']}")
     if found["sockets"]:
-        raise ContractViolation(
-            f"importing {module} connects to {found['sockets'][0]}",
-            "checking a recipe must work offline, and must not be seen by anybody else",
-            "fetch things inside the function, with registry.engine.require_weights",
-        )
+        raise ContractViolation("import_connects", f"importing {module} connects to {found['sockets'][0]}")
 
 
 def imports_nothing_heavy(module: str) -> None:
     """Importing the module loads none of the heavy libraries."""
     found = sorted(HEAVY.intersection(_probed(module)["modules"]))
     if found:
-        raise ContractViolation(
-            f"importing {module} imports {', '.join(found)}",
-            _WAIT,
-            f"{_IMPORT_INSIDE}; for annotations, 'if TYPE_CHECKING:' with 'from __future__ import annotations'",
-        )
+        raise ContractViolation("import_heavy", f"importing {module} imports {', '.join(found)}")
 
 
 def imports_quickly(module: str) -> None:
     """Importing the module takes no noticeable time."""
     seconds = _probed(module)["seconds"]
     if seconds > SLOW:
-        raise ContractViolation(
-            f"importing {module} takes {seconds:.1f} s",
-            _WAIT,
-            f"move the work into the function; for imports: {_IMPORT_INSIDE}",
-        )
+        raise ContractViolation("import_slow", f"importing {module} takes {seconds:.1f} s")
 
 
 def imports_in_silence(module: str) -> None:
     """Importing the module prints nothing."""
     printed = _probed(module)["printed"].strip()
     if printed:
-        raise ContractViolation(
-            f"importing {module} prints {printed.splitlines()[0][:60]!r}",
-            "it appears between the lines of every command, and spoils what other programs read from --json",
-            "delete the print; to inform the user, call warnings.warn(...) inside the function",
-        )
+        raise ContractViolation("import_prints", f"importing {module} prints {printed.splitlines()[0][:60]!r}")
 
 
 def _probed(module: str) -> dict[str, Any]:
@@ -190,15 +153,12 @@ def name(component: Component) -> None:
     bare = component.name.removesuffix("/*")
     if not re.fullmatch(r"[\w.+-]+(/[\w.+-]+)*", bare):
         raise ContractViolation(
-            f"the name {component.name!r} has characters that a recipe would have to quote",
-            "it is typed in YAML and on the command line",
-            "use letters, digits, '_', '-', '.' and '/'",
+            "name_characters", f"the name {component.name!r} has characters that a recipe would have to quote"
         )
     if policy.resolve(component.kind, component.name) != component.name:
         raise ContractViolation(
+            "name_is_alias",
             f"{component.name!r} is another name of {policy.resolve(component.kind, component.name)!r} in hw1cli",
-            "a recipe that names it gets the other component",
-            "choose another name",
         )
     for other in Registry().components(component.kind):
         if other.distribution == component.distribution or other.target == component.target or component.is_zoo:
@@ -208,9 +168,10 @@ def name(component: Component) -> None:
             taken = taken or (other.is_zoo and other.holds(component.name))
         if taken:
             raise ContractViolation(
+                "name_taken",
                 f"{other.distribution} {other.version} offers {component.kind}/{component.name} as well",
-                f"where both are installed, a recipe has to write '{component.distribution}:{component.name}'",
-                "choose another name",
+                distribution=component.distribution,
+                name=component.name,
             )
 
 
@@ -220,28 +181,19 @@ def spec(component: Component) -> None:
     try:
         if component.is_zoo:
             if not component.names():
-                raise ContractViolation(
-                    f"the zoo {component.name!r} has no names",
-                    "it offers nothing",
-                    "let names() give the names without their prefix",
-                )
+                raise ContractViolation("zoo_empty", f"the zoo {component.name!r} has no names")
             Registry.member(component, component.example).spec()
             return
         read = component.spec()
     except PluginError as error:
-        raise ContractViolation(
-            f"{component.kind}/{component.name}: {error.reason}",
-            "a recipe's arguments are checked against this signature before anything is built",
-            f"in {component.target.partition(':')[0]}: def {component.target.partition(':')[2]}(*, width: int = 32): "
-            "keyword-only, each parameter with a type, no **kwargs",
-        ) from error
+        module, _, function = component.target.partition(":")
+        what = f"{component.kind}/{component.name}: {error.reason}"
+        raise ContractViolation("signature", what, module=module, function=function) from error
     settings = {parameter.name for parameter in ComponentSpec.of(LoopSettings).parameters}
     for parameter in read.parameters:
         if component.kind == "trainers" and parameter.name in settings and not parameter.supplied:
             raise ContractViolation(
-                f"the trainer's argument {parameter.name!r} has the name of a setting of the loop",
-                "the loop takes it, and the trainer never sees it",
-                "give it another name, or mark it FromData where the run supplies it",
+                "setting_of_loop", f"the trainer's argument {parameter.name!r} has the name of a setting of the loop"
             )
 
 
@@ -251,9 +203,7 @@ def documentation(component: Component) -> None:
     subject = f"{component.kind}/{component.name}"
     if component.is_zoo:
         if not component.summary:
-            raise ContractViolation(
-                f"the zoo {subject} has no summary", "'hw1cli list' has nothing to show", "Zoo(..., summary='...')"
-            )
+            raise ContractViolation("zoo_without_summary", f"the zoo {subject} has no summary")
         return
     try:
         read = component.spec()
@@ -265,22 +215,16 @@ def documentation(component: Component) -> None:
             if not read.summary
             else f"begins its docstring with a line of {len(read.summary)} characters"
         )
-        raise ContractViolation(
-            f"{subject} {what}", "its first line is what 'hw1cli list' shows", 'one line: """My network in one line."""'
-        )
+        raise ContractViolation("summary", f"{subject} {what}")
     own = [each for each in read.parameters if each.name not in read.adopted]
     # What the run supplies is explained by hw1cli; a recipe that gives it all the same is rare.
     missing = [each.name for each in own if not each.doc and not each.supplied]
     if missing:
         raise ContractViolation(
-            f"the docstring of {subject} does not explain {', '.join(missing)}",
-            "it is what 'hw1cli describe' shows, and the hint beside a wrong value",
-            f"below a line 'Args:', indented, a line each: '{missing[0]}: what it is, its unit and range'",
+            "argument_unexplained", f"the docstring of {subject} does not explain {', '.join(missing)}", name=missing[0]
         )
     stale = sorted(set(argument_lines(read.doc)) - {each.name for each in read.parameters})
     if stale and read.parameters:
         raise ContractViolation(
-            f"the docstring of {subject} explains {', '.join(stale)}, which it does not take",
-            "readers will try it",
-            "delete the line, or add the parameter",
+            "argument_unknown", f"the docstring of {subject} explains {', '.join(stale)}, which it does not take"
         )

@@ -46,9 +46,8 @@ def descends(subject: Subject) -> None:
     losses = [problem.step() for _ in range(60)]
     if not (math.isfinite(losses[-1]) and losses[-1] < losses[0]):
         raise ContractViolation(
+            "loss_does_not_fall",
             f"60 steps of {subject} take a linear regression from {losses[0]:.4g} to {losses[-1]:.4g}",
-            "with its default learning rate it should learn something that simple",
-            "check the sign of the step, and a default lr that is neither too large nor zero",
         )
 
 
@@ -57,21 +56,13 @@ def rate(subject: Subject) -> None:
     problem = _Regression(subject)
     without = [number for number, group in enumerate(problem.optimizer.param_groups) if "lr" not in group]
     if without:
-        raise ContractViolation(
-            f"parameter group {without[0]} of {subject} has no 'lr'",
-            "schedules set it before every step",
-            "hand {'lr': lr, ...} to torch.optim.Optimizer.__init__ as the defaults",
-        )
+        raise ContractViolation("group_without_lr", f"parameter group {without[0]} of {subject} has no 'lr'")
     for group in problem.optimizer.param_groups:
         group["lr"] = 0.0
     before = copy.deepcopy(problem.network.state_dict())
     problem.step()
     if any(not torch.equal(before[name], tensor) for name, tensor in problem.network.state_dict().items()):
-        raise ContractViolation(
-            f"{subject} changes weights at a learning rate of 0",
-            "the schedule would have no effect, or not all of it",
-            "read group['lr'] in step(), and scale the whole step by it, weight decay included",
-        )
+        raise ContractViolation("ignores_lr", f"{subject} changes weights at a learning rate of 0")
 
 
 def resumes(subject: Subject) -> None:
@@ -87,9 +78,7 @@ def resumes(subject: Subject) -> None:
     pairs = zip(straight.network.parameters(), resumed.network.parameters(), strict=True)
     if any(not torch.equal(a, b) for a, b in pairs):
         raise ContractViolation(
-            f"{subject} takes different steps after its state was saved and loaded",
-            "a run that is resumed would not be the run that was stopped",
-            "keep everything in self.state[parameter] and the groups, nothing in attributes of the optimizer",
+            "optimizer_state_incomplete", f"{subject} takes different steps after its state was saved and loaded"
         )
 
 
@@ -100,13 +89,9 @@ def factors(subject: Subject) -> None:
         found = [schedule(step) for step in range(steps)]
         for step, factor in enumerate(found):
             if not isinstance(factor, (int, float)) or not math.isfinite(factor) or factor < 0:
-                raise ContractViolation(
-                    f"{subject} gives {factor!r} at step {step} of {steps}",
-                    "the learning rate is multiplied by it before every step",
-                    "a float from 0 up for steps 0 .. total_steps - 1, for a run of one step too",
-                )
+                raise ContractViolation("factor_value", f"{subject} gives {factor!r} at step {step} of {steps}")
     if not any(found):
-        raise ContractViolation(f"{subject} is 0 at every step", "nothing would be learned", "1 is the full rate")
+        raise ContractViolation("factor_zero", f"{subject} is 0 at every step")
 
 
 def pure(subject: Subject) -> None:
@@ -115,8 +100,4 @@ def pure(subject: Subject) -> None:
     forward = [schedule(step) for step in range(20)]
     backward = [schedule(step) for step in reversed(range(20))]
     if forward != backward[::-1]:
-        raise ContractViolation(
-            f"{subject} remembers how often it was called",
-            "a run that is resumed starts in the middle",
-            "a function of the step: no counters",
-        )
+        raise ContractViolation("factor_not_pure", f"{subject} remembers how often it was called")

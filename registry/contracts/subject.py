@@ -92,13 +92,14 @@ class Subject:
             return build(ComponentPlan(self.component, spec, arguments, ""), {**facts(), **other})
         except (PluginError, InputError) as error:
             reason = error.reason if isinstance(error, PluginError) else str(error)
+            what = f"{self} cannot be built with its defaults: {reason}"
+            line = f"{KINDS[self.component.kind].singular}: {self.component.name}"
+            cause = error.__cause__
+            if isinstance(cause, (ImportError, NameError)):
+                rule = "module_not_found" if isinstance(cause, ImportError) else "name_not_found"
+                raise ContractViolation(rule, what, line=line, where=raised_at(cause), name=cause.name) from error
             raise ContractViolation(
-                f"{self} cannot be built with its defaults: {reason}",
-                f"'{KINDS[self.component.kind].singular}: {self.component.name}' is the first that a user tries",
-                _missing_name(error)
-                or "give every argument a default that works with what FromData supplies; where there can be none, "
-                f'leave it out and let the test give one: checks("{self.component.distribution}", '
-                f'arguments={{"{self}": {{...}}}})',
+                "not_built", what, line=line, distribution=self.component.distribution, subject=self
             ) from error
 
     def _argument(self, parameter: Parameter) -> Any:
@@ -116,19 +117,6 @@ class Subject:
             f"{self} needs {parameter.name!r}, which has no default: "
             f'arguments={{"{self}": {{"{parameter.name}": ...}}}} in the call of checks() gives it'
         )
-
-
-def _missing_name(error: Exception) -> str | None:
-    """What to do where a factory failed for want of a module or a name; None where it failed otherwise."""
-    cause = error.__cause__
-    if isinstance(cause, ImportError):
-        return (
-            f"{raised_at(cause)} imports {cause.name!r}: install it and add its distribution to `dependencies` in "
-            f"pyproject.toml; where it is a file of the package, write 'from .{cause.name} import ...'"
-        )
-    if isinstance(cause, NameError):
-        return f"{raised_at(cause)} uses {cause.name!r}: import or define it at the top of that file"
-    return None
 
 
 def try_component(component: Component, given: Mapping[str, Any], check: str) -> None:
@@ -153,11 +141,10 @@ def try_component(component: Component, given: Mapping[str, Any], check: str) ->
         except (ContractViolation, Inconclusive):
             raise
         except Exception as error:
-            raise ContractViolation(
-                f"{subject} fails: {type(error).__name__}: {error} ({raised_at(error)})",
-                f"the check {check.replace('_', ' ')!r} uses it as a run does",
-                f"the contract of {component.kind}: {KINDS[component.kind].contract}",
-            ) from error
+            what = f"{subject} fails: {type(error).__name__}: {error} ({raised_at(error)})"
+            kind = KINDS[component.kind]
+            words = {"check": check.replace("_", " "), "kind": kind.name, "contract": kind.contract}
+            raise ContractViolation("fails_in_use", what, **words) from error
         finally:
             torch.set_num_threads(threads)
 
@@ -190,9 +177,9 @@ def builds(subject: Subject) -> None:
     if missing or not isinstance(built, resolve_name(contract.type)):
         what = f"has no {' and no '.join(missing)}" if missing else f"is not a {contract.type.replace(':', '.')}"
         raise ContractViolation(
+            "wrong_type",
             f"{subject} gives {type(built).__name__}, which {what}",
-            "the rest of the framework relies on nothing else",
-            KINDS[subject.component.kind].contract,
+            contract=KINDS[subject.component.kind].contract,
         )
 
 
@@ -227,9 +214,4 @@ def _without_sockets(subject: Subject) -> Iterator[None]:
     finally:
         _watched.pop()
         if calls:
-            raise ContractViolation(
-                f"{subject} connects to {calls[0]}",
-                "runs on offline computers fail, and the run does not record what it was made of",
-                "let an argument decide, such as pretrained: bool = False, and fetch with "
-                "registry.engine.require_weights",
-            )
+            raise ContractViolation("connects", f"{subject} connects to {calls[0]}")

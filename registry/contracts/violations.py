@@ -4,22 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Final, NamedTuple
 from unittest import SkipTest
+
+import yaml
 
 
 class ContractViolation(AssertionError):
     """A component breaks a contract.
 
     Args:
+        rule: its key in ``rules.yaml``, which says why it matters and what to write instead.
         what: what is wrong.
-        why: why it matters.
-        instead: what to write instead.
+        words: the text of the rule's {words}.
     """
 
-    def __init__(self, what: str, why: str, instead: str) -> None:
-        super().__init__(f"{what}\n  why it matters: {why}\n  instead: {instead}")
-        self.what, self.why, self.instead = what, why, instead
+    def __init__(self, rule: str, what: str, **words: object) -> None:
+        self.rule, self.what = rule, what
+        self.why, self.instead = (rules()[rule][key].format(**words) for key in ("why", "instead"))
+        super().__init__(f"{what}\n  why it matters: {self.why}\n  instead: {self.instead}")
+
+
+@lru_cache(maxsize=1)
+def rules() -> dict[str, dict[str, str]]:
+    """What a plugin must keep: rule -> ``why`` and ``instead``."""
+    text = Path(__file__).with_name("rules.yaml").read_text(encoding="utf-8")
+    loaded: dict[str, dict[str, str]] = yaml.safe_load(text)
+    return loaded
 
 
 class Inconclusive(SkipTest):

@@ -50,7 +50,7 @@ def test_a_trainer_lists_the_arguments_of_the_loop_and_the_sections_beside_it() 
     (trainer,) = describe_components("classification")
     groups = {each["name"]: each["group"] for each in trainer["parameters"]}
     assert {"epochs", "patience", "ema", "batch_size"} <= {name for name in groups if "every trainer" in groups[name]}
-    assert groups["mixup"] == "" and "beside trainer:" in groups["model"] and "beside trainer:" in groups["loss"]
+    assert groups["mixup"] == "arguments" and groups["model"] == groups["loss"] == "sections beside trainer"
     assert trainer["example"].splitlines()[0] == "trainer: {use: classification}"
 
 

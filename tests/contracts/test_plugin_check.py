@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import string
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from click.testing import CliRunner
 
 from registry.catalog.registry import Registry
 from registry.cli.plugin import plugin
+from registry.contracts import violations
 from registry.testing import ContractViolation, Inconclusive, checks
 
 Install = Callable[..., None]
@@ -434,3 +437,35 @@ def test_a_distribution_that_is_not_installed() -> None:
     assert (
         "no distribution 'hw1cly'" in failures("hw1cly")["installed"] and "'hw1cli'" in failures("hw1cly")["installed"]
     )
+
+
+def test_every_rule_is_used_and_its_words_are_given() -> None:
+    used: dict[str, set[str]] = {}
+    for path in Path(violations.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ContractViolation":
+                words = {keyword.arg for keyword in node.keywords if keyword.arg}
+                expanded = any(keyword.arg is None for keyword in node.keywords)
+                names = {each.value for each in ast.walk(node.args[0]) if isinstance(each, ast.Constant)}
+                variable = node.args[0].id if isinstance(node.args[0], ast.Name) else None
+                names |= _values_of(variable, path) if variable else set()
+                used |= {str(name): words | ({"*"} if expanded else set()) for name in names}
+    rules = violations.rules()
+    assert set(used) == set(rules)
+    for rule, texts in rules.items():
+        wanted = {word for text in texts.values() for _, word, _, _ in string.Formatter().parse(text) if word}
+        assert wanted == used[rule] or "*" in used[rule], rule
+
+
+def _values_of(variable: str, path: Path) -> set[object]:
+    """The constants that a module assigns to a variable."""
+    found: set[object] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name) and target.id == variable:
+                    found |= {each.value for each in ast.walk(node.value) if isinstance(each, ast.Constant)}
+                if isinstance(target, ast.Tuple) and getattr(target.elts[0], "id", "") == variable:
+                    assert isinstance(node.value, ast.Tuple)
+                    found |= {each.value for each in ast.walk(node.value.elts[0]) if isinstance(each, ast.Constant)}
+    return found

@@ -382,4 +382,4 @@ def test_the_third_script_and_json(
     assert set(np.unique(read_index_mask(tmp_path / "more" / "0013_mask.png"))) <= set(range(7))
     for option, value in (("--flips", "x"), ("--scales", "0"), ("--scales", "1,two")):
         ended = hw1cli(*words, option, value)
-        assert ended.returncode == 2 and f"'{option}': expected" in ended.stderr
+        assert ended.returncode == 2 and f"{option}: expected" in ended.stderr
