@@ -70,10 +70,10 @@ def _byol_view(
     solarize: float,
     flip: float,
 ) -> Any:
-    from .views import view
+    from .views import View
 
     strengths = (0.4 * strength, 0.4 * strength, 0.2 * strength, 0.1 * strength)
-    return view(
+    return View(
         size,
         min_scale=min_scale,
         jitter=jitter,
@@ -105,9 +105,9 @@ def mild_view(
         blur: probability of a blur of 1 to 2 pixels.
         flip: probability of the mirror image.
     """
-    from .views import view
+    from .views import View
 
-    return view(
+    return View(
         size,
         min_scale=min_scale,
         jitter=jitter,
