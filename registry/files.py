@@ -15,7 +15,7 @@ from typing import IO, Any, Literal
 
 
 @contextmanager
-def atomic_write(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
+def atomic_write(path: Path, mode: Literal["w", "wb"] = "w", *, flush: bool = True) -> Iterator[IO[Any]]:
     """A file object whose content replaces ``path`` when the block ends without an exception.
 
     The content goes to a temporary file in the same folder, is flushed to the disk, and is then renamed: a reader, or
@@ -24,6 +24,7 @@ def atomic_write(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]
     Args:
         path: its folder must exist.
         mode: ``w`` for text in UTF-8 without translation of line ends, ``wb`` for bytes.
+        flush: False for one of many files that are quickly written anew: it need not survive a power cut.
 
     Raises:
         OSError: the folder cannot be written or the disk is full; ``path`` stays as it was.
@@ -33,15 +34,17 @@ def atomic_write(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]
     try:
         with open(temporary, mode, **text) as file:  # type: ignore[call-overload]
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    _flush_folder(path.parent)
+    if flush:
+        flush_folder(path.parent)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """Flush a folder to the disk, so that a rename in it survives a power cut, where the system can."""
     with suppress(OSError):  # Windows cannot open folders, and some file systems cannot flush them
         handle = os.open(folder, os.O_RDONLY)
@@ -64,7 +67,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         if folder.exists():
             folder.rmdir()
         os.replace(partial, folder)
-        _flush_folder(folder.parent)
+        flush_folder(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..data.classes import Classes
 
-#: A note names this many classes.
+#: A note names up to this many classes.
 _MOST_NAMED: Final = 10
 
 
@@ -125,7 +124,8 @@ class Confusion:
     @property
     def constant_accuracy(self) -> float:
         """The share that the most frequent class of the mean has of all that is counted."""
-        return self._most_frequent() / max(int(self.counted.sum()), 1)
+        most = max((own.truth for own in self.by_class.values() if own.in_mean), default=0)
+        return most / max(int(self.counted.sum()), 1)
 
     @property
     def constant_iou(self) -> float:
@@ -153,21 +153,15 @@ class Confusion:
         Args:
             unit: what the matrix counts, in the singular.
         """
-        predicted, neither = self.nowhere_true()
-        notes = []
-        if predicted:
-            notes.append(f"no {unit} of the truth is {name_some(predicted)}: predicted all the same, IoU and F1 are 0")
-        if neither:
-            notes.append(f"neither in the truth nor predicted: {name_some(neither)}; left out of the means")
-        return notes
-
-    def _most_frequent(self) -> int:
-        return max((own.truth for own in self.by_class.values() if own.in_mean), default=0)
-
-
-def name_some(names: Sequence[str], most: int = _MOST_NAMED) -> str:
-    """The names in one line: the first ``most``, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+        notes = (
+            f"no {unit} of the truth is {{}}: predicted all the same, so IoU and F1 are 0",
+            "neither in the truth nor predicted: {}; left out of the means",
+        )
+        found = []
+        for note, names in zip(notes, self.nowhere_true(), strict=True):
+            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+            found += [note.format(", ".join(names[:_MOST_NAMED]) + more)] if names else []
+        return found
 
 
 def _ratio(part: float, whole: float) -> float | None:

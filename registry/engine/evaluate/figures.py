@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib
@@ -48,47 +48,31 @@ def draw_confusion(confusion: Confusion, title: str, unit: str) -> Figure:
     shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
 
     labels = max(len(rows), len(columns))
-    cell = (
-        0.62
-        if labels <= 12
-        else 0.46
-        if labels <= _MOST_CELLS
-        else max(0.19 if labels <= _MOST_NAMES else 0.0, 12 / labels)
-    )
+    few, named = labels <= _MOST_CELLS, labels <= _MOST_NAMES
+    cell = 0.62 if labels <= 12 else 0.46 if few else max(0.19 * named, 12 / labels)
     names = [shown(name, 22) for name in classes.names]
-    margin = 0.6 + 0.075 * max(map(len, names)) if labels <= _MOST_NAMES else 0.8
+    margin = 0.6 + 0.075 * max(map(len, names)) if named else 0.8
     width, height = cell * len(columns) + margin + 1.3, cell * len(rows) + margin + 0.7
     figure = Figure(figsize=(max(width, 5.0), max(height, 4.0)), layout="constrained")
     axis = figure.subplots()
     axis.set_facecolor("0.85")
     image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
-    if labels <= _MOST_NAMES:
-        size = 9 if labels <= _MOST_CELLS else 7
+    if named:
+        size = 9 if few else 7
         axis.set_xticks(range(len(columns)), [names[index] for index in columns], rotation=90, fontsize=size)
         axis.set_yticks(range(len(rows)), [names[index] for index in rows], fontsize=size)
-    if labels <= _MOST_CELLS:
-        for y, x in np.argwhere(np.nan_to_num(shares) >= _LEAST_SHARE):
-            axis.text(
-                *(x, y, _percent(shares[y, x])),
-                ha="center",
-                va="center",
-                fontsize=8.5 if labels <= 12 else 7,
-                color="white" if shares[y, x] > 0.55 else "0.15",
-            )
+    for y, x in np.argwhere(np.nan_to_num(shares) >= _LEAST_SHARE) if few else ():
+        percent, color = 100 * shares[y, x], "white" if shares[y, x] > 0.55 else "0.15"
+        text = f"{percent:.0f}" if percent >= 0.95 else f"{percent:.1f}"  # rounding would hide a small share
+        axis.text(x, y, text, ha="center", va="center", fontsize=8.5 if labels <= 12 else 7, color=color)
     axis.set_xlabel("prediction")
     axis.set_ylabel("truth")
     axis.set_title(f"{shown(title)}\nconfusion of {int(counts.sum()):,} {unit}", fontsize=11)
     bar = figure.colorbar(image, ax=axis, fraction=0.046, pad=0.02)
-    bar.set_label(f"share of the truth's {unit}, %" if labels <= _MOST_CELLS else f"share of the truth's {unit}")
-    if labels <= _MOST_CELLS:
+    bar.set_label(f"share of the truth's {unit}{', %' if few else ''}")
+    if few:
         bar.set_ticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "25", "50", "75", "100"])
     return figure
-
-
-def _percent(share: float) -> str:
-    """``97``, or ``0.3`` where rounding would hide it."""
-    percent = 100 * share
-    return f"{percent:.0f}" if percent >= 0.95 else f"{percent:.1f}"
 
 
 @dataclass(frozen=True)
@@ -110,7 +94,12 @@ class Example:
 
     def thin(self) -> Example:
         """The same, no larger than a panel shows."""
-        return Example(self.name, self.caption, *(_thin(part) for part in (self.image, self.truth, self.predicted)))
+        thinned = {}
+        for name in ("image", "truth", "predicted"):
+            if (pixels := getattr(self, name)) is not None:
+                step = -(-max(pixels.shape[:2]) // _SIDE)
+                thinned[name] = np.ascontiguousarray(pixels[::step, ::step])
+        return replace(self, **thinned)
 
 
 def draw_examples(examples: Sequence[Example], classes: Classes, title: str) -> Figure:
@@ -121,7 +110,11 @@ def draw_examples(examples: Sequence[Example], classes: Classes, title: str) -> 
         classes: names and colours of the labels.
         title: the figure's heading.
     """
-    panels = [_panels(example, classes) for example in examples]
+    panels: list[list[tuple[str, Any]]] = []
+    for example in examples:
+        masks = (("truth", example.truth), ("prediction", example.predicted))
+        colored = [(heading, colorize(mask, classes.colors)) for heading, mask in masks if mask is not None]
+        panels.append([*([] if example.image is None else [("image", example.image)]), *colored])
     width = max(map(len, panels))
     abreast = min({1: 6, 2: 3}.get(width, 2), len(examples))  # examples beside one another
     rows = -(-len(examples) // abreast)
@@ -135,8 +128,7 @@ def draw_examples(examples: Sequence[Example], classes: Classes, title: str) -> 
     figure = Figure(
         figsize=(max(panel * width * abreast, 4.0), (height + lines) * rows + 0.5 + legend), layout="constrained"
     )
-    # Examples side by side are set apart by an empty column.
-    ratios = ([1.0] * width + [0.08]) * abreast
+    ratios = ([1.0] * width + [0.08]) * abreast  # an empty column between examples
     axes = figure.subplots(rows, len(ratios) - 1, squeeze=False, gridspec_kw={"width_ratios": ratios[:-1]})
     for axis in axes.flat:
         axis.set_axis_off()
@@ -147,23 +139,14 @@ def draw_examples(examples: Sequence[Example], classes: Classes, title: str) -> 
             axis = axes[row, first + offset]
             axis.imshow(picture, interpolation="nearest")
             if width == 1:
-                lines_below = [shown(line, letters) for line in example.caption.splitlines()]
-                axis.set_title("\n".join([shown(example.name, letters, keep_end=True), *lines_below]), fontsize=8)
+                name, below = example.name, [shown(line, letters) for line in example.caption.splitlines()]
             else:
-                name = example.name if offset == 0 else example.caption if offset == len(parts) - 1 else ""
-                axis.set_title(f"{shown(name, letters, keep_end=True)}\n{heading}", fontsize=8)
+                name, below = {len(parts) - 1: example.caption, 0: example.name}.get(offset, ""), [heading]
+            axis.set_title("\n".join([shown(name, letters, keep_end=True), *below]), fontsize=8)
     figure.suptitle(f"{shown(title)}\nthe {len(examples)} worst images", fontsize=11)
     if patches:
         figure.legend(handles=patches, loc="outside lower center", ncols=min(columns, len(patches)), fontsize=7.5)
     return figure
-
-
-def _panels(example: Example, classes: Classes) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = [] if example.image is None else [("image", example.image)]
-    for heading, mask in (("truth", example.truth), ("prediction", example.predicted)):
-        if mask is not None:
-            found.append((heading, colorize(mask, classes.colors)))
-    return found
 
 
 def _legend(examples: Sequence[Example], classes: Classes) -> list[Patch]:
@@ -177,13 +160,6 @@ def _legend(examples: Sequence[Example], classes: Classes) -> list[Patch]:
     if len(held) > _LEGEND:
         patches.append(Patch(facecolor="none", edgecolor="none", label=f"and {len(held) - _LEGEND} more"))
     return patches
-
-
-def _thin(pixels: Pixels | None) -> Pixels | None:
-    if pixels is None:
-        return None
-    step = -(-max(pixels.shape[:2]) // _SIDE)
-    return np.ascontiguousarray(pixels[::step, ::step])
 
 
 def draw_score_curves(runs: Mapping[str, FinishedRun]) -> Figure:

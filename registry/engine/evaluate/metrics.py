@@ -106,9 +106,9 @@ class Scores:
         scores: dict[str, float] = {}
         for metric in self.metrics:
             value = metric.compute()
-            named = value if isinstance(value, Mapping) else {name_of(metric): value}
-            taken = {name: _free(name, scores) for name in named}
-            scores |= {taken[name]: float(score) for name, score in named.items()}
+            for name, score in (value if isinstance(value, Mapping) else {_name_of(metric): value}).items():
+                names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+                scores[next(free for free in names if free not in scores)] = float(score)
         return scores
 
     def notes(self) -> list[str]:
@@ -117,8 +117,8 @@ class Scores:
         return list(dict.fromkeys(text for metric in noting for text in metric.notes()))
 
 
-def name_of(metric: Any) -> str:
-    """What the score of a metric is called that gives one number: its name in the recipe, else its class's."""
+def _name_of(metric: Any) -> str:
+    """The name of a metric's single score: the metric's name in the recipe, else that of its class."""
     return str(getattr(metric, "score_name", type(metric).__name__))
 
 
@@ -132,9 +132,4 @@ def _headline(metric: Metric) -> str:
         except Exception:  # without any batch it may well fail; then it gives no dict to take the name from
             value = None
     metric.reset()
-    return str(next(iter(value))) if isinstance(value, Mapping) and value else name_of(metric)
-
-
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    numbered = (f"{name}_{number}" for number in itertools.count(2))
-    return next(free for free in itertools.chain([name], numbered) if free not in taken)
+    return str(next(iter(value))) if isinstance(value, Mapping) and value else _name_of(metric)

@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 from ...errors import InputError, Problem
-from ..data.images import IMAGE_SUFFIXES
+from ..data.images import IMAGE_SUFFIXES, images_in
 from ..data.labels import IMAGE_COLUMNS, LabelTable, read_label_table
 
-#: What the stem of a file written by a prediction ends in.
+#: What the stems of the files that a prediction writes end in.
 _WRITTEN: Final = ("_mask", "_overlay")
 _ACCEPTED: Final = f"images end in {', '.join(sorted(IMAGE_SUFFIXES))}"
 
@@ -89,14 +89,15 @@ def find(settings: Settings, suffix: str = "") -> Inputs:
         InputError: an input does not exist or has no images; every such problem at once.
     """
     found, problems = Inputs(), list[Problem]()
-    if settings.images is not None and not any(_is_csv(text) for text in settings.inputs):
+    tables = [text for text in settings.inputs if Path(text).suffix.lower() == ".csv"]
+    if settings.images is not None and not tables:
         hint = "name the folder itself as the input"
         problems.append(Problem("--images", "goes with a csv, and none of the inputs is a csv", hint))
     for text in settings.inputs:
         path = Path(text)
         if path.is_dir():
             _folder(path, settings, suffix, found, problems)
-        elif _is_csv(text) and path.is_file():
+        elif text in tables and path.is_file():
             if len(settings.inputs) > 1:
                 problems.append(Problem(text, "is a csv among other inputs", "predict it separately"))
             else:
@@ -112,26 +113,19 @@ def find(settings: Settings, suffix: str = "") -> Inputs:
     return found
 
 
-def _is_csv(text: str) -> bool:
-    return Path(text).suffix.lower() == ".csv"
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
 def _folder(folder: Path, settings: Settings, suffix: str, found: Inputs, problems: list[Problem]) -> None:
-    files = sorted(path for path in folder.glob("**/*" if settings.recursive else "*") if _is_image(path))
+    files = [path for path in images_in(folder, deep=settings.recursive) if path.is_file()]
     results = settings.out.resolve()
     if results != folder.resolve():
         files = [path for path in files if results not in path.resolve().parents]
     if not files:
-        deeper = not settings.recursive and any(_is_image(path) for path in folder.glob("*/*"))
-        hint = "--recursive looks into its folders" if deeper else _ACCEPTED
+        deeper = not settings.recursive and images_in(folder, deep=True)
+        hint = "--recursive searches its subfolders" if deeper else _ACCEPTED
         problems.append(Problem(str(folder), "has no images", hint))
         return
     stems = {(path.parent, path.stem.removesuffix(suffix)) for path in files}
-    kept = [path for path in files if not _is_written(path, stems)]
+    ends = {path: [end for end in _WRITTEN if path.stem.endswith(end)] for path in files}
+    kept = [p for p in files if not any((p.parent, p.stem.removesuffix(end)) in stems for end in ends[p])]
     if suffix and any(path.stem.endswith(suffix) for path in kept):
         kept = [path for path in kept if path.stem.endswith(suffix)]
     if len(kept) < len(files):
@@ -141,16 +135,12 @@ def _folder(folder: Path, settings: Settings, suffix: str, found: Inputs, proble
     found.images += [InputImage(path, path.relative_to(folder).as_posix()) for path in kept]
 
 
-def _is_written(path: Path, stems: set[tuple[Path, str]]) -> bool:
-    """Whether a file is by its name a mask or an overlay of another one beside it."""
-    return any(path.stem.endswith(end) and (path.parent, path.stem.removesuffix(end)) in stems for end in _WRITTEN)
-
-
 def _pattern(text: str, found: Inputs, problems: list[Problem]) -> None:
     parts = Path(text).parts
     fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
     root = Path(*parts[:fixed])
-    files = sorted(path for path in root.glob(str(Path(*parts[fixed:]))) if _is_image(path))
+    matches = sorted(path for path in root.glob(str(Path(*parts[fixed:]))) if path.is_file())
+    files = [path for path in matches if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
     if not files:
         problems.append(Problem(text, "matches no images", _ACCEPTED))
     found.images += [InputImage(path, path.relative_to(root).as_posix()) for path in files]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any, Final
@@ -34,31 +35,34 @@ class Labels:
     """
 
     def __init__(self, found: Inputs, settings: Settings, class_names: Sequence[str]) -> None:
-        table, out, scores = found.table, settings.out, settings.scores
+        table, out = found.table, settings.out
         is_file = out.suffix.lower() == ".csv" and not out.is_dir()
         self.path = out if is_file else out / "predictions.csv"
         self.failures = self.path.with_name(f"{out.stem}_failures.csv" if is_file else "failures.csv")
-        names = [str(name) for name in class_names]
-        if table is not None:
-            columns = list(table.columns)
-            self._rows = [dict(zip(columns, cells, strict=True)) for _, cells in table.rows]
-        else:
-            columns, self._rows = ["filename"], [{"filename": image.name} for image in found.images]
-            _refuse_double(row["filename"] for row in self._rows)
-        if LABEL not in columns:
-            columns.append(LABEL)
-        if table is not None and table.path.resolve() == self.path.resolve():
+        self._names = [str(name) for name in class_names]
+        self._scores = self._names if settings.scores else []
+        columns = ["filename"] if table is None else list(table.columns)
+        if table is None:
+            names = Counter(image.name for image in found.images)
+            if double := [name for name, times in names.items() if times > 1]:
+                hint = "predict them into separate tables, or name the folder above them with --recursive"
+                problem = "is the name of several images of one table"
+                raise InputError(Problem(name, problem, hint) for name in double[:10])
+            self._rows = [{"filename": name} for name in names]
+        elif table.path.resolve() == self.path.resolve():
             raise InputError.of(str(self.path), "is the input, which would be overwritten", "name another --out")
-        if scores and (taken := [name for name in names if name in columns]):
-            message = f"would add columns that the csv has already: {', '.join(taken)}"
+        else:
+            self._rows = [dict(zip(columns, cells, strict=True)) for _, cells in table.rows]
+        columns += [] if LABEL in columns else [LABEL]
+        if taken := [name for name in self._scores if name in columns]:
+            message = f"would add columns that the csv already has: {', '.join(taken)}"
             raise InputError.of("--scores", message, "rename the columns of the csv")
-        self._names, self._scores = names, scores
         self._ready: dict[int, dict[str, Any]] = {}
         self._next = 0
         self._open = ExitStack()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = self._open.enter_context(atomic_write(self.path))
-        self._csv = csv.DictWriter(file, [*columns, *(names if scores else ())], restval="", lineterminator="\n")
+        self._csv = csv.DictWriter(file, [*columns, *self._scores], restval="", lineterminator="\n")
         self._csv.writeheader()
 
     def tiles(self, index: int, sample: dict[str, Any]) -> Iterator[Tile]:
@@ -70,10 +74,8 @@ class Labels:
         self._put(index, {})
 
     def _add(self, index: int, _position: tuple[int, int], probabilities: Tensor) -> None:
-        row = {LABEL: self._names[int(probabilities.argmax())]}
-        if self._scores:
-            row |= {name: f"{value:.6g}" for name, value in zip(self._names, probabilities.tolist(), strict=True)}
-        self._put(index, row)
+        scores = {name: f"{value:.6g}" for name, value in zip(self._scores, probabilities.tolist(), strict=False)}
+        self._put(index, {LABEL: self._names[int(probabilities.argmax())], **scores})
 
     def _put(self, index: int, row: dict[str, Any]) -> None:
         # Images of one size are predicted together, so rows arrive slightly out of order.
@@ -88,11 +90,3 @@ class Labels:
     def __exit__(self, *error: Any) -> None:
         """Move the csv to its final name; after an exception, delete it."""
         self._open.__exit__(*error)
-
-
-def _refuse_double(names: Iterable[str]) -> None:
-    seen: set[str] = set()
-    double = [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
-    if double:
-        hint = "predict them into separate tables, or name the folder above them with --recursive"
-        raise InputError(Problem(name, "is the name of two images of one table", hint) for name in double[:10])

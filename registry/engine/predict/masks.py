@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import InputError, Problem
-from ...files import atomic_write
+from ...files import atomic_write, flush_folder
 from ..data.colors import colorize, overlay
 from .inputs import Inputs, Settings
 from .threads import Writer
@@ -50,21 +50,15 @@ class Tiling:
             overlap: as above.
         """
         seen = [(int(height), int(width)) for height, width in sizes.values()]
-        if tile is not None:
-            return cls((_up(tile), _up(tile)), overlap, seen)
-        if not seen:
-            return cls((512, 512), overlap)
-        largest = (max(height for height, _ in seen), max(width for _, width in seen))
-        return cls(largest if largest in seen else (_up(largest[0]), _up(largest[1])), overlap, seen)
+        heights, widths = zip(*seen, strict=True) if seen and tile is None else ([tile or 512], [tile or 512])
+        largest = (max(heights), max(widths))
+        return cls(largest if tile is None and largest in seen else (_up(largest[0]), _up(largest[1])), overlap, seen)
 
     def tile_for(self, size: Size) -> Size:
         """The size of the tiles of an image: its own, padded, where it is small enough."""
         if size in self.seen and size[0] <= self.tile[0] and size[1] <= self.tile[1]:
             return size
-        height, width = (
-            min(_up(side), most) if side <= most else most for side, most in zip(size, self.tile, strict=True)
-        )
-        return height, width
+        return min(_up(size[0]), self.tile[0]), min(_up(size[1]), self.tile[1])
 
 
 def _up(side: int) -> int:
@@ -90,7 +84,9 @@ class Masks:
         self.path, self.failures = out, out / "failures.csv"
         self.settings, self.colors = settings, facts["class_colors"]
         self.tiling = Tiling.of(facts.get("image_sizes", {}), settings.tile, settings.overlap)
-        self._bases = [_base(out, image.name, facts.get("image_suffix", "")) for image in found.images]
+        suffix, self._bases = facts.get("image_suffix", ""), list[Path]()
+        for path in (PurePosixPath(image.name) for image in found.images):
+            self._bases.append(out / path.parent / (path.stem.removesuffix(suffix) or path.stem))
         _refuse_clashes(found, self._bases)
         self._writer = Writer(threads=2)
         self._unfinished: set[_Mask] = set()
@@ -98,20 +94,21 @@ class Masks:
 
     def tiles(self, index: int, sample: dict[str, Any]) -> Iterator[Tile]:
         """The image whole, or its tiles; padded to sizes that networks take."""
-        image, original = sample["image"], sample["own"]
-        mask = _Mask(self, self._bases[index], image.shape[:2], original)
+        image = sample["image"]
+        mask = _Mask(self.settings, self.colors, self._bases[index], image.shape[:2], sample["own"])
         self._unfinished.add(mask)
-        blender = TileBlender(image, self.tiling.tile_for(image.shape[:2]), self.tiling.overlap, mask.rows)
+
+        def take_rows(top: int, probabilities: Tensor) -> None:
+            if mask.rows(top, probabilities):
+                self._unfinished.discard(mask)
+                self._writer.submit(mask.labels.size, mask.write)
+
+        blender = TileBlender(image, self.tiling.tile_for(image.shape[:2]), self.tiling.overlap, take_rows)
         for position, pixels in blender.cut(image):
             yield Tile(pixels, position, 1 / len(blender), blender.take)
 
     def add_unreadable(self, index: int) -> None:
         """An image that cannot be read has no mask."""
-
-    def finished(self, mask: _Mask) -> None:
-        """All probabilities of an image are in: write its files."""
-        self._unfinished.discard(mask)
-        self._writer.submit(mask.labels.size, mask.write)
 
     def __enter__(self) -> Masks:
         return self
@@ -120,29 +117,36 @@ class Masks:
         """Wait for the files that are being written; after an exception, drop the others."""
         self._writer.close(abandon=kind is not None)
         for mask in self._unfinished:
-            mask.discard()
+            mask.partial_scores.unlink(missing_ok=True)
+        for folder in {base.parent for base in self._bases if base.parent.is_dir()}:
+            flush_folder(folder)
 
 
 class _Mask:
     """The files of one image.
 
     Args:
-        masks: how they are written.
-        base: their path without its ending.
+        settings: which files are written, and how.
+        colors: (R, G, B) of each class.
+        base: the files' path without its ending.
         size: (H, W) that the model predicts, which a resizing augmentation may have changed.
         own: the image as it is in its file.
     """
 
-    def __init__(self, masks: Masks, base: Path, size: Size, own: np.ndarray) -> None:
-        self.masks, self.base, self.size = masks, base, size
+    def __init__(self, settings: Settings, colors: Sequence[Any], base: Path, size: Size, own: np.ndarray) -> None:
+        self.settings, self.colors, self.base, self.size = settings, colors, base, size
         self.own: Size = (int(own.shape[0]), int(own.shape[1]))
         self.labels = np.empty(self.own, np.uint8)
-        self._image = own if masks.settings.overlays else None
+        self.partial_scores = base.with_name(f".{base.name}_scores.npy.partial")
+        self._image = own if settings.overlays else None
         self._small: Tensor | None = None
-        self._scores = base.with_name(f".{base.name}_scores.npy.partial")
 
-    def rows(self, top: int, probabilities: Tensor) -> None:
-        """Take finished rows (classes, rows, W) of the size that the model predicts, from top to bottom."""
+    def rows(self, top: int, probabilities: Tensor) -> bool:
+        """Take finished rows (classes, rows, W) of the size that the model predicts, from top to bottom.
+
+        Returns:
+            Whether they are the last ones.
+        """
         below = top + probabilities.shape[1]
         if self.size == self.own:
             self._own_rows(top, probabilities)
@@ -154,49 +158,36 @@ class _Mask:
                 for first, strip in stretch(self._small, self.own):
                     self._own_rows(first, strip)
                 self._small = None
-        if below == self.size[0]:
-            self.masks.finished(self)
+        return below == self.size[0]
 
     def _own_rows(self, top: int, probabilities: Tensor) -> None:
         classes, count, _ = probabilities.shape
         self.labels[top : top + count] = probabilities.argmax(0).to(torch.uint8).cpu().numpy()
-        if self.masks.settings.scores:
+        if self.settings.scores:
             if top == 0:
-                self._scores.parent.mkdir(parents=True, exist_ok=True)
-                shape = (classes, *self.own)
-                np.lib.format.open_memmap(self._scores, "w+", np.float16, shape)
+                self.base.parent.mkdir(parents=True, exist_ok=True)
+                np.lib.format.open_memmap(self.partial_scores, "w+", np.float16, (classes, *self.own))
             # Mapped anew for each strip: what stays mapped counts as this process's memory.
-            np.load(self._scores, mmap_mode="r+")[:, top : top + count] = probabilities.half().cpu().numpy()
+            np.load(self.partial_scores, mmap_mode="r+")[:, top : top + count] = probabilities.half().cpu().numpy()
 
     def write(self) -> None:
         """Write the files; called in a thread."""
         self.base.parent.mkdir(parents=True, exist_ok=True)
-        colored = self.masks.settings.mask_format == "colors"
-        with atomic_write(_file(self.base, "_mask.png"), "wb") as file:
-            pixels = colorize(self.labels, self.masks.colors) if colored else self.labels
-            Image.fromarray(pixels).save(file, "PNG", compress_level=4)
+        colored = self.settings.mask_format == "colors"
+        pixels = colorize(self.labels, self.colors) if colored else self.labels
+        self._save("_mask.png", pixels, compress_level=4)
         if self._image is not None:
-            end, kind = (".png", "PNG") if max(self.own) > _JPEG_SIDE else (".jpg", "JPEG")
-            with atomic_write(_file(self.base, f"_overlay{end}"), "wb") as file:
-                Image.fromarray(self._overlaid(self._image)).save(file, kind, quality=92, subsampling=0)
-        if self.masks.settings.scores:
-            self._scores.replace(_file(self.base, "_scores.npy"))
+            mixed = np.empty_like(self._image)
+            for rows in (slice(top, top + _ROWS) for top in range(0, len(mixed), _ROWS)):
+                mixed[rows] = overlay(self._image[rows], self.labels[rows], self.colors)
+            self._save(f"_overlay.{'png' if max(self.own) > _JPEG_SIDE else 'jpg'}", mixed, quality=92, subsampling=0)
+        if self.settings.scores:
+            self.partial_scores.replace(_file(self.base, "_scores.npy"))
 
-    def _overlaid(self, image: np.ndarray) -> np.ndarray:
-        mixed = np.empty_like(image)
-        for top in range(0, len(image), _ROWS):
-            rows = slice(top, top + _ROWS)
-            mixed[rows] = overlay(image[rows], self.labels[rows], self.masks.colors)
-        return mixed
-
-    def discard(self) -> None:
-        """Delete what is incomplete."""
-        self._scores.unlink(missing_ok=True)
-
-
-def _base(out: Path, name: str, suffix: str) -> Path:
-    path = PurePosixPath(name)
-    return out / path.parent / (path.stem.removesuffix(suffix) or path.stem)
+    def _save(self, end: str, pixels: np.ndarray, **options: Any) -> None:
+        # Flushing each of many small files would take longer than all the rest; the folder is flushed at the end.
+        with atomic_write(_file(self.base, end), "wb", flush=False) as file:
+            Image.fromarray(pixels).save(file, "PNG" if end.endswith("png") else "JPEG", **options)
 
 
 def _file(base: Path, end: str) -> Path:

@@ -14,12 +14,13 @@ from rich.console import Console as Terminal
 
 from ...errors import InputError
 from ...files import atomic_write
-from ..console import Console, Progress
+from ..build import compose
+from ..console import Console
 from ..train.saved_run import SavedRun
-from .inputs import InputImage, Inputs, Settings, find
+from .inputs import InputImage, Settings, find
 from .labels import Labels
 from .masks import Masks
-from .threads import Reader, keeping_geometry, read_ahead
+from .threads import Reader, read_ahead
 from .tiles import Tile, batches
 from .views import Views
 
@@ -60,24 +61,75 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
         ``seconds`` and ``images_per_second``, besides ``run`` and ``epoch``.
 
     Raises:
-        InputError: an input is not there, or results would overwrite something; nothing was written.
+        InputError: an input does not exist, or results would overwrite something; nothing was written.
         Hw1Error: the model fails.
     """
     console = Console(terminal)
     found = find(settings, saved.facts.get("image_suffix", ""))
     views = Views(saved, settings.flips, settings.scales)
     dense = _gives_masks(saved)
-    transform, left_out = keeping_geometry(saved.transform) if dense else (saved.transform, [])
-    for text in [*found.notes, *_notes(settings, dense, left_out)]:
-        console.note(text)
+    transform, left_out = _keeping_geometry(saved.transform) if dense else (saved.transform, [])
+    notes = list(found.notes)
+    if left_out:
+        names = ", ".join(dict.fromkeys(left_out))
+        notes.append(f"skipped from augment.eval, since a mask keeps its image's geometry: {names}")
+    if not dense and (settings.overlays or settings.tile is not None or settings.mask_format != "colors"):
+        notes.append("--overlay, --tile and --mask-format have no effect: this run predicts labels")
+    for note in notes:
+        console.note(note)
     results: Results
     if dense:
         found.images = list(dict.fromkeys(found.images))  # a csv may name an image twice
         results = Masks(found, settings, saved.facts)
     else:
         results = Labels(found, settings, saved.facts["class_names"])
-    summary = {"run": str(saved.folder.path), "epoch": saved.epoch, "kind": "masks" if dense else "labels"}
-    return {**summary, **_Prediction(saved, settings, found, results, dense).run(views, transform, console)}
+    failed: list[tuple[InputImage, str]] = []
+    loop, cpu = saved.plan.loop, saved.runtime.device.type == "cpu"
+    size = settings.batch_size or loop.eval_batch_size or loop.batch_size
+    most_pixels = _CPU_PIXELS if cpu and settings.batch_size is None else None
+    threads = max(2, min(8, os.cpu_count() or 1))
+    reading = read_ahead(Reader(found.images, transform), threads=threads, ahead=2 * size + 2)
+    with closing(reading), console.progress(len(found.images), "images") as bar, results:
+
+        def tiles() -> Iterator[Tile]:
+            for index, sample in reading:
+                error = sample.get("error")
+                if error is None:
+                    yield from results.tiles(index, sample)
+                    continue
+                problem = error.problems[0] if isinstance(error, InputError) else error
+                failed.append((found.images[index], problem.message))
+                results.add_unreadable(index)
+                bar.advance(1)
+
+        for batch in batches(tiles(), size, most_pixels):
+            probabilities = views([tile.pixels for tile in batch])
+            if not dense:
+                probabilities = probabilities.cpu()
+            for tile, predicted in zip(batch, probabilities, strict=True):
+                tile.take(tile.position, predicted)
+                bar.advance(tile.share, status=_speed_text(bar.speed))
+            del batch, probabilities
+    _list_failures(failed, results.failures)
+    summary = {
+        "run": str(saved.folder.path),
+        "epoch": saved.epoch,
+        "kind": "masks" if dense else "labels",
+        "images": len(found.images),
+        "predicted": len(found.images) - len(failed),
+        "failed": [{"file": str(image.path), "reason": reason} for image, reason in failed],
+        "out": str(results.path),
+        "seconds": round(bar.seconds, 3),
+        "images_per_second": round(bar.speed, 3),
+    }
+    kind = f"{'mask' if dense else 'label'}{'s' * (summary['predicted'] != 1)}"
+    console.say(f"{summary['predicted']} {kind} in {bar.seconds:.1f} s, {_speed_text(bar.speed)}: {results.path}")
+    if failed:
+        console.say(f"{len(failed)} of {len(found.images)} could not be read:", "red")
+        for image, reason in failed[:_SHOWN]:
+            console.say(f"  {image.path}: {reason}")
+        console.say(f"all of them: {results.failures}")
+    return summary
 
 
 def _gives_masks(saved: SavedRun) -> bool:
@@ -101,82 +153,35 @@ def _gives_masks(saved: SavedRun) -> bool:
     return len(shape) == 4
 
 
-def _notes(settings: Settings, dense: bool, left_out: Sequence[str]) -> list[str]:
-    notes = []
-    if left_out:
-        names = ", ".join(dict.fromkeys(left_out))
-        notes.append(f"skipped from augment.eval, since a mask keeps its image's geometry: {names}")
-    if not dense and (settings.overlays or settings.tile is not None or settings.mask_format != "colors"):
-        notes.append("--overlay, --tile and --mask-format have no effect: this run predicts labels")
-    return notes
+def _keeping_geometry(transform: Any | None) -> tuple[Any | None, list[str]]:
+    """Without transforms that move, crop or pad, after which a mask does not fit its image; and these ones' names.
+
+    Resizing is kept, since the mask is resized back, and so are transforms of values alone. None where none is left.
+    """
+    if transform is None:
+        return None, []
+    import albumentations as A
+
+    resizing = (A.Resize, A.LongestMaxSize, A.SmallestMaxSize)
+
+    def stays(part: Any) -> bool:
+        if isinstance(part, A.BaseCompose):
+            return all(stays(inner) for inner in part.transforms)
+        return isinstance(part, resizing) or not isinstance(part, A.DualTransform)
+
+    kept = [part for part in transform.transforms if stays(part)]
+    left_out = [type(part).__name__ for part in transform.transforms if not stays(part)]
+    return compose(kept) if kept else None, left_out
 
 
-def speed_text(speed: float) -> str:
+def _list_failures(failed: Sequence[tuple[InputImage, str]], path: Path) -> None:
+    path.unlink(missing_ok=True)  # of an earlier prediction
+    if failed:
+        with atomic_write(path) as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerows([("file", "reason"), *((image.path, reason) for image, reason in failed)])
+
+
+def _speed_text(speed: float) -> str:
     """Images a second in words; seconds an image where it takes longer than one."""
     return f"{speed:.1f} images/s" if speed >= 1 else f"{1 / max(speed, 1e-6):.1f} s an image"
-
-
-class _Prediction:
-    """One prediction of all images."""
-
-    def __init__(self, saved: SavedRun, settings: Settings, found: Inputs, results: Results, dense: bool) -> None:
-        self.saved, self.settings, self.images = saved, settings, found.images
-        self.results, self.dense = results, dense
-        self.failed: list[tuple[InputImage, str]] = []
-
-    def run(self, views: Views, transform: Any | None, console: Console) -> dict[str, Any]:
-        loop = self.saved.plan.loop
-        size = self.settings.batch_size or loop.eval_batch_size or loop.batch_size
-        limited = self.settings.batch_size is None and self.saved.runtime.device.type == "cpu"
-        threads = max(2, min(8, os.cpu_count() or 1))
-        reading = read_ahead(Reader(self.images, transform), threads=threads, ahead=2 * size + 2)
-        with closing(reading), console.progress(len(self.images), "images") as bar, self.results:
-            for batch in batches(self._tiles(reading, bar), size, _CPU_PIXELS if limited else None):
-                probabilities = views([tile.pixels for tile in batch])
-                if not self.dense:
-                    probabilities = probabilities.cpu()
-                for tile, predicted in zip(batch, probabilities, strict=True):
-                    tile.take(tile.position, predicted)
-                    bar.advance(tile.share, status=speed_text(bar.speed))
-                del batch, probabilities
-        self._list_failures()
-        return self._conclude(bar, console)
-
-    def _tiles(self, reading: Iterable[tuple[int, dict[str, Any]]], bar: Progress) -> Iterator[Tile]:
-        for index, sample in reading:
-            error = sample.get("error")
-            if error is None:
-                yield from self.results.tiles(index, sample)
-                continue
-            problem = error.problems[0] if isinstance(error, InputError) else error
-            self.failed.append((self.images[index], problem.message))
-            self.results.add_unreadable(index)
-            bar.advance(1)
-
-    def _list_failures(self) -> None:
-        self.results.failures.unlink(missing_ok=True)  # of an earlier prediction
-        if not self.failed:
-            return
-        with atomic_write(self.results.failures) as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(["file", "reason"])
-            rows.writerows((image.path, reason) for image, reason in self.failed)
-
-    def _conclude(self, bar: Progress, console: Console) -> dict[str, Any]:
-        predicted = len(self.images) - len(self.failed)
-        kind = "mask" if self.dense else "label"
-        text = f"{predicted} {kind}{'s' * (predicted != 1)} in {bar.seconds:.1f} s, {speed_text(bar.speed)}"
-        console.say(f"{text}: {self.results.path}")
-        if self.failed:
-            console.say(f"{len(self.failed)} of {len(self.images)} could not be read:", "red")
-            for image, reason in self.failed[:_SHOWN]:
-                console.say(f"  {image.path}: {reason}")
-            console.say(f"all of them: {self.results.failures}")
-        return {
-            "images": len(self.images),
-            "predicted": predicted,
-            "failed": [{"file": str(image.path), "reason": reason} for image, reason in self.failed],
-            "out": str(self.results.path),
-            "seconds": round(bar.seconds, 3),
-            "images_per_second": round(bar.speed, 3),
-        }

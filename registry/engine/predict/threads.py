@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
-from ..build import compose
 from ..data.images import UnreadableImage, image_size, read_image
 from ..data.loader import Augmented
 from .inputs import InputImage
@@ -18,12 +17,18 @@ from .inputs import InputImage
 WAITING_PIXELS: Final = 50_000_000
 
 
-class Files:
-    """Images as samples: ``image`` uint8 (H, W, 3), ``name``, and ``own``, the image as it is in the file."""
+class Reader:
+    """Images as samples: ``image`` uint8 (H, W, 3), ``name``, and ``own``, the image as it is in the file.
 
-    def __init__(self, images: Sequence[InputImage]) -> None:
-        self.images = images
+    Args:
+        images: what to read.
+        transform: the evaluation augmentations, an albumentations ``Compose``; None leaves images as they are.
+    """
+
+    def __init__(self, images: Sequence[InputImage], transform: Any | None) -> None:
+        self.images, self.transform = images, transform
         self.names = [image.name for image in images]
+        self._own = threading.local()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -32,31 +37,18 @@ class Files:
         image = read_image(self.images[index].path)
         return {"image": image, "own": image, "name": self.names[index]}
 
-
-class Reader:
-    """Reads and prepares the image of an index, in any thread.
-
-    Args:
-        images: what to read.
-        transform: the evaluation augmentations, an albumentations ``Compose``; None leaves images as they are.
-    """
-
-    def __init__(self, images: Sequence[InputImage], transform: Any | None) -> None:
-        self.samples, self.transform = Files(images), transform
-        self._own = threading.local()
-
     def __call__(self, index: int) -> dict[str, Any]:
-        """The sample, or ``{"error": ...}``."""
+        """The augmented sample, or ``{"error": ...}``; in any thread."""
         # A Compose draws from a generator inside itself, so that two threads must not share one.
         if not hasattr(self._own, "data"):
-            self._own.data = Augmented(self.samples, copy.deepcopy(self.transform), seed=None)
+            self._own.data = Augmented(self, copy.deepcopy(self.transform), seed=None)
         sample: dict[str, Any] = self._own.data[(0, index)]
         return sample
 
     def pixels(self, index: int) -> int:
         """Pixels of the file by its header; 0 where it cannot be read."""
         try:
-            width, height = image_size(self.samples.images[index].path)
+            width, height = image_size(self.images[index].path)
         except UnreadableImage:
             return 0
         return width * height
@@ -74,8 +66,8 @@ def read_ahead(reader: Reader, *, threads: int, ahead: int) -> Generator[tuple[i
     held, upcoming = 0, 0
     pool = ThreadPoolExecutor(threads, "read")
     try:
-        while waiting or upcoming < len(reader.samples):
-            while upcoming < len(reader.samples) and len(waiting) < ahead:
+        while waiting or upcoming < len(reader):
+            while upcoming < len(reader) and len(waiting) < ahead:
                 pixels = reader.pixels(upcoming)
                 if waiting and held + pixels > WAITING_PIXELS:
                     break
@@ -98,9 +90,7 @@ class Writer:
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, "write")
-        self._room = threading.Condition()
-        self._waiting = 0
-        self._error: BaseException | None = None
+        self._waiting: deque[tuple[int, Future[None]]] = deque()
 
     def submit(self, pixels: int, write: Callable[[], None]) -> None:
         """Call ``write`` in a thread; blocks while too much is waiting.
@@ -108,25 +98,11 @@ class Writer:
         Raises:
             Exception: what an earlier ``write`` raised.
         """
-        with self._room:
-            self._room.wait_for(lambda: self._waiting == 0 or self._waiting + pixels <= WAITING_PIXELS)
-            self._raise()
-            self._waiting += pixels
-        self._pool.submit(self._run, pixels, write)
-
-    def _run(self, pixels: int, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except BaseException as error:
-            self._error = self._error or error
-        finally:
-            with self._room:
-                self._waiting -= pixels
-                self._room.notify_all()
-
-    def _raise(self) -> None:
-        if self._error is not None:
-            raise self._error
+        while self._waiting and (
+            self._waiting[0][1].done() or pixels + sum(held for held, _ in self._waiting) > WAITING_PIXELS
+        ):
+            self._waiting.popleft()[1].result()
+        self._waiting.append((pixels, self._pool.submit(write)))
 
     def close(self, *, abandon: bool = False) -> None:
         """Wait until everything is written; ``abandon`` drops what has not been begun.
@@ -135,26 +111,5 @@ class Writer:
             Exception: what a ``write`` raised, unless ``abandon``.
         """
         self._pool.shutdown(wait=True, cancel_futures=abandon)
-        if not abandon:
-            self._raise()
-
-
-def keeping_geometry(transform: Any | None) -> tuple[Any | None, list[str]]:
-    """Without transforms that move, crop or pad, after which a mask does not fit its image; and these ones' names.
-
-    Resizing is kept, since the mask is resized back, and so are transforms of values alone. None where none is left.
-    """
-    if transform is None:
-        return None, []
-    import albumentations as A
-
-    resizing = (A.Resize, A.LongestMaxSize, A.SmallestMaxSize)
-
-    def stays(part: Any) -> bool:
-        if isinstance(part, A.BaseCompose):
-            return all(stays(inner) for inner in part.transforms)
-        return isinstance(part, resizing) or not isinstance(part, A.DualTransform)
-
-    kept = [part for part in transform.transforms if stays(part)]
-    left_out = [type(part).__name__ for part in transform.transforms if not stays(part)]
-    return compose(kept) if kept else None, left_out
+        for _, future in self._waiting if not abandon else ():
+            future.result()
