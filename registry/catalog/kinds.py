@@ -54,7 +54,7 @@ _ALL = (
         "An object with `facts` (what the data tell of themselves) and split('train' or 'val') -> a sequence of "
         "samples with their `names`, or None where there is none. A sample is a dict: `image` uint8 (H, W, 3), "
         "`name`, and `mask` uint8 (H, W) or `label` int, neither where it is not known. A split that has `labels` is "
-        "counted without reading images.",
+        "counted without reading images; one that has `files`, the paths of each sample, is decoded once.",
     ),
     Kind("generators", "generator", "An object whose make(folder) writes a data set in the layout of a dataset."),
     Kind("optimizers", "optimizer", "A torch.optim.Optimizer over `params`."),

@@ -72,6 +72,19 @@ def build_transform(plans: list[ComponentPlan], facts: Mapping[str, Any]) -> Any
     return compose([build(plan, facts) for plan in plans]) if plans else None
 
 
+def build_shrinking(plans: list[ComponentPlan], facts: Mapping[str, Any]) -> tuple[Any | None, Any | None]:
+    """The same in two parts: a first resizing without randomness, and the rest; each None where there is none."""
+    import albumentations
+
+    resizing = (albumentations.Resize, albumentations.SmallestMaxSize, albumentations.LongestMaxSize)
+    built = [build(plan, facts) for plan in plans]
+    fixed = bool(built) and isinstance(built[0], resizing) and built[0].p == 1
+    if fixed and isinstance(getattr(built[0], "max_size", None), (list, tuple)):
+        fixed = False  # one of several sizes, chosen at random
+    first, rest = built[:fixed], built[fixed:]
+    return (compose(first) if first else None), (compose(rest) if rest else None)
+
+
 def compose(transforms: list[Any]) -> Any:
     """An albumentations ``Compose`` of transforms that are built already."""
     import albumentations

@@ -72,6 +72,8 @@ class RuntimeSettings:
         memory_format: layout of images; auto follows the measurement.
         compile: torch.compile the model: minutes of warm-up, worth it on GPUs and in long runs.
         workers: loader processes; auto chooses from the processor count. Results do not depend on it.
+        cache: where decoded images are kept from the first epoch on; auto is a folder of the user's cache, where the
+            disk has room; off decodes in every epoch. Results do not depend on it.
         deterministic: only kernels that give the same bits again; slower on a GPU.
     """
 
@@ -80,6 +82,7 @@ class RuntimeSettings:
     memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
     compile: bool = False
     workers: Annotated[int, Range(0, 128)] | Literal["auto"] = "auto"
+    cache: Literal["auto", "off"] | Path = "auto"
     deterministic: bool = False
 
 

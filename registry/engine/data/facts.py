@@ -1,13 +1,18 @@
-"""The facts of the data that a run passes to its components, with what the data set leaves out."""
+"""The facts of the data that a run passes to its components: classes, their names, colours and how often each occurs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from .counts import class_counts
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import InputError
 from .colors import distinct_colors
+from .loader import Samples
 
 
 def completed_facts(data: Any) -> dict[str, Any]:
@@ -29,3 +34,45 @@ def completed_facts(data: Any) -> dict[str, Any]:
 def plain_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts that a file can hold: those that are not functions."""
     return {name: value for name, value in facts.items() if not callable(value)}
+
+
+def class_counts(samples: Samples, classes: int) -> list[int]:
+    """Images, or pixels, of each class; what lies outside the classes is not counted.
+
+    Args:
+        samples: a split of a data set; one with ``labels`` is counted without reading its images.
+        classes: number of classes.
+    """
+    counts = sum(_counts(samples, classes), np.zeros(classes, np.int64))
+    return [int(count) for count in counts]
+
+
+def balancing_weights(samples: Samples, classes: int | None) -> Tensor:
+    """Sampling weights with which the classes are seen about equally often: (N,) float64.
+
+    A sample's weight is the mean of its labels' inverse frequencies: of a labelled image 1 / images of its class, of a
+    mask the mean over its pixels of 1 / pixels of their class.
+
+    Raises:
+        InputError: the samples have neither labels nor masks.
+    """
+    if classes is None:
+        raise InputError.of("trainer.sampling", "balanced needs data with classes", "leave it out: shuffled")
+    counts = np.stack(list(_counts(samples, classes)))
+    total = counts.sum(0)
+    weights = (counts / np.maximum(total, 1)).sum(1) / np.maximum(counts.sum(1), 1)
+    if not weights.any():
+        raise InputError.of("trainer.sampling", "balanced needs samples with labels", "leave it out: shuffled")
+    return torch.from_numpy(weights)
+
+
+def _counts(samples: Samples, classes: int) -> Iterator[np.ndarray]:
+    """Of each sample, how often it has each class: (classes,) int64."""
+    labels = getattr(samples, "labels", None)
+    for index in range(len(samples)):
+        if labels is not None:
+            found = [] if labels[index] is None else [labels[index]]
+        else:
+            sample = samples[index]
+            found = sample["mask"] if "mask" in sample else [sample["label"]] if "label" in sample else []
+        yield np.bincount(np.asarray(found, np.int64).ravel(), minlength=classes)[:classes]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import signal
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +25,13 @@ class Samples(Protocol):
     def names(self) -> Sequence[str]: ...
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> Sample: ...
+
+
+class KeptPixels(Protocol):
+    """Where the pixels of decoded samples are kept; see ``DecodedSamples``."""
+
+    def read(self, index: int) -> tuple[dict[str, np.ndarray], bool] | None: ...
+    def write(self, index: int, sample: Mapping[str, np.ndarray], shrunk: bool) -> None: ...
 
 
 def derive_seed(seed: int, *key: int) -> int:
@@ -88,15 +96,25 @@ class Augmented(Dataset[dict[str, Any]]):
     Args:
         samples: the split; items hold ``image`` uint8 (H, W, C), ``name``, and ``mask`` or ``label``.
         transform: an albumentations ``Compose``; None leaves the samples as they are.
+        shrink: a ``Compose`` of a resizing without randomness that precedes ``transform``; it is applied before pixels
+            are kept.
         seed: of the augmentations; None for evaluation, where an augmentation must not be random.
         views: further ``Compose``s, each of which makes an image of its own of the augmented one; the sample then holds
             ``views``, a list, in place of ``image``.
     """
 
     def __init__(
-        self, samples: Samples, transform: Any | None, *, seed: int | None, views: Sequence[Any] | None = None
+        self,
+        samples: Samples,
+        transform: Any | None,
+        *,
+        seed: int | None,
+        shrink: Any | None = None,
+        views: Sequence[Any] | None = None,
     ) -> None:
-        self.samples, self.transform, self.seed, self.views = samples, transform, seed, views
+        self.samples, self.transform, self.seed, self.shrink, self.views = samples, transform, seed, shrink, views
+        #: Where decoded pixels are kept; None decodes them each time.
+        self.decoded: KeptPixels | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -112,30 +130,51 @@ class Augmented(Dataset[dict[str, Any]]):
             return {"error": error}
 
     def _sample(self, epoch: int, index: int) -> dict[str, Any]:
-        sample = dict(self.samples[index])
+        sample = self.before_transform(index)
         sample["index"] = index
         key = (self.seed or 0, epoch if self.seed is not None else 0, index)
         if self.transform is not None:
-            arrays: dict[str, Any] = {name: sample[name] for name in ("image", "mask") if name in sample}
-            sample |= _changed(self.transform, derive_seed(*key), arrays, sample["name"], "augment")
+            sample |= _changed(self.transform, derive_seed(*key), sample, "augment")
         if self.views is not None:
-            image = {"image": sample.pop("image")}
+            one = {"image": sample.pop("image"), "name": sample["name"]}
             sample["views"] = [
-                _changed(view, derive_seed(*key, number), image, sample["name"], f"views.{number}")["image"]
+                _changed(view, derive_seed(*key, number), one, f"views.{number}")["image"]
                 for number, view in enumerate(self.views)
             ]
         return sample
 
+    @cached_property
+    def _labelling(self) -> tuple[Sequence[str], Sequence[int | None] | None]:
+        return self.samples.names, getattr(self.samples, "labels", None)
 
-def _changed(transform: Any, seed: int, arrays: Mapping[str, Any], name: str, path: str) -> dict[str, Any]:
-    """Arrays after a transform; ``name`` and ``path`` are for messages."""
+    def before_transform(self, index: int) -> dict[str, Any]:
+        """A sample after ``shrink``, decoded or read from where its pixels are kept."""
+        kept = self.decoded.read(index) if self.decoded is not None else None
+        if kept is not None:
+            arrays, shrunk = kept
+            names, labels = self._labelling
+            sample: dict[str, Any] = {**arrays, "name": names[index]}
+            if labels is not None and labels[index] is not None:
+                sample["label"] = labels[index]
+        else:
+            sample, shrunk = dict(self.samples[index]), False
+        small = sample if self.shrink is None or shrunk else sample | _changed(self.shrink, 0, sample, "augment")
+        if self.decoded is not None and kept is None:
+            smaller = small["image"].size < sample["image"].size
+            self.decoded.write(index, small if smaller else sample, smaller)
+        return small
+
+
+def _changed(transform: Any, seed: int, sample: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Image and mask of a sample after a transform; ``path`` is for messages."""
+    arrays = {key: sample[key] for key in ("image", "mask") if key in sample}
     # albumentations draws from a generator of its own; without this every worker would draw the same stream.
     transform.set_random_seed(seed)
     try:
         changed: dict[str, Any] = transform(**arrays)
     except Exception as error:
         height, width = arrays["image"].shape[:2]
-        message = f"fails on {name} ({width}x{height}): {type(error).__name__}: {error}"
+        message = f"fails on {sample['name']} ({width}x{height}): {type(error).__name__}: {error}"
         raise InputError.of(path, message, "look at sizes and arguments of the augmentations") from error
     if getattr(changed["image"], "dtype", None) != np.uint8:
         message = "an augmentation makes images that are not uint8 any more"

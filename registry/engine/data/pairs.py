@@ -177,6 +177,11 @@ class PairedImages(Sequence[Sample]):
         """The samples' names, in order; nothing is read."""
         return [pair.name for pair in self.pairs]
 
+    @property
+    def files(self) -> list[tuple[Path, ...]]:
+        """The files that each sample is read from."""
+        return [(pair.image, pair.mask) for pair in self.pairs]
+
     def __len__(self) -> int:
         return len(self.pairs)
 

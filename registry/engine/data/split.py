@@ -33,8 +33,16 @@ class Part:
     @property
     def labels(self) -> list[int | None] | None:
         """Of the part's samples; None where the whole has no ``labels``."""
-        labels = getattr(self.samples, "labels", None)
-        return None if labels is None else [labels[index] for index in self.indices]
+        return self._of_part("labels")
+
+    @property
+    def files(self) -> list[Any] | None:
+        """Those that the part's samples are read from; None where the whole has no ``files``."""
+        return self._of_part("files")
+
+    def _of_part(self, attribute: str) -> list[Any] | None:
+        whole = getattr(self.samples, attribute, None)
+        return None if whole is None else [whole[index] for index in self.indices]
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,10 +14,10 @@ from torch.utils.data import DataLoader
 
 from ...errors import InputError
 from ...recipe.plan import ComponentPlan, Plan
-from ..build import build, build_transform, compose
+from ..build import build, build_shrinking, compose
 from ..console import Console
-from ..data.counts import balancing_weights
-from ..data.facts import completed_facts
+from ..data.decoded import open_decoded
+from ..data.facts import balancing_weights, completed_facts, plain_facts
 from ..data.loader import Augmented, EpochOrder, checked, collate, derive_seed, make_loader, workers_for
 from ..data.preprocess import Preprocessor
 from ..data.split import Divided
@@ -89,16 +90,40 @@ class Preparation:
         if len(train_samples) == 0:
             raise InputError.of("data", "the training split is empty")
         views = None if task.views is None else [compose([view]) for view in task.views]
-        train_transform = build_transform(augment.get("eval" if task.encodes_once else "train", []), self.facts)
+        chosen = augment.get("eval" if task.encodes_once else "train", [])
+        shrink, transform = build_shrinking(chosen, self.facts)
         seed = None if task.encodes_once else derive_seed(self.plan.seed, 2)
-        train = Augmented(train_samples, train_transform, seed=seed, views=views)
+        train = Augmented(train_samples, transform, seed=seed, shrink=shrink, views=views)
+        sentences = [self._keep_pixels(train, "train", chosen, self.plan.data)]
         source = task.evaluation_data or data
-        held_out = {name: source.split(name) for name in task.evaluation_splits}
+        held_out: dict[str, Any] = {name: source.split(name) for name in task.evaluation_splits}
         if not all(held_out.values()):
             self.caveats.append("there is no evaluation split: no scores, and no best checkpoint")
-            return train, {}
-        transform = build_transform(augment.get("eval", []), self.facts)
-        return train, {name: Augmented(samples, transform, seed=None) for name, samples in held_out.items()}
+            held_out = {}
+        chosen = augment.get("eval", [])
+        shrink, transform = build_shrinking(chosen, self.facts)
+        splits = {name: Augmented(each, transform, seed=None, shrink=shrink) for name, each in held_out.items()}
+        origin = self.plan.data if task.evaluation_data is None else self.plan.trainer
+        sentences += [self._keep_pixels(split, name, chosen, origin) for name, split in splits.items()]
+        for sentence in dict.fromkeys(filter(None, sentences)):
+            self.console.say(f"images are {sentence}")
+        return train, splits
+
+    def _keep_pixels(
+        self, split: Augmented, name: str, augment: list[ComponentPlan], origin: ComponentPlan
+    ) -> str | None:
+        """Keep the decoded pixels of a split that is read more than once, where the recipe allows it; a sentence on it.
+
+        ``origin`` is the component that the split comes from.
+        """
+        cache, epochs = self.plan.runtime.cache, self.plan.loop.epochs
+        if cache == "off" or epochs == 1 or self.task.encodes_once or len(split) == 0:
+            return None
+        first = augment[0].as_json(provenance=True) if split.shrink is not None else None
+        identity = [origin.as_json(provenance=True), plain_facts(self.facts), name, first]
+        sample, parent = split.before_transform(0), None if cache == "auto" else Path(cache)
+        split.decoded, sentence = open_decoded(split.samples, identity, sample, parent)
+        return sentence
 
     def _order(self) -> EpochOrder:
         settings, weights = self.plan.loop, None

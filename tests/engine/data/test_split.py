@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from runs import train
 
-from registry.engine.data.counts import balancing_weights, class_counts
+from registry.engine.data.facts import balancing_weights, class_counts
 from registry.engine.data.loader import EpochOrder
 from registry.engine.data.split import Divided
 from registry.errors import InputError

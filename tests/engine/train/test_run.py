@@ -212,7 +212,7 @@ def test_accumulated_batches_make_one_step(stranger: None, recipe: Path, tmp_pat
     train(recipe, tmp_path / "eight", *still, "trainer.batch_size=8")
     train(recipe, tmp_path / "four", *still, "trainer.batch_size=4", "trainer.accumulate=2")
     one, other = weights(tmp_path / "eight"), weights(tmp_path / "four")
-    assert all(torch.allclose(one[name], other[name], atol=1e-5) for name in one)
+    assert all(torch.allclose(one[name], other[name], atol=1e-4) for name in one)
 
 
 def test_unreadable_file_stops_the_run_and_is_named(stranger: None, recipe: Path, scenes: Path, tmp_path: Path) -> None:
