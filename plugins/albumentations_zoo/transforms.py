@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from registry import InputError
 
@@ -13,6 +13,11 @@ from registry import InputError
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import albumentations
+
+from .turns import D4, RandomRotate90, Transpose
+
+#: What stands for albumentations' own class of that name.
+_OWN: Final = {turn.__name__: turn for turn in (D4, RandomRotate90, Transpose)}
 
 
 def make(name: str, arguments: Mapping[str, Any]) -> Any:
@@ -34,7 +39,7 @@ def make(name: str, arguments: Mapping[str, Any]) -> Any:
         with warnings.catch_warnings():
             # Not every transform knows strict=True, and without it a wrong argument is no more than a warning.
             warnings.filterwarnings("error", message=".*not valid for transform.*")
-            return getattr(albumentations, name)(**given)
+            return (_OWN.get(name) or getattr(albumentations, name))(**given)
     except (ValueError, TypeError, UserWarning) as error:
         field, message = _validation_message(error)
         path = field if field in given else f"albumentations/{name}"
