@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from registry.cli import compare, data, describe, evaluate, list, plugin, predict, run, schema
-from registry.cli.errors import CommandGroup
+from registry.cli.errors import DEBUG, CommandGroup
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--debug", is_flag=True, help="Add the traceback to an error.")
+@click.option("--debug", is_flag=True, help=DEBUG)
 @click.version_option(package_name="hw1cli", prog_name="hw1cli")
 def main(debug: bool) -> None:
     """Train vision models from YAML recipes, with components from any installed plugin.

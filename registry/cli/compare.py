@@ -13,7 +13,6 @@ from . import completion
 from .options import JSON, PATH, print_json
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
 
@@ -35,12 +34,7 @@ def compare(runs: tuple[Path, ...], figure: Path | None, as_json: bool) -> None:
       hw1cli compare runs --json
     """
     comparison = compare_folders(runs, figure)
-    if as_json:
-        print_json(comparison)
-    else:
-        from rich.console import Console
-
-        _print(Console(), comparison)
+    print_json(comparison) if as_json else _print(comparison)
 
 
 def compare_folders(paths: Sequence[Path], figure: Path | None = None) -> dict[str, Any]:
@@ -76,26 +70,31 @@ def compare_folders(paths: Sequence[Path], figure: Path | None = None) -> dict[s
     return comparison
 
 
-def _print(console: Console, comparison: Mapping[str, Any]) -> None:
+def _print(comparison: Mapping[str, Any]) -> None:
     """The runs with their scores, then what differs: scores, settings, machine and libraries, code."""
+    from rich.console import Console
     from rich.text import Text
 
     from .tables import print_settings
 
+    console = Console()
     console.print(_runs(comparison["runs"]))
     for table in comparison["scores"]:
         # Without a standard error it would only repeat the scores.
         known = any(row["standard_error"] is not None for row in table["settings"])
         if known and len(table["settings"]) > 1:
             print_settings(console, table["monitor"], table, "runs")
-    _print_values(console, "settings that differ", comparison["settings"])
-    _print_values(console, "machine and libraries that differ", comparison["computed_by"])
+    titles = {"settings": "settings that differ", "computed_by": "machine and libraries that differ"}
+    for part, title in titles.items():
+        if comparison[part]:
+            console.print(title, style="bold")
+            console.print(_values(comparison[part]))
     if comparison["code"]:
         console.print("code that differs from that of run 1", style="bold")
-        for number, sentences in comparison["code"].items():
-            for sentence in sentences:
-                console.print(Text(f"  run {number}: {sentence}"), soft_wrap=True)
-    if not any(comparison[part] for part in ("settings", "computed_by", "code")):
+    for number, sentences in comparison["code"].items():
+        for sentence in sentences:
+            console.print(Text(f"  run {number}: {sentence}"), soft_wrap=True)
+    if not any(comparison[part] for part in (*titles, "code")):
         console.print("settings, machine, libraries and code are the same")
     if "figure" in comparison:
         console.print(Text(f"figure: {comparison['figure']}", style="dim"), soft_wrap=True)
@@ -109,38 +108,34 @@ def _runs(rows: Sequence[Mapping[str, Any]]) -> Table:
     recipes = ["recipe"] if len({row["recipe"] for row in rows}) > 1 else []
     table = table_of("#>", "run", *recipes, "best score>", "epoch>", "last>", "images/s>", "time>")
     for row in rows:
-        name = Text(row["name"])
-        if row["status"] != "done":
-            name.append(f" ({row['status']})", style="yellow")
-        best = "none" if row["best"] is None else f"{row['monitor']} {row['best']:.4f}"
-        epoch = f"{row['best_epoch'] or '-'}/{row['epochs']}"
-        last = "" if row["last"] is None else f"{row['last']:.4f}"
-        speed = "" if row["images_per_second"] is None else f"{row['images_per_second']:.1f}"
-        own = [row["recipe"]] if recipes else []
+        status = "" if row["status"] == "done" else f" ({row['status']})"
         table.add_row(
-            str(row["number"]), name, *own, best, epoch, last, speed, str(timedelta(seconds=round(row["seconds"])))
+            str(row["number"]),
+            Text.assemble(row["name"], (status, "yellow")),
+            *(row[name] for name in recipes),
+            "none" if row["best"] is None else f"{row['monitor']} {row['best']:.4f}",
+            f"{row['best_epoch'] or '-'}/{row['epochs']}",
+            "" if row["last"] is None else f"{row['last']:.4f}",
+            "" if row["images_per_second"] is None else f"{row['images_per_second']:.1f}",
+            str(timedelta(seconds=round(row["seconds"]))),
         )
     return table
 
 
-def _print_values(console: Console, title: str, differing: Mapping[str, Sequence[Any]]) -> None:
+def _values(differing: Mapping[str, Sequence[Any]]) -> Table:
     """One row a path; runs of the same value are on one line."""
-    from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from .tables import as_yaml
 
-    if not differing:
-        return
-    console.print(title, style="bold")
-    table = Table(box=box.SIMPLE, pad_edge=False, show_header=False)
-    table.add_column(overflow="fold", ratio=1)
-    table.add_column(overflow="fold", ratio=2)
+    table = Table.grid(padding=(0, 2), expand=True)
+    for ratio in (1, 2):
+        table.add_column(overflow="fold", ratio=ratio)
     for path, values in differing.items():
         runs: dict[str, list[str]] = {}
         for number, value in enumerate(values, 1):
             runs.setdefault(as_yaml(value), []).append(str(number))
         lines = (f"run{'s' * (len(which) > 1)} {', '.join(which)}: {value}" for value, which in runs.items())
         table.add_row(Text(path), Text("\n".join(lines)))
-    console.print(table)
+    return table

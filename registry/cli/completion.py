@@ -1,4 +1,4 @@
-"""What may follow on the command line: recipes, kinds, names, keys of a recipe and their values, run folders.
+"""Completions of the command line: recipes, kinds, names, keys of a recipe and their values, run folders.
 
 Every public name is click's ``shell_complete`` of a parameter: (context, parameter, what is typed so far) ->
 completions. They read metadata and caches only, and return nothing where something is wrong: the command reports it.
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from ..recipe.keys import Field
-    from ..recipe.yaml import Node
 
     Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
@@ -58,7 +57,7 @@ def recipe_files(_ctx: click.Context, incomplete: str) -> Iterator[tuple[str, st
         if is_folder:
             yield f"{path}/", ""
         elif path.endswith(_RECIPE_SUFFIXES):
-            yield path, _description(Path(path))
+            yield path, next((line.partition(":")[2] for line in _head(path) if line.startswith("description:")), "")
 
 
 @_completion
@@ -82,13 +81,11 @@ def _paths(incomplete: str) -> list[tuple[str, bool]]:
     return []
 
 
-def _description(path: Path) -> str:
-    """The recipe's ``description:`` line, found without parsing the recipe."""
-    with suppress(OSError, UnicodeDecodeError), path.expanduser().open(encoding="utf-8") as file:
-        for line in islice(file, 5):
-            if line.startswith("description:"):
-                return line.partition(":")[2].strip()
-    return ""
+def _head(path: str) -> list[str]:
+    """A recipe's first lines."""
+    with suppress(OSError, UnicodeDecodeError), Path(path).expanduser().open(encoding="utf-8") as file:
+        return list(islice(file, 5))
+    return []
 
 
 # --- kinds and names --------------------------------------------------------------------------
@@ -130,8 +127,7 @@ def _names(of: Iterable[str], incomplete: str) -> Iterator[tuple[str, str]]:
     from ..recipe import keys
 
     registry = Registry()
-    for kind in of:
-        yield from keys.component_names(registry, kind, incomplete)
+    return (each for kind in of for each in keys.component_names(registry, kind, incomplete))
 
 
 # --- keys and values of a recipe --------------------------------------------------------------
@@ -159,21 +155,21 @@ def generator_arguments(ctx: click.Context, incomplete: str) -> Iterator[tuple[s
 def present_keys(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """``--unset``: the keys that the recipe has."""
     above, dot, start = incomplete.rpartition(".")
-    below = _recipe_on_line(ctx).node
+    node = _recipe_on_line(ctx).node
+    below = _entries(node.plain() if node is not None else None)
     for part in above.split(".") if above else ():
-        below = dict(_children(below)).get(part)
-    for key, child in _children(below):
+        below = _entries(below.get(part))
+    for key, value in below.items():
         if key.startswith(start):
-            is_open = isinstance(child.value, (dict, list))
-            yield above + dot + key, "" if is_open else str(child.value)
+            is_open = isinstance(value, (dict, list))
+            yield above + dot + key, "" if is_open else str(value)
             if is_open:
                 yield f"{above}{dot}{key}.", ""
 
 
-def _children(node: Node | None) -> Iterable[tuple[str, Node]]:
-    value = node.value if node is not None else None
+def _entries(value: Any) -> dict[str, Any]:
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return ((str(key), child) for key, child in pairs)
+    return {str(key): each for key, each in pairs}
 
 
 def _assignments(root: Field, incomplete: str) -> Iterator[tuple[str, str]]:

@@ -48,7 +48,22 @@ def data_make(name: str, out: Path, sets: tuple[str, ...]) -> None:
       hw1cli data make digits --out data/digits
       hw1cli data make landcover --out /tmp/scenes --set size=512 --set train=200
     """
-    facts = make_data(name, out, sets)
+    from ..catalog.registry import Registry
+    from ..errors import InputError, Problem
+    from ..recipe.overrides import apply
+    from ..recipe.planner import plan_component
+    from ..recipe.yaml import Location, Node
+
+    location = Location("the command line", None)
+    node = Node({"use": Node(name, location)}, location)
+    problems: list[Problem] = []
+    apply(node, sets, (), problems)
+    if problems:
+        raise InputError(problems)
+    plan = plan_component(node, "generators", Registry())
+    from ..engine.train.demo import make
+
+    facts = make(plan, out)
     click.secho(f"{name} in {out}", bold=True)
     for key, value in facts.items():
         if isinstance(value, Mapping):
@@ -82,31 +97,6 @@ def data_inspect(root: Path, sheet: Path | None, no_sheet: bool, as_json: bool) 
     chosen = None if no_sheet else sheet or unused_folder("inspection", root.resolve().name) / "samples.png"
     report = inspect_data(root, chosen)
     print_json(report) if as_json else _print_report(report)
-
-
-def make_data(name: str, out: Path, sets: Sequence[str] = ()) -> dict[str, Any]:
-    """Let the generator called ``name`` write a data set into ``out``; returns its facts.
-
-    Raises:
-        InputError: unknown generator, wrong arguments, or a folder that is not empty.
-        PluginError: the generator failed.
-    """
-    from ..catalog.registry import Registry
-    from ..errors import InputError, Problem
-    from ..recipe.overrides import apply
-    from ..recipe.planner import plan_component
-    from ..recipe.yaml import Location, Node
-
-    location = Location("the command line", None)
-    node = Node({"use": Node(name, location)}, location)
-    problems: list[Problem] = []
-    apply(node, sets, (), problems)
-    if problems:
-        raise InputError(problems)
-    plan = plan_component(node, "generators", Registry())
-    from ..engine.train.demo import make
-
-    return make(plan, out)
 
 
 def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
 from ..errors import FAILED, Hw1Error, InputError, StoppedBySignal
+
+DEBUG: Final = "Add the traceback to an error."
 
 
 def _set_debug(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -20,11 +22,8 @@ class CommandGroup(click.Group):
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         if not isinstance(cmd, click.Group):
-            text = "Add the traceback to an error."
-            debug = click.Option(
-                ["--debug"], is_flag=True, expose_value=False, is_eager=True, callback=_set_debug, help=text
-            )
-            cmd.params.append(debug)
+            settings: dict[str, Any] = {"expose_value": False, "is_eager": True, "callback": _set_debug, "help": DEBUG}
+            cmd.params.append(click.Option(["--debug"], is_flag=True, **settings))
         super().add_command(cmd, name)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -52,13 +51,11 @@ def exit_with(error: Exception, debug: bool) -> NoReturn:
         traceback.print_exception(error)
     if isinstance(error, InputError):
         print_problems(error)
-    elif isinstance(error, StoppedBySignal):
-        click.secho(str(error), fg="yellow", err=True)
-    elif isinstance(error, Hw1Error):
-        click.secho(f"error: {error}", fg="red", err=True)
     else:
-        click.secho(f"error: {type(error).__name__}: {error}", fg="red", err=True)
-        if not debug:
+        expected, stopped = isinstance(error, Hw1Error), isinstance(error, StoppedBySignal)
+        text = str(error) if stopped else f"error: {error if expected else f'{type(error).__name__}: {error}'}"
+        click.secho(text, fg="yellow" if stopped else "red", err=True)
+        if not expected and not debug:
             click.echo("  hint: add --debug to see the traceback", err=True)
     hint = getattr(error, "hint", None)
     if hint:

@@ -76,7 +76,12 @@ def evaluate(ctx: click.Context, /, run: Path | None, out: Path | None, as_json:
     from ..engine.evaluate.report import require_writable, write
 
     console = Console(stderr=as_json)
-    folder = out or _default_folder(run, **options)
+    if run is None:
+        folder = out or unused_folder("evaluation", options["predictions"].resolve().stem)
+    else:
+        data, last = options["data"], ["last"] * (options["checkpoint"] == "last")
+        name = "-".join([options["split"], *([data.resolve().name] if data else []), *last])
+        folder = out or run / "evaluation" / name
     require_writable(folder)
     if run is not None:
         from ..engine.evaluate.run import RunQuestion, evaluate_run
@@ -107,15 +112,6 @@ def _require_options_of_one_kind(ctx: click.Context, run: Path | None, options: 
             raise click.UsageError(f"--{name.replace('_', '-')} cannot be combined with {what}")
     if options["like"] is not None and options["classes"] is not None:
         raise click.UsageError("--like and --classes contradict each other: both name the classes")
-
-
-def _default_folder(
-    run: Path | None, predictions: Path, data: Path | None, split: str, checkpoint: str, **_others: Any
-) -> Path:
-    if run is None:
-        return unused_folder("evaluation", predictions.resolve().stem)
-    parts = [split, *([data.resolve().name] if data else []), *(["last"] if checkpoint == "last" else [])]
-    return run / "evaluation" / "-".join(parts)
 
 
 def _with_classes(like: Path | None, classes: str | None, ignored_pixels: Any, **options: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -28,7 +29,7 @@ def table_of(*headings: str) -> Table:
 def as_yaml(value: Any) -> str:
     """A value as a recipe writes it, on one line."""
     if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
+        return json.dumps(value)
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(as_yaml(item) for item in value)}]"
     if isinstance(value, Mapping):

@@ -41,15 +41,13 @@ def probe(module: str) -> dict[str, Any]:
 
 
 def _measure(module: str) -> dict[str, Any]:
-    before, sockets = set(sys.modules), list[str]()
-    sys.addaudithook(
-        lambda event, given: (
+    before, sockets, error = set(sys.modules), list[str](), None
+
+    def note(event: str, given: tuple[Any, ...]) -> None:
+        if event in ("socket.connect", "socket.getaddrinfo"):
             sockets.append(str(given[-1] if event == "socket.connect" else given[0]))
-            if event in ("socket.connect", "socket.getaddrinfo")
-            else None
-        )
-    )
-    error = None
+
+    sys.addaudithook(note)
     with tempfile.TemporaryFile() as file:
         kept = os.dup(1)
         os.dup2(file.fileno(), 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import pickle
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +29,6 @@ from ..recipe.planner import plan_value
 from ..recipe.types import type_of, uses
 from ..recipe.yaml import as_node
 from . import stubs
-from .pickling import survives_spawn
 from .violations import CONTRACTS, ContractViolation, Inconclusive
 
 #: The number of classes, and the ignored label, of every trial.
@@ -184,9 +185,19 @@ def builds(subject: Subject) -> None:
 
 
 def pickles(subject: Subject) -> None:
-    """It, or the training split of a data set, can be sent to another process, as loader workers are sent theirs."""
+    """It, or the training split of a data set, can be sent to a process that is started afresh (``spawn``)."""
     built = subject.build()
-    survives_spawn(built.split("train") if subject.component.kind == "datasets" else built, str(subject))
+    try:
+        data = pickle.dumps(built.split("train") if subject.component.kind == "datasets" else built)
+    except Exception as error:
+        raise ContractViolation("not_pickled", f"{subject} cannot be pickled: {error}") from error
+    receive = "import pickle, sys; pickle.load(sys.stdin.buffer)"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", receive]
+        done = subprocess.run(command, input=data, capture_output=True, cwd=folder, timeout=120)
+    if done.returncode:
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["?"])[-1]
+        raise ContractViolation("not_pickled", f"{subject} cannot be received by a new process: {last}")
 
 
 _watched: list[list[str]] = []

@@ -48,15 +48,6 @@ class Argument:
     default: str | None
     doc: str
 
-    @property
-    def line(self) -> str:
-        return f"    {self.name}: {self.annotation}{'' if self.default is None else f' = {self.default}'},"
-
-    @property
-    def passed(self) -> str:
-        """In the call of the class. A list is copied: a default would be shared between calls."""
-        return f"{self.own}=list({self.name})" if self.default and self.default[0] == "[" else f"{self.own}={self.name}"
-
 
 @dataclass(frozen=True)
 class Wrapped:
@@ -138,14 +129,10 @@ def _arguments(node: ast.ClassDef, path: Path, notes: list[str]) -> Iterator[Arg
         name = next((fact for fact, others in _SYNONYMS.items() if argument.arg in others), argument.arg)
         doc = " ".join((docs.get(argument.arg) or f"{argument.arg} of {node.name}.").split())
         value, literal = _literal(default)
-        annotation = _FACT_TYPES.get(name)
+        fact = _FACT_TYPES.get(name)
+        annotation = f"FromData[{fact}]" if fact else _annotation(argument, default, node.name, path, notes)
         if annotation is not None:
-            annotation = f"FromData[{annotation}]"
-        else:
-            annotation = _annotation(argument, default, node.name, path, notes)
-        if annotation is not None:
-            shown = None if default is None or not literal else _source(value)
-            yield Argument(name, argument.arg, annotation, shown, _quotable(doc)[:100])
+            yield Argument(name, argument.arg, annotation, _source(value) if literal else None, _quotable(doc)[:100])
 
 
 def _annotation(argument: ast.arg, default: ast.expr | None, owner: str, path: Path, notes: list[str]) -> str | None:
@@ -166,20 +153,16 @@ def _annotation(argument: ast.arg, default: ast.expr | None, owner: str, path: P
     if found is not Any:
         optional = default is not None and value is None
         return _type_source(Union[found, None] if optional else found)  # noqa: UP007 - built at run time
-    if given and given != "Any" and default is not None:
+    if given in ("", "Any"):
+        message = f"the argument {own!r} of {owner} has no type, so that a recipe's value for it could not be checked"
+        hint = f"add one, such as {own}: int, {own}: str | None = None or {own}: list[float]"
+    elif default is None:
+        message = f"{owner} needs {own}: {given}, which a recipe cannot give, and it has no default"
+        hint = "give it a default, or take a number, a text, a list of them, or a name that the class looks up"
+    else:
         notes.append(f"{where}: {own} is left out of the spec: a recipe cannot give {own}: {given}")
         return None
-    if given and given != "Any":
-        raise InputError.of(
-            where,
-            f"{owner} needs {own}: {given}, which a recipe cannot give, and it has no default",
-            "give it a default, or take a number, a text, a list of them, or a name that the class looks up",
-        )
-    raise InputError.of(
-        where,
-        f"the argument {own!r} of {owner} has no type, so that a recipe's value for it could not be checked",
-        f"add one, such as {own}: int, {own}: str | None = None or {own}: list[float]",
-    )
+    raise InputError.of(where, message, hint)
 
 
 def _literal(default: ast.expr | None) -> tuple[Any, bool]:
@@ -230,21 +213,24 @@ def _spec_of(node: ast.ClassDef, arguments: list[Argument], kind: Kind) -> dict[
     """The blanks of the template of specs.py."""
     doc = _quotable((ast.get_docstring(node) or "").partition("\n")[0].strip())
     summary = doc if 0 < len(doc) <= 100 else f"{node.name}, {article(kind.singular)}."
-    lines = [summary, "", "    Args:", *(f"        {each.name}: {each.doc}" for each in arguments), "    "]
-    every = " ".join(each.annotation for each in arguments)
-    typing = ["TYPE_CHECKING", *(["Literal"] if re.search(r"\bLiteral\b", every) else [])]
-    call = ", ".join(each.passed for each in arguments)
-    if len(call) > 80:
-        call = "\n" + "".join(f"        {each.passed},\n" for each in arguments) + "    "
+    docstring = [summary, "", "    Args:", *(f"        {each.name}: {each.doc}" for each in arguments), "    "]
+    annotations = " ".join(each.annotation for each in arguments)
+    defaults = ["" if each.default is None else f" = {each.default}" for each in arguments]
+    pairs = zip(arguments, defaults, strict=True)
+    signature = "".join(f"    {each.name}: {each.annotation}{default},\n" for each, default in pairs)
+    # A list is copied: a default would be shared between calls.
+    lists = [f"list({each.name})" if (each.default or "")[:1] == "[" else each.name for each in arguments]
+    passed = [f"{each.own}={value}" for each, value in zip(arguments, lists, strict=True)]
+    call = ", ".join(passed)
     channels = ", in_channels" if any(each.name == "in_channels" for each in arguments) else ""
-    wrapped = f"as_backbone(network{channels})" if kind.name == "backbones" else "network"
+    is_backbone = kind.name == "backbones"
     return {
         "Class": node.name,
-        "typing": ", ".join(typing),
-        "registry": "\nfrom registry import FromData\n" if "FromData" in every else "",
-        "signature": "\n    *,\n" + "\n".join(each.line for each in arguments) + "\n" if arguments else "",
-        "docstring": "\n".join(lines) if arguments else summary,
-        "imports": "    from registry.engine import as_backbone\n" if kind.name == "backbones" else "",
-        "call": call,
-        "returned": wrapped,
+        "typing": "TYPE_CHECKING, Literal" if re.search(r"\bLiteral\b", annotations) else "TYPE_CHECKING",
+        "registry": "\nfrom registry import FromData\n" if "FromData" in annotations else "",
+        "signature": f"\n    *,\n{signature}" if arguments else "",
+        "docstring": "\n".join(docstring) if arguments else summary,
+        "imports": "    from registry.engine import as_backbone\n" if is_backbone else "",
+        "call": call if len(call) <= 80 else "\n" + "".join(f"        {each},\n" for each in passed) + "    ",
+        "returned": f"as_backbone(network{channels})" if is_backbone else "network",
     }

@@ -8,7 +8,6 @@ import keyword
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any, Final
@@ -25,21 +24,6 @@ from .from_class import Wrapped, wrap
 _TEMPLATES: Final = Path(__file__).parent / "template"
 #: Kinds whose package brings a second component, without which the first could not be tried: kind -> kinds.
 _TOGETHER: Final = {"datasets": ("datasets", "generators")}
-
-
-@dataclass(frozen=True)
-class Names:
-    """What a plugin is called.
-
-    Args:
-        distribution: for pip.
-        package: for import.
-        component: in a recipe.
-    """
-
-    distribution: str
-    package: str
-    component: str
 
 
 def new_plugin(name: str, kind_word: str, *, source: str | None = None, out: Path | None = None) -> dict[str, Any]:
@@ -62,35 +46,35 @@ def new_plugin(name: str, kind_word: str, *, source: str | None = None, out: Pat
         singulars = [each.singular for each in KINDS.values()]
         hint = did_you_mean(kind_word, singulars, f"kinds: {', '.join(singulars)}")
         raise InputError.of("--kind", f"there is no kind {kind_word!r}", hint)
-    names = names_from(name, kind)
-    folder = out or Path(names.distribution)
+    distribution, package = _names_from(name, kind)
+    folder = out or Path(distribution)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError.of(str(folder), "exists already", "choose another NAME, or another folder with --out")
-    wrapped = wrap(source, kind, names.component) if source is not None else None
+    wrapped = wrap(source, kind, package) if source is not None else None
+    names = {"distribution": distribution, "package": package, "component": package}
     files = _files(names, kind, wrapped)
-    _write(folder, files)
-    return {
-        "folder": str(folder),
-        "files": sorted(files),
-        **vars(names),
-        "kind": kind.name,
-        "notes": wrapped.notes if wrapped else [],
-    }
+    try:
+        with atomic_folder(folder) as partial:
+            for name, text in files.items():
+                path = partial / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError.of(str(folder), f"cannot be written: {error}", "name another folder with --out") from error
+    notes = wrapped.notes if wrapped else []
+    return {"folder": str(folder), "files": sorted(files), **names, "kind": kind.name, "notes": notes}
 
 
-def names_from(name: str, kind: Kind) -> Names:
-    """The names of a plugin, from the one that the user gave.
+def _names_from(name: str, kind: Kind) -> tuple[str, str]:
+    """The names of a plugin for pip and for import, from the one that the user gave.
 
     Raises:
         InputError: it is not a name for a distribution, a package and a component.
     """
     if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
         proposal = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower() or "my-net"
-        raise InputError.of(
-            "NAME",
-            f"{name!r} is not a name for a package, which has letters, digits, '-', '_' and '.'",
-            f"such as {proposal}",
-        )
+        message = f"{name!r} is not a name for a package, which has letters, digits, '-', '_' and '.'"
+        raise InputError.of("NAME", message, f"such as {proposal}")
     distribution = normalized(name)
     package = distribution.replace("-", "_")
     other = f"such as {distribution}-2" if distribution.startswith("my-") else f"such as my-{distribution}"
@@ -106,75 +90,53 @@ def names_from(name: str, kind: Kind) -> Names:
             owner = taken[0].distribution if taken else "hw1cli"
             singular = KINDS[each].singular
             raise InputError.of("NAME", f"{owner} offers {article(singular)} {package!r} already", other)
-    return Names(distribution, package, package)
+    return distribution, package
 
 
-def _files(names: Names, kind: Kind, wrapped: Wrapped | None) -> dict[str, str]:
+def _files(names: Mapping[str, str], kind: Kind, wrapped: Wrapped | None) -> dict[str, str]:
     """Path in the folder -> text."""
-    own = _TEMPLATES / kind.singular
-    package = f"src/{names.package}"
-    values = {
-        **vars(names),
-        "use": names.component,
-        "api": shown(API_VERSION),
-        "note": "",
-        "dependencies": '"hw1cli"',
-        "mypy": "",
-    }
-    values |= {"singular": kind.singular, "plural": kind.name, "contract": kind.contract}
-    values["Class"] = "".join(part.capitalize() for part in names.package.split("_") if part)
+    own, common, package, component = (
+        _TEMPLATES / kind.singular,
+        _TEMPLATES / "common",
+        names["package"],
+        names["component"],
+    )
+    values = {**names, "singular": kind.singular, "plural": kind.name, "contract": kind.contract}
+    values |= {"api": shown(API_VERSION), "Class": "".join(part.capitalize() for part in package.split("_") if part)}
+    if wrapped is None:
+        texts = {path.name.removesuffix(".tmpl"): _filled(path, values) for path in sorted(own.glob("*.py.tmpl"))}
+        modules = next(name.removesuffix(".py") for name in reversed(texts) if name != "specs.py")
+        values |= {"note": "", "dependencies": '"hw1cli"', "mypy": "", "modules": modules}
+    else:
+        template = _TEMPLATES / "from_file" / "specs.py.tmpl"
+        texts = {**wrapped.files, "specs.py": _filled(template, {**values, **wrapped.spec})}
+        untyped = json.dumps([f"{package}.{name.removesuffix('.py')}" for name in wrapped.files])
+        values["mypy"] = (
+            f'untyped_calls_exclude = ["{package}"]\n\n# Your own files, as they are.\n'
+            f"[[tool.mypy.overrides]]\nmodule = {untyped}\nignore_errors = true\n"
+        )
+        values |= {"note": f"\n{wrapped.about}\n", "modules": wrapped.spec["module"]}
+        values["dependencies"] = ", ".join(json.dumps(each) for each in wrapped.dependencies)
     # The report pca refuses a model without features(x), which a user's own class need not have.
     values["reports"] = "curves, confusion_matrix, pca" if wrapped is None else "curves, confusion_matrix"
-    if wrapped is not None:
-        files = {f"{package}/{name}": text for name, text in wrapped.files.items()}
-        files[f"{package}/specs.py"] = _filled(_TEMPLATES / "from_file" / "specs.py.tmpl", {**values, **wrapped.spec})
-        values["modules"], values["note"] = wrapped.spec["module"], f"\n{wrapped.about}\n"
-        modules = json.dumps([f"{names.package}.{name.removesuffix('.py')}" for name in wrapped.files])
-        values["mypy"] = (
-            f'untyped_calls_exclude = ["{names.package}"]\n\n# Your own files, as they are.\n'
-            f"[[tool.mypy.overrides]]\nmodule = {modules}\nignore_errors = true\n"
-        )
-        values["dependencies"] = ", ".join(json.dumps(each) for each in wrapped.dependencies)
-    else:
-        sources = {path.name.removesuffix(".tmpl"): path for path in sorted(own.glob("*.py.tmpl"))}
-        files = {f"{package}/{name}": _filled(path, values) for name, path in sources.items()}
-        values["modules"] = next(name.removesuffix(".py") for name in reversed(sources) if name != "specs.py")
-    summary = _summary(files[f"{package}/specs.py"], names.component)
+    functions = [node for node in ast.parse(texts["specs.py"]).body if isinstance(node, ast.FunctionDef)]
+    docs = {node.name: ast.get_docstring(node) or "" for node in functions}
+    summary = docs[component].partition("\n")[0]
     values |= {"summary": summary, "description": json.dumps(f"{summary} For hw1cli.", ensure_ascii=False)}
-    together = _TOGETHER.get(kind.name, (kind.name,))
-    values["entry_points"] = "\n\n".join(_entry_point(each, kind, names) for each in together)
-    files |= {f"{package}/__init__.py": f'"""{summary} For hw1cli."""\n', f"{package}/py.typed": ""}
-    files[f"recipes/{names.component}.yaml"] = _filled(own / "recipe.yaml.tmpl", values)
-    common = _TEMPLATES / "common"
+    values["entry_points"] = "\n\n".join(
+        # The function of a second kind has another name; its name in a recipe is the same.
+        f'[project.entry-points."{KINDS[each].group}"]\n'
+        f'{component} = "{package}.specs:{component}{"" if each == kind.name else f"_{KINDS[each].singular}"}"'
+        for each in _TOGETHER.get(kind.name, (kind.name,))
+    )
+    texts |= {"__init__.py": f'"""{summary} For hw1cli."""\n', "py.typed": ""}
+    files = {f"src/{package}/{name}": text for name, text in texts.items()}
+    files[f"recipes/{component}.yaml"] = _filled(own / "recipe.yaml.tmpl", values)
     for path in sorted(common.rglob("*.tmpl")):
         name = str(path.relative_to(common)).removesuffix(".tmpl")
         files[".gitignore" if name == "gitignore" else name] = _filled(path, values)
     return files
 
 
-def _entry_point(each: str, kind: Kind, names: Names) -> str:
-    """The entry point of a kind; of a second one the function has another name, its name in a recipe is the same."""
-    function = names.component if each == kind.name else f"{names.component}_{KINDS[each].singular}"
-    return f'[project.entry-points."{KINDS[each].group}"]\n{names.component} = "{names.package}.specs:{function}"'
-
-
 def _filled(path: Path, values: Mapping[str, str]) -> str:
     return Template(path.read_text(encoding="utf-8")).substitute(values)
-
-
-def _summary(spec: str, component: str) -> str:
-    functions = [node for node in ast.parse(spec).body if isinstance(node, ast.FunctionDef)]
-    doc = next((ast.get_docstring(node) or "" for node in functions if node.name == component), "")
-    return doc.partition("\n")[0]
-
-
-def _write(folder: Path, files: Mapping[str, str]) -> None:
-    """Write all files, whole or not at all."""
-    try:
-        with atomic_folder(folder) as partial:
-            for name, text in files.items():
-                path = partial / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError.of(str(folder), f"cannot be written: {error}", "name another folder with --out") from error
