@@ -56,6 +56,9 @@ def test_colours_stay_apart() -> None:
     colors = distinct_colors(256)
     assert len(set(colors)) == 256
     assert distinct_colors(5) == colors[:5], "a further class does not recolour the others"
+    many = distinct_colors(1000)
+    assert len(set(many)) == 1000 and many[:256] == colors
+    assert min(max(color) - min(color) for color in many[256:]) > 60
     seen = lab(np.array(colors, np.uint8))
     apart = color_difference(seen[:, None], seen[None]) + 999 * np.eye(256)
     assert apart[:10, :10].min() > 18 and apart[:50, :50].min() > 12

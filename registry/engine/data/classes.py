@@ -55,31 +55,25 @@ class Classes:
         """
         names = tuple(names)
         table: list[Color] = [(int(c[0]), int(c[1]), int(c[2])) for c in colors or distinct_colors(len(names))]
-        ignored, outside = ignore_index, ignore_index is not None and not 0 <= ignore_index < len(names)
         for name in left_out or ():
             if name not in names:
                 raise InputError.of("left_out", f"{name!r} is not a class", did_you_mean(name, names))
-        out = {names.index(name) for name in left_out} if left_out is not None else {ignored} - {None}
-        if not outside and ignored is not None and ignored not in out and not count_against:
+        out, ignored = {names.index(name) for name in left_out or ()}, ignore_index
+        if ignored is not None and not 0 <= ignored < len(names):
+            names, table, ignored = (*names, "ignored"), [*table[: len(names)], GREY], len(names)
+            out.add(ignored)
+        elif ignored is not None and left_out is None:
+            out.add(ignored)
+        elif ignored is not None and ignored not in out and not count_against:
+            # Its pixels are left out, so it has no score.
             message = f"{names[ignored]!r} is the class that is ignored, so it cannot be in the mean"
             raise InputError.of("left_out", message, f"name {names[ignored]!r} here too, or leave it to the default")
-        if outside:
-            ignored, out = len(names), out - {ignore_index} | {len(names)}
-            names, table = (*names, "ignored"), [*table[: len(names)], GREY]
-        if ignored is not None and not count_against:
-            out |= {ignored}  # its pixels are left out, so it has no score
         if len(out) >= len(names):
             raise InputError.of("left_out", "leaves no class to take the mean over", "name fewer classes")
-        kept_out = frozenset(int(index) for index in out if index is not None)
-        return cls(names, tuple(table), ignored, count_against, kept_out, ignore_index)
+        return cls(names, tuple(table), ignored, count_against, frozenset(out), ignore_index)
 
     def __len__(self) -> int:
         return len(self.names)
-
-    @property
-    def kept(self) -> list[int]:
-        """The indices that means are taken over, in order."""
-        return [index for index in range(len(self.names)) if index not in self.left_out]
 
 
 def classes_of(facts: Mapping[str, Any], *, count_against: bool, left_out: Sequence[str] | None) -> Classes:
@@ -145,9 +139,8 @@ def parse_classes(text: str) -> KnownClasses:
         name, given, color = (part.strip() for part in item.partition("="))
         value = _parsed(color, True) if given else None
         if not name or (given and value is None):
-            raise InputError.of(
-                "--classes", f"expected NAME or NAME=#rrggbb, got {item!r}", "urban=#00ffff,water=#0000ff"
-            )
+            message = f"expected NAME or NAME=#rrggbb, got {item!r}"
+            raise InputError.of("--classes", message, "urban=#00ffff,water=#0000ff")
         names.append(name)
         colors += [rgb(value)] if value is not None else []
     if len(set(names)) < len(names) or len(set(colors)) < len(colors):

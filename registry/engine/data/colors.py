@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
@@ -12,6 +13,8 @@ Color: TypeAlias = tuple[int, int, int]
 #: Drawn where a label has no colour, such as an ignored label beyond the classes.
 GREY: Final[Color] = (110, 110, 110)
 
+#: Difference of a colour's largest and smallest part, from which on it is not grey, black or white.
+_COLORED: Final = 60
 #: RRGGBB of 256 colours: the hues of Tableau's ten, with navy for its grey, then at each step that of a 12 x 12 x 12
 #: grid whose least CIEDE2000 distance to those before it is largest, without those near white, black or grey.
 _PALETTE: Final = bytes.fromhex("""
@@ -35,13 +38,18 @@ a25d46 b98bb9 5db9d1 ff5d5d b9d1ff b9745d d1a2d1 e80000 ffb98b ffb9d1 e8a28b 00a
 
 
 def distinct_colors(count: int) -> list[Color]:
-    """The first ``count`` of a fixed series of colours, (R, G, B) in 0..255; it repeats after 256.
+    """The first ``count`` of a fixed series of colours, (R, G, B) in 0..255: no two are the same.
 
     A further class does not recolour the others. None is near white, black or grey: these are the background, text and
-    the ignored label.
+    the ignored label. The first 256 are chosen to look different; those after them only differ.
     """
-    starts = (3 * (index % 256) for index in range(count))
-    return [(_PALETTE[at], _PALETTE[at + 1], _PALETTE[at + 2]) for at in starts]
+    series = {rgb(int.from_bytes(_PALETTE[at : at + 3], "big")): None for at in range(0, len(_PALETTE), 3)}
+    numbers = itertools.count(1)
+    while len(series) < count:
+        color = rgb(next(numbers) * 0x9E3779 % 2**24)  # the multiplier is odd: each of 2^24 numbers gives another one
+        if max(color) - min(color) > _COLORED:
+            series[color] = None
+    return list(series)[:count]
 
 
 def colorize(mask: np.ndarray, colors: Sequence[Any]) -> np.ndarray:

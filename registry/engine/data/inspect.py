@@ -87,10 +87,8 @@ def proposed_augment(scans: Sequence[SplitScan]) -> dict[str, list[dict[str, Any
         return {"train": resize, "eval": [dict(resize[0])]}
     side = _proposed_side(float(np.median(sides.min(1))), _MOST_OF_LABELS)
     crop = {"use": "albumentations/CenterCrop", "height": side, "width": side}
-    return {
-        "train": [{"use": "albumentations/RandomResizedCrop", "size": [side, side]}],
-        "eval": [{"use": "albumentations/SmallestMaxSize", "max_size": side}, crop],
-    }
+    random_crop = {"use": "albumentations/RandomResizedCrop", "size": [side, side]}
+    return {"train": [random_crop], "eval": [{"use": "albumentations/SmallestMaxSize", "max_size": side}, crop]}
 
 
 def _proposed_side(side: float, most: int) -> int:

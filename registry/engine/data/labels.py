@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Final
+from typing import Final, NamedTuple
 
 from ...errors import InputError, Problem, did_you_mean
 
@@ -66,13 +67,11 @@ def read_label_table(path: Path) -> LabelTable:
     Raises:
         InputError: it is missing, empty or not CSV in UTF-8.
     """
-    rows = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, skipinitialspace=True)
-            for row in reader:
-                if any(stripped := [text.strip() for text in row]):
-                    rows.append((reader.line_num, stripped))
+            stripped = ((reader.line_num, [text.strip() for text in row]) for row in reader)
+            rows = [(line, cells) for line, cells in stripped if any(cells)]
     except FileNotFoundError:
         raise InputError.of(str(path), "does not exist") from None
     except UnicodeDecodeError:
@@ -86,8 +85,7 @@ def read_label_table(path: Path) -> LabelTable:
     return LabelTable(path, columns, [(line, cells + [""] * (len(columns) - len(cells))) for line, cells in rest])
 
 
-@dataclass(frozen=True)
-class ImageLabel:
+class ImageLabel(NamedTuple):
     """An image's label in a table.
 
     Attributes:
@@ -110,17 +108,19 @@ def read_labels(path: Path) -> dict[str, ImageLabel]:
     """
     table = read_label_table(path)
     image, label = table.column(IMAGE_COLUMNS), table.column(LABEL_COLUMNS)
-    probability = table.find(PROBABILITY_COLUMNS)
+    share = table.find(PROBABILITY_COLUMNS)
     found: dict[str, ImageLabel] = {}
     problems: list[Problem] = []
     for line, cells in table.rows:
-        name, text = cells[image], cells[label]
+        name, text, probability = cells[image], cells[label], None
+        with suppress(ValueError):
+            probability = None if share is None else float(cells[share])
         if not name or not text:
             problems.append(Problem(str(path), "the row has no image name or no label", None, line, str(path)))
         elif name in found:
             problems.append(Problem(str(path), f"{name} is listed twice", "keep one row", line, str(path)))
         else:
-            found[name] = ImageLabel(text, None if probability is None else _number(cells[probability]), line)
+            found[name] = ImageLabel(text, probability, line)
     if problems:
         raise InputError(problems[:_MOST])
     if not found:
@@ -140,9 +140,8 @@ def in_class_order(names: Iterable[str]) -> list[str]:
     So 10 follows 9, and where the names are 0 to n - 1 each name is its label.
     """
     distinct = sorted(set(names))
-    if all(name.isascii() and name.isdecimal() for name in distinct):
-        return sorted(distinct, key=int)
-    return distinct
+    numerical = all(name.isascii() and name.isdecimal() for name in distinct)
+    return sorted(distinct, key=int) if numerical else distinct
 
 
 def indices(
@@ -159,17 +158,10 @@ def indices(
     table = {name: index for index, name in enumerate(names)}
     if numbered and not any(row.label in table for row in rows.values()):
         table = {str(index): index for index in range(len(names))}
-    unknown = {name: row for name, row in rows.items() if row.label not in table}
-    known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    unknown = [(name, row) for name, row in rows.items() if row.label not in table]
+    hint = f"classes: {', '.join(names[:20])}{', ...' * (len(names) > 20)}"
     problems = []
-    for name, row in list(unknown.items())[:_MOST]:
+    for name, row in unknown[:_MOST]:
         message = f"{name} has the label {row.label!r}, which is not a class"
-        problems.append(Problem(str(path), message, f"classes: {known}", row.line, str(path)))
-    return {name: table[row.label] for name, row in rows.items() if name not in unknown}, problems
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+        problems.append(Problem(str(path), message, hint, row.line, str(path)))
+    return {name: table[row.label] for name, row in rows.items() if row.label in table}, problems

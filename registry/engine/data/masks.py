@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from PIL import Image
@@ -88,25 +89,28 @@ class MaskReader:
         Raises:
             UnreadableImage: the file cannot be read, or has a value or a colour that has no label.
         """
+        pixels: np.ndarray
         if self.colors and (self.grey_is_color or stored(path) != "grey"):
-            return self._of_colors(path)
-        values = read_index_mask(path)
-        table = np.full(256, -1)
-        table[list(self.values)] = list(self.values.values())
-        labels = table[values]
+            pixels, kind = packed(path), "colours"
+            colors = np.array(sorted(self.colors), np.uint32)
+            nearest = np.minimum(np.searchsorted(colors, pixels), len(colors) - 1)
+            labels = np.array([self.colors[int(color)] for color in colors], np.int16)[nearest]
+            labels[pixels != colors[nearest]] = -1
+            known = ", ".join(hex_color(color) for color in list(self.colors)[:20])
+        else:
+            pixels, kind = read_index_mask(path), "values"
+            table = np.full(256, -1, np.int16)
+            table[list(self.values)] = list(self.values.values())
+            labels, known = table[pixels], _ranges(self.values)
         if (labels < 0).any():
-            raise _unknown(path, "values", values[labels < 0], str, f"known values: {_ranges(self.values)}")
+            values, counts = np.unique(pixels[labels < 0], return_counts=True)
+            order = counts.argsort(kind="stable")[::-1][:_LISTED]
+            texts = [hex_color(int(value)) if kind == "colours" else str(value) for value in values[order]]
+            sizes = [f"{size} pixel{'s' * int(size > 1)}" for size in counts[order]]
+            some = [f"{text} ({size})" for text, size in zip(texts, sizes, strict=True)]
+            message = f"has {kind} of no class: {', '.join(some)}{', ...' * (len(values) > _LISTED)}"
+            raise UnreadableImage(path, message, f"known {kind}: {known}")
         return labels.astype(np.uint8)
-
-    def _of_colors(self, path: Path) -> Pixels:
-        pixels = packed(path)
-        known = np.array(sorted(self.colors), np.uint32)
-        nearest = np.minimum(np.searchsorted(known, pixels), len(known) - 1)
-        unknown = pixels != known[nearest]
-        if unknown.any():
-            listed = ", ".join(hex_color(color) for color in list(self.colors)[:20])
-            raise _unknown(path, "colours", pixels[unknown], hex_color, f"known colours: {listed}")
-        return np.array([self.colors[int(color)] for color in known], np.uint8)[nearest]
 
 
 def packed(path: Path) -> np.ndarray:
@@ -125,23 +129,11 @@ def stored(path: Path) -> Literal["grey", "palette", "colors"]:
     return "palette" if mode == "P" else "grey" if mode in ("1", "L", "F") or mode.startswith("I") else "colors"
 
 
-def _unknown(path: Path, kind: str, found: np.ndarray, text: Any, hint: str) -> UnreadableImage:
-    values, counts = np.unique(found, return_counts=True)
-    order = counts.argsort(kind="stable")[::-1][:_LISTED]
-    some = [f"{text(int(values[at]))} ({counts[at]} pixel{'s' * int(counts[at] > 1)})" for at in order]
-    more = ", ..." * (len(values) > _LISTED)
-    return UnreadableImage(path, f"has {kind} of no class: {', '.join(some)}{more}", hint)
-
-
 def _ranges(values: Iterable[int]) -> str:
     """Values in words: ``0..6 and 255``."""
-    runs: list[list[int]] = []
-    for value in sorted(values):
-        if runs and value == runs[-1][1] + 1:
-            runs[-1][1] = value
-        else:
-            runs.append([value, value])
-    return " and ".join(str(first) if first == last else f"{first}..{last}" for first, last in runs)
+    # Consecutive values differ from their position by the same number.
+    runs = [[value for _, value in run] for _, run in groupby(enumerate(sorted(values)), lambda each: each[1] - each[0])]
+    return " and ".join(str(run[0]) if len(run) == 1 else f"{run[0]}..{run[-1]}" for run in runs)
 
 
 def values_in(files: Sequence[Path], as_colors: bool) -> list[int]:
@@ -158,7 +150,7 @@ def values_in(files: Sequence[Path], as_colors: bool) -> list[int]:
         except UnreadableImage as error:
             problems += error.problems
         if len(found) > _MOST_COLORS:
-            message = f"the truth has more than {_MOST_COLORS} colours, which masks do not have"
+            message = f"the truth has more than {_MOST_COLORS} colours, so these files are not masks"
             raise InputError.of(str(path), message, "masks are PNGs with one colour, or value, for each class")
     if not found:
         raise InputError(problems[:20])
@@ -192,7 +184,7 @@ def comparing_reader(
         labels = values
     elif as_colors:
         if known.colors is None:
-            hint = "name colours too, as in --classes urban=#00ffff,water=#0000ff"
+            hint = "give colours too, as in --classes urban=#00ffff,water=#0000ff"
             raise InputError.of("--classes", "has no colours, and the masks hold colours", hint)
         labels = [packed_color(color) for color in known.colors]
     else:

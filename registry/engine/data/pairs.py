@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias, overload
 
@@ -96,44 +98,49 @@ def find_masks(folder: Path) -> dict[str, Path]:
             problems.append(Problem(str(path), f"has the same name as {earlier.name}", "keep one of them"))
     if problems:
         raise InputError(problems)
-    return {name: path for name, path in sorted(found.items()) if not _is_image_of_another(name, path, found)}
+
+    def is_image_of_another(name: str, path: Path) -> bool:
+        others = (found[other] for other in _names_of(name) if other != name and other in found)
+        return not _ending(path) and any(_ending(other) or _rank(other)[1] < _rank(path)[1] for other in others)
+
+    return {name: path for name, path in sorted(found.items()) if not is_image_of_another(name, path)}
 
 
 def find_images(folder: Path, masks: Mapping[str, Path]) -> dict[str, Path]:
-    """Mask name -> its image, a file NAME.EXT or NAME_any.EXT that is not a mask; names without an image are left out.
+    """Mask name -> its image, a file NAME.EXT, else NAME_any.EXT, that is not a mask; names without one are left out.
 
     Raises:
         InputError: the folder is missing or has no images.
     """
     own = {path.resolve() for path in masks.values()}
-    found: dict[str, Path] = {}
-    for path in sorted(_image_files(folder), key=lambda path: len(path.stem)):
-        name = next((name for name in _names_of(path.stem) if name in masks), None)
-        if name is not None and path.resolve() not in own:
-            found.setdefault(name, path)
-    return found
+    others = [path for path in _image_files(folder) if path.resolve() not in own]
+    named = [(name, path) for path in others for name in islice(filter(masks.__contains__, _names_of(path.stem)), 1)]
+    # Of a_sat.jpg and a stray a_2.jpg, the image is the one whose ending more names have.
+    endings = Counter(path.stem.removeprefix(name) for name, path in named)
+
+    def rank(named: tuple[str, Path]) -> tuple[bool, int, int]:
+        ending = named[1].stem.removeprefix(named[0])
+        return bool(ending), -endings[ending], len(ending)
+
+    return dict(sorted(named, key=rank, reverse=True))
 
 
 def with_common_names(
     truth: Mapping[str, Path], predictions: Mapping[str, Path]
 ) -> tuple[Mapping[str, Path], Mapping[str, Path]]:
     """Both as they are; where no name is on both sides, without the ending that all names of a side share."""
-    if not truth.keys().isdisjoint(predictions):
-        return truth, predictions
-    stripped = _without_shared_ending(truth), _without_shared_ending(predictions)
-    return (truth, predictions) if stripped[0].keys().isdisjoint(stripped[1]) else stripped
-
-
-def _without_shared_ending(files: Mapping[str, Path]) -> Mapping[str, Path]:
-    shared = os.path.commonprefix([name[::-1] for name in files])[::-1]
-    ending = next(iter(re.findall(r"[_.-].*", shared)), "")
-    return {name.removesuffix(ending) or name: path for name, path in files.items()}
+    stripped = []
+    for files in (truth, predictions):
+        shared = os.path.commonprefix([name[::-1] for name in files])[::-1]
+        ending = next(iter(re.findall(r"[_.-].*", shared)), "")
+        stripped.append({name.removesuffix(ending) or name: path for name, path in files.items()})
+    as_they_are = not truth.keys().isdisjoint(predictions) or stripped[0].keys().isdisjoint(stripped[1])
+    return (truth, predictions) if as_they_are else (stripped[0], stripped[1])
 
 
 def _image_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        hint = "masks are images in a folder; labels are a .csv file"
-        raise InputError.of(str(folder), "is not a directory", hint)
+        raise InputError.of(str(folder), "is not a directory", "masks are images in a folder; labels are a .csv file")
     files = [path for path in images_in(folder) if not path.stem.endswith(OVERLAY)]
     if not files:
         raise InputError.of(str(folder), "has no images", _SUFFIXES)
@@ -153,11 +160,6 @@ def _names_of(stem: str) -> Iterator[str]:
     """The stem, and what precedes each of its separators, the longest first."""
     yield stem
     yield from (stem[: match.start()] for match in reversed(list(re.finditer(r"[_.-]", stem))))
-
-
-def _is_image_of_another(name: str, path: Path, masks: Mapping[str, Path]) -> bool:
-    others = (masks[other] for other in _names_of(name) if other != name and other in masks)
-    return not _ending(path) and any(_ending(other) or _rank(other)[1] < _rank(path)[1] for other in others)
 
 
 class PairedImages(Sequence[Sample]):
@@ -196,7 +198,6 @@ class PairedImages(Sequence[Sample]):
         image, mask = read_image(pair.image), self._read_mask(pair.mask)
         if image.shape[:2] != mask.shape:
             (height, width), (mask_height, mask_width) = image.shape[:2], mask.shape
-            raise UnreadableImage(
-                pair.mask, f"is {mask_width}x{mask_height}, but its image {pair.image} is {width}x{height}"
-            )
+            message = f"is {mask_width}x{mask_height}, but its image {pair.image} is {width}x{height}"
+            raise UnreadableImage(pair.mask, message)
         return {"image": image, "mask": mask, "name": pair.name}

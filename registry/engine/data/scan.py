@@ -31,7 +31,7 @@ class SplitScan:
     """
 
     split: Sequence[Mapping[str, Any]]
-    read: list[int]
+    read: list[int] = field(default_factory=list)
     sizes: Counter[str] = field(default_factory=Counter)
     labels: dict[int, int | None] = field(default_factory=dict)
     masks: dict[int, np.ndarray] = field(default_factory=dict)
@@ -44,7 +44,7 @@ def scan_split(split: Sequence[Mapping[str, Any]]) -> SplitScan:
     Raises:
         InputError: none of them can be used.
     """
-    scan = SplitScan(split, [])
+    scan = SplitScan(split)
     for index in spread(len(split), _READ):
         try:
             sample = split[index]
@@ -60,9 +60,8 @@ def scan_split(split: Sequence[Mapping[str, Any]]) -> SplitScan:
             scan.labels[index] = sample.get("label")
     if scan.warnings and not scan.read:
         raise InputError(scan.warnings[:_REPORTED])
-    whole = getattr(split, "labels", None)
-    if whole is not None and not scan.masks:
-        scan.labels = dict(enumerate(whole))
+    if getattr(split, "labels", None) is not None and not scan.masks:
+        scan.labels = dict(enumerate(split.labels))  # type: ignore[attr-defined]
     return scan
 
 

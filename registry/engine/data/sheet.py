@@ -80,9 +80,8 @@ def _figure(heading: Sequence[str], panels: Sequence[_Panel], legend: Sequence[P
         name = shown(panel.name, max(letters - len(panel.figures), 8))
         axis.set_title(name, loc="left", fontsize=8, weight="bold", pad=3)
         axis.set_title(panel.figures, loc="right", fontsize=7, color="0.35", pad=3)
-    figure.suptitle(
-        "\n".join(shown(line, int(columns * width / _LETTER)) for line in heading), y=1, va="top", fontsize=9
-    )
+    lines = [shown(line, int(columns * width / _LETTER)) for line in heading]
+    figure.suptitle("\n".join(lines), y=1, va="top", fontsize=9)
     if legend:
         figure.legend(handles=legend, loc="lower center", ncols=min(entries, len(legend)), fontsize=8)
     return figure
@@ -110,13 +109,12 @@ def _class_panels(scan: SplitScan, found: Mapping[str, Any]) -> list[_Panel]:
     for label in (classes[at] for at in spread(len(classes), most)):
         own = members[label]
         images = [np.asarray(scan.split[own[at]]["image"]) for at in spread(len(own), number)]
-        counts = (
-            [f"{split['counts'][names[label]]:,} {of}" for of, split in found["splits"].items()]
-            if label is not None
-            else []
-        )
-        name = f"no label ({len(own)})" if label is None else names[label]
-        panels.append(_Panel(name, ", ".join(counts), _side_by_side(images, number, side, side)))
+        pixels = _side_by_side(images, number, side, side)
+        if label is None:
+            panels.append(_Panel(f"no label ({len(own)})", "", pixels))
+        else:
+            counts = (f"{split['counts'][names[label]]:,} {of}" for of, split in found["splits"].items())
+            panels.append(_Panel(names[label], ", ".join(counts), pixels))
     return panels
 
 
@@ -138,11 +136,8 @@ def _legend(found: Mapping[str, Any]) -> list[Patch]:
     facts, figures = found["facts"], found["splits"]["train"]
     names, ignored = class_names(facts), facts.get("ignore_index")
     colors = facts.get("class_colors") or distinct_colors(len(names))
-    rows = [
-        (color, name, figures["shares"][name])
-        for name, color in zip(names, colors, strict=False)
-        if name in figures["shares"]
-    ]
+    shares = figures["shares"]
+    rows = [(color, name, shares[name]) for name, color in zip(names, colors, strict=False) if name in shares]
     if ignored is not None:
         name = f"{names[ignored]} (not learned)" if ignored < len(names) else f"not learned ({ignored})"
         rows.append((colorize(np.array([[ignored]]), colors)[0, 0], name, figures.get("ignored", 0.0)))

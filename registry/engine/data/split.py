@@ -64,30 +64,25 @@ class Divided:
 
     def __init__(self, data: Any, settings: SplitSettings) -> None:
         samples: Samples = data.split("train")
-        held_out = _named(samples, settings.file) if settings.file else _drawn(samples, settings)
-        if not 0 < len(held_out) < len(samples):
-            message = f"would leave {len(samples) - len(held_out)} training and {len(held_out)} evaluation images"
+        held_out = set(_named(samples, settings.file) if settings.file else _random(samples, settings))
+        rest = [index for index in range(len(samples)) if index not in held_out]
+        if not rest or not held_out:
+            message = f"would leave {len(rest)} training and {len(held_out)} evaluation images"
             raise InputError.of("split", message, f"there are {len(samples)} in all")
-        chosen = set(held_out)
         self.facts = data.facts
-        self._splits = {
-            "train": Part(samples, [index for index in range(len(samples)) if index not in chosen]),
-            "val": Part(samples, sorted(chosen)),
-        }
+        self._splits = {"train": Part(samples, rest), "val": Part(samples, sorted(held_out))}
 
     def split(self, name: str) -> Part:
         """The part called ``train`` or ``val``."""
         return self._splits[name]
 
 
-def _drawn(samples: Samples, settings: SplitSettings) -> list[int]:
+def _random(samples: Samples, settings: SplitSettings) -> list[int]:
     """A share of the samples, and of every class where the labels are known; the same ones for the same seed."""
     generator = np.random.default_rng(derive_seed(settings.seed, len(samples)))
     labels = getattr(samples, "labels", None)
-    rank = np.empty(len(samples))
-    groups = (
-        np.zeros(len(samples)) if labels is None else np.array([-1 if label is None else label for label in labels])
-    )
+    known = [0] * len(samples) if labels is None else [-1 if label is None else label for label in labels]
+    rank, groups = np.empty(len(samples)), np.array(known)
     for group in np.unique(groups):
         own = np.flatnonzero(groups == group)
         # Spread over 0..1, so that the lowest ranks of all hold about as much of every class.
@@ -98,17 +93,13 @@ def _drawn(samples: Samples, settings: SplitSettings) -> list[int]:
 def _named(samples: Samples, file: Path) -> list[int]:
     """The samples that a text file names, one a line."""
     try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = map(str.strip, file.read_text(encoding="utf-8").splitlines())
     except (OSError, UnicodeDecodeError) as error:
         raise InputError.of("split.file", f"{file} cannot be read: {error}") from error
-    place = {name: index for index, name in enumerate(samples.names)}
-    place |= {Path(name).stem: index for name, index in place.items() if Path(name).stem not in place}
+    indices = {name: index for index, name in enumerate(samples.names)}
+    indices = {Path(name).stem: index for name, index in indices.items()} | indices
     wanted = [line for line in lines if line and not line.startswith("#")]
-    unknown = [name for name in wanted if name not in place]
-    if unknown:
-        some = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
-        first = ", ".join(list(samples.names)[:3])
-        raise InputError.of(
-            "split.file", f"{file} names samples that do not exist: {some}", f"the samples are {first}, ..."
-        )
-    return sorted({place[name] for name in wanted})
+    if unknown := [name for name in wanted if name not in indices]:
+        message = f"{file} names samples that do not exist: {', '.join(unknown[:5])}{', ...' * (len(unknown) > 5)}"
+        raise InputError.of("split.file", message, f"the samples are {', '.join(list(samples.names)[:3])}, ...")
+    return [indices[name] for name in wanted]

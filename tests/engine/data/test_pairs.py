@@ -25,6 +25,8 @@ def files(folder: Path, *names: str) -> Path:
         (["a.jpg", "a.png", "a_overlay.jpg"], ["a"], ["a.jpg"]),
         (["a-photo.jpg", "a.png", "a_2.png"], ["a", "a_2"], ["a-photo.jpg"]),
         (["a_2_mask.png", "a_mask.png", "a_2.png", "a.png"], ["a", "a_2"], ["a.png", "a_2.png"]),
+        (["a.jpg", "a_mask.png", "a_2.jpg"], ["a"], ["a.jpg"]),
+        (["a_sat.jpg", "a_mask.png", "a_2.jpg", "b_sat.jpg", "b_mask.png"], ["a", "b"], ["a_sat.jpg", "b_sat.jpg"]),
     ],
 )
 def test_masks_and_their_images_in_one_folder(
