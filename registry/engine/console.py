@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -117,6 +118,12 @@ class Console:
     def open_log(self, path: Path) -> None:
         """Write a log from now on, beginning with the lines shown so far."""
         self._log = path
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show what is being done inside, on a terminal; what it yields shows another text."""
+        with self.terminal.status(f"{text} ...") as status:
+            yield lambda other: status.update(f"{other} ...")
 
     def progress(self, total: float, unit: str, done: float = 0.0) -> Progress:
         """A progress bar of which the caller reports the steps."""

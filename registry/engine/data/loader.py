@@ -6,7 +6,7 @@ import hashlib
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from ...errors import Hw1Error, InputError
 
 Sample = Mapping[str, Any]
+#: Share of a step's time that loading has to take before other processes do it.
+_WORTH_WORKERS: Final = 0.2
 
 
 class Samples(Protocol):
@@ -273,11 +275,17 @@ def close(loader: DataLoader[Any]) -> None:
         loader._iterator = None
 
 
-def workers_for(wanted: int | str, images: int) -> int:
-    """Loader processes: those wanted, or for ``auto`` one less than the processors, 8 at most, none for few images."""
+def workers_for(wanted: int | str, images: int, share: float = 1.0) -> int:
+    """Loader processes: those wanted; for ``auto`` one less than the processors, 8 at most, where they pay.
+
+    Args:
+        images: of the split; starting processes for few takes longer than decoding them.
+        share: of a step's time that loading takes without them, 0..1: where a network computes on the same processors
+            there is little to gain.
+    """
     if isinstance(wanted, int):
         return wanted
     import os
 
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 0 if images < 256 else max(0, min(8, available - 1))
+    return 0 if images < 256 or share < _WORTH_WORKERS else max(0, min(8, available - 1))

@@ -51,7 +51,8 @@ def generate_data(plan: Plan, console: Console) -> Plan:
     folder = _folder(generator)
     fresh = not folder.exists()
     if fresh:
-        make(generator, folder)
+        with console.working("generating data"):
+            make(generator, folder)
     text = (
         f"This run learns from generated data ({'generated' if fresh else 'found'} in {folder}), "
         "with the changes of the recipe's 'demo:' section. Its scores say nothing about real data."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch.utils.data import DataLoader
@@ -31,6 +32,10 @@ from .run import Run
 from .runtime import LAYOUTS, Runtime, device_for, open_runtime
 from .task import Task, has_batch_norm, learns, seed_everything
 
+#: Floating-point operations per second that a network reaches on a few processors, roughly: whether loading is much
+#: beside it is a question of factors.
+_CPU_RATE: Final = 5e10
+
 
 def open_data(plan: Plan) -> Any:
     """The data set of a plan, split where the recipe has ``split:``."""
@@ -50,9 +55,14 @@ class Preparation:
 
     def __init__(self, plan: Plan, folder: RunFolder, console: Console, caveats: list[str]) -> None:
         self.plan, self.folder, self.console, self.caveats = plan, folder, console, caveats
+        self.loading_share = 1.0
 
     def prepare(self, earlier: Mapping[str, Any] | None) -> tuple[Run, loop.Learning]:
         """Build every component and rehearse a step; ``earlier`` is the checkpoint that a run resumes from."""
+        with self.console.working("reading the data") as show:
+            return self._prepare(earlier, show)
+
+    def _prepare(self, earlier: Mapping[str, Any] | None, show: Callable[[str], None]) -> tuple[Run, loop.Learning]:
         plan = self.plan
         seed_everything(derive_seed(plan.seed, 0))
         device = device_for(plan.runtime.device)
@@ -61,6 +71,7 @@ class Preparation:
             data = open_data(plan)
             settings = {"epochs": plan.loop.epochs, "batch_size": plan.loop.batch_size, "seed": plan.seed}
             self.facts = {**completed_facts(data), **settings}
+            show("building the network")
             seed_everything(derive_seed(plan.seed, 1))  # weights depend on the seed, not on what was built before
             self.task: Task = build(plan.trainer, self.facts)
             self.train, self.held_out = self._splits(data)
@@ -69,6 +80,7 @@ class Preparation:
             self.plan = replace(plan, loop=replace(plan.loop, epochs=1))
         self.preprocess = Preprocessor(*normalization_of(self.task), device)
         self.order = self._order()
+        show("rehearsing a training step")
         run, learning = self._assemble(self._runtime(earlier), reports)
         for part, report in zip(plan.reports, reports, strict=True):
             if hasattr(report, "ready"):
@@ -149,6 +161,12 @@ class Preparation:
         model = self.plan.trainer.arguments.get("model")
         source = model.component.source if isinstance(model, ComponentPlan) else "the model"
         operations = rehearse(task, batch, held_out, self.preprocess, source)
+        if device.type == "cpu":
+            start = time.perf_counter()
+            for key in next(iter(self.order))[:IMAGES]:
+                self.train[key]
+            loading = time.perf_counter() - start
+            self.loading_share = loading / (loading + operations / _CPU_RATE)
         if earlier is not None:
             chosen = autotune.Setting(earlier["precision"], earlier["memory_format"])
             return open_runtime(settings, *chosen, "as before the run was stopped")
@@ -200,7 +218,7 @@ class Preparation:
         return run, learning
 
     def _loader(self, split: Augmented, order: EpochOrder, runtime: Runtime) -> DataLoader[Any]:
-        workers = workers_for(self.plan.runtime.workers, len(split))
+        workers = workers_for(self.plan.runtime.workers, len(split), self.loading_share)
         return make_loader(split, order, workers=workers, pin_memory=runtime.device.type == "cuda")
 
     @contextmanager
