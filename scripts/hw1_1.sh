@@ -11,7 +11,7 @@ if [[ $# -lt 2 ]]; then
   exit 2
 fi
 if [[ ! -d "$run" ]]; then
-  echo "$0: there is no run folder $run; set HW1_1_RUN to a finished classification run" >&2
+  echo "$0: $run is not a run folder; set HW1_1_RUN to a finished classification run" >&2
   exit 2
 fi
 images="$1" out="$2"

@@ -148,24 +148,30 @@ def recipe(tmp_path: Path, scenes: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def shapes(tmp_path: Path) -> Path:
-    """A recipe over images of three plain colours with noise, in a folder for each class."""
-    generator = np.random.default_rng(0)
+@pytest.fixture(scope="session")
+def colored_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images of three plain colours with noise, in a folder for each class; copy them to change something."""
+    generator, root = np.random.default_rng(0), tmp_path_factory.mktemp("colored") / "images"
     for split, count in (("train", 8), ("val", 4)):
         for channel, name in enumerate(("red", "green", "blue")):
-            folder = tmp_path / "shapes" / split / name
+            folder = root / split / name
             folder.mkdir(parents=True)
             for index in range(count):
                 pixels = generator.integers(0, 120, (16, 16, 3), np.uint8)
                 pixels[..., channel] += 100
                 Image.fromarray(pixels).save(folder / f"{index}.png")
+    return root
+
+
+@pytest.fixture
+def shapes(tmp_path: Path, colored_images: Path) -> Path:
+    """A recipe over the images of three colours."""
     path = tmp_path / "shapes.yaml"
     path.write_text(
         dedent(f"""
         trainer: {{use: classification, epochs: 3, batch_size: 8, ema: 0.9, layer_decay: 0.8, decay: weights,
                    mixup: 0.2, cutmix: 1.0, accumulate: 2, clip_norm: 1.0}}
-        data: {{use: image_folders, root: {tmp_path / "shapes"}}}
+        data: {{use: image_folders, root: {colored_images}}}
         model: {{use: classifier, backbone: stranger_net, dropout: 0.1}}
         loss: {{use: cross_entropy, label_smoothing: 0.1}}
         optimizer: {{use: adamw, lr: 3e-3}}

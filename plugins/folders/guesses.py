@@ -167,7 +167,7 @@ def _end_of_run(labels: set[int]) -> int:
 
 
 def _labels(folder: Path) -> set[int]:
-    """The labels of a few masks; none where they are no index masks.
+    """The labels of a few masks; none where they are not index masks.
 
     Raises:
         UnreadableImage: they are JPEG files, in which labels do not survive.

@@ -1,4 +1,4 @@
-"""Which classes the model takes for which."""
+"""Which classes the model confuses with which."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import sklearn.metrics
 from matplotlib.figure import Figure
 
-from registry.engine import Run
+from registry.engine import Classes, Confusion, Run
 
 from .feature_map import needs_labels
 from .figures import blank, heading, in_short, literal, publish
@@ -29,10 +28,10 @@ class ConfusionMatrix:
         self.at, self.names = list(at), list(class_names)
 
     def ready(self, run: Run) -> None:
-        """Look before the training whether the run has what the report needs.
+        """Check before the training that the run has what the report needs.
 
         Raises:
-            InputError: it has not.
+            InputError: it does not.
         """
         needs_labels("confusion_matrix", run)
 
@@ -40,9 +39,8 @@ class ConfusionMatrix:
         """Count, write the counts, the most confused pairs and the figure."""
         outputs = run.outputs()
         truth, predicted = outputs.labels.numpy(), outputs.logits.argmax(1).numpy()
-        classes = max(len(self.names), outputs.logits.shape[1])
-        counts = sklearn.metrics.confusion_matrix(truth, predicted, labels=range(classes))
-        names = [called(label, self.names) for label in range(classes)]
+        names = [called(label, self.names) for label in range(max(len(self.names), outputs.logits.shape[1]))]
+        counts = Confusion.of(truth, predicted, Classes.of(names)).counts
         folder = run.folder.figures / "confusion_matrix"
         folder.mkdir(parents=True, exist_ok=True)
         _write_counts(folder / f"epoch_{epoch:04d}.csv", counts, names)

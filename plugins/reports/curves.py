@@ -1,4 +1,4 @@
-"""The course of a run: losses, scores and the learning rate over epochs."""
+"""The curves of a run: losses, scores and the learning rate over epochs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Curves:
             if names:
                 panel = panels.pop(0)
                 for name, line in _lines(rows, names):
-                    panel.plot(*zip(*_points(rows, name), strict=True), label=literal(_told(rows, name)), **line)
+                    panel.plot(*zip(*_points(rows, name), strict=True), label=literal(_legend_text(rows, name)), **line)
                 if label == "score":
                     _baselines(panel, rows, names)
                 if best:
@@ -77,7 +77,7 @@ class Curves:
 
 
 def _points(rows: Sequence[Mapping[str, Any]], name: str) -> list[tuple[int, float]]:
-    """(epoch, value) where it is finite; where it never is, one point of NaN, so that the legend tells."""
+    """(epoch, value) where it is finite; where it never is, one point of NaN, for the legend."""
     found = [(row["epoch"], row[name]) for row in rows if math.isfinite(row.get(name, math.nan))]
     return found or [(rows[0]["epoch"], math.nan)]
 
@@ -104,14 +104,14 @@ def _kind(name: str) -> str:
     return name.removeprefix("train_").removeprefix("val_")
 
 
-def _told(rows: Sequence[Mapping[str, Any]], name: str) -> str:
+def _legend_text(rows: Sequence[Mapping[str, Any]], name: str) -> str:
     """A legend's entry: the figure, where it is measured, and its last value."""
     where = "training" if name.startswith("train_") else "evaluation"
     return f"{_kind(name)}, {where}: {_points(rows, name)[-1][1]:.4g}"
 
 
 def _baselines(panel: Axes, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
-    """A line for what the best constant prediction reaches, and one for the start, where the rows tell it."""
+    """A line for what the best constant prediction reaches, and one for the start, where the rows have it."""
     for name in names:
         for kind, which, style in (
             ("constant", "of the best constant prediction", "-."),

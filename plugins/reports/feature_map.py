@@ -41,10 +41,10 @@ class FeatureMap:
         self.marks = ClassMarks(self.class_names, list(class_colors))
 
     def ready(self, run: Run) -> None:
-        """Look before the training whether the run has what the report needs.
+        """Check before the training that the run has what the report needs.
 
         Raises:
-            InputError: it has not.
+            InputError: it does not.
         """
         needs_labels(self.name, run)
         if not callable(getattr(run.task.model, "features", None)):
@@ -64,7 +64,7 @@ class FeatureMap:
         places, figures = self.map(features, run)
         stage = Stage(epoch, outputs.names, labels, outputs.logits.argmax(1).numpy(), places, {})
         if stages and list(stages[-1].names) == list(stage.names):
-            stage = replace(stage, places=self.laid_upon(stage.places, stages[-1].places))
+            stage = replace(stage, places=self.aligned(stage.places, stages[-1].places))
         stage = replace(stage, figures={**figures, **_worth(features, places, labels)})
         stage.save(run.folder.figures / self.name, self.class_names)
         for figure, value in stage.figures.items():
@@ -83,7 +83,7 @@ class FeatureMap:
         """Features (N, D) -> places (N, 2), and figures of the map."""
 
     @abstractmethod
-    def laid_upon(self, places: np.ndarray, earlier: np.ndarray) -> np.ndarray:
+    def aligned(self, places: np.ndarray, earlier: np.ndarray) -> np.ndarray:
         """Places (N, 2), turned so that they resemble an earlier stage's as far as the method leaves that open."""
 
     @abstractmethod

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from PIL import Image
 
 from registry import InputError
-from registry.engine import Run, colorize
+from registry.engine import Classes, Confusion, Run, colorize
 
 from .figures import blank, heading, literal, publish
 
@@ -32,7 +32,8 @@ class MaskStages:
         ignore_index: int | None,
     ) -> None:
         self.images, self.at = images, list(at)
-        self.names, self.colors, self.ignored = list(class_names), list(class_colors), ignore_index
+        self.names, self.colors = list(class_names), list(class_colors)
+        self.classes = Classes.of(class_names, class_colors, ignore_index)
 
     def ready(self, run: Run) -> None:
         """Check before the training that there are masks to compare with.
@@ -79,7 +80,8 @@ class MaskStages:
             panels = [(sample["name"], sample["image"]), ("truth", colorize(truth, self.colors))]
             for stage in stages:
                 mask = np.asarray(Image.open(folder / f"{sample['name']}_epoch_{stage:04d}.png"))
-                panels.append((f"epoch {stage}: IoU {self._iou(mask, truth):.2f}", colorize(mask, self.colors)))
+                iou = Confusion.of(truth, mask, self.classes).image_iou
+                panels.append((f"epoch {stage}: IoU {iou:.2f}", colorize(mask, self.colors)))
             for axis, (title, picture) in zip(row, panels, strict=True):
                 axis.imshow(picture, interpolation="nearest")
                 axis.set_title(literal(title), fontsize=9)
@@ -91,13 +93,3 @@ class MaskStages:
         ]
         figure.legend(handles=patches, loc="outside lower center", ncols=entries, fontsize=8)
         return figure
-
-    def _iou(self, mask: np.ndarray, truth: np.ndarray) -> float:
-        """The image's own mean IoU, over the classes that its truth holds; ignored pixels are left out."""
-        counted = np.ones_like(truth, bool) if self.ignored is None else truth != self.ignored
-        ious = []
-        for label in np.unique(truth[counted]):
-            both = np.sum((mask == label) & (truth == label) & counted)
-            either = np.sum(((mask == label) | (truth == label)) & counted)
-            ious.append(both / either)
-        return float(np.mean(ious)) if ious else float("nan")

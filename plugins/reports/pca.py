@@ -16,7 +16,7 @@ class PrincipalComponents(FeatureMap):
     """See the spec ``pca``.
 
     Places are in units of the features' root mean square distance from their mean. A classifier does not care how large
-    its features are, and training changes it: without this, one of two stages upon the same axes would be a dot.
+    its features are, and training changes it: without this, one of two stages on the same axes would be a dot.
     """
 
     name, title = "pca", "PCA of the penultimate layer"
@@ -29,7 +29,7 @@ class PrincipalComponents(FeatureMap):
         first, second = (float(share) for share in method.explained_variance_ratio_)
         return places, {"variance_1": first, "variance_2": second, "variance": first + second, "spread": float(spread)}
 
-    def laid_upon(self, places: np.ndarray, earlier: np.ndarray) -> np.ndarray:
+    def aligned(self, places: np.ndarray, earlier: np.ndarray) -> np.ndarray:
         """Each axis mirrored where that brings it nearer; turning would mix the components."""
         return np.where((places * (earlier - earlier.mean(0))).sum(0) < 0, -places, places)
 

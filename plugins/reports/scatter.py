@@ -1,4 +1,4 @@
-"""Maps of the features as figures: a PNG for each stage and one of all, upon the same axes."""
+"""Maps of the features as figures: a PNG for each stage and one of all, on the same axes."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _draw(
     panel.grid(alpha=0.25, linewidth=0.5)
     panel.set_axisbelow(True)
     panel.set_title(f"epoch {stage.epoch}\n{claims(stage.figures)}", fontsize=8.5)
-    # Points in a fixed mixed order, in parts, so that no class lies upon all others.
+    # Points in a fixed mixed order, in parts, so that no class covers all others.
     size = float(np.clip(30000 / len(stage.labels), 13, 34)) * (inches / _ALONE)
     for part in np.array_split(np.random.default_rng(0).permutation(len(stage.labels)), 5):
         for shape in dict.fromkeys(marks.shapes):
@@ -140,7 +140,7 @@ def _draw(
 
 
 def _number(panel: Axes, stage: Stage, limits: tuple[float, float, float], inches: float) -> None:
-    """Write each class's number above its median, moved aside where two would lie upon each other."""
+    """Write each class's number above its median, moved aside where two would overlap."""
     middle, half = np.array(limits[:2]), limits[2]
     present, inch = np.unique(stage.labels), 2 * half / inches
     medians = np.array([np.median(stage.places[stage.labels == label], axis=0) for label in present])

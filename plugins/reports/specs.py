@@ -43,11 +43,11 @@ def pca(
 ) -> Any:
     """Principal components of the penultimate layer over the evaluation images: figures, coordinates, projector.
 
-    Tells the variance that the two axes hold, and kNN accuracy and silhouette on the map and among all features.
+    Shows the variance along the two axes, and kNN accuracy and silhouette on the map and among all features.
 
     Args:
         at: epochs: first, middle, last, numbers, '50%', 'every 10'.
-        max_images: of more, a choice is drawn in which every class has its share.
+        max_images: of more, a stratified sample is drawn.
         class_names: for the legend.
         class_colors: of points and legend.
         seed: of the choice.
@@ -68,13 +68,13 @@ def tsne(
 ) -> Any:
     """t-SNE of the penultimate layer over the evaluation images: figures, coordinates, projector.
 
-    Tells trustworthiness, and kNN accuracy and silhouette on the map and among all features. Each stage is turned onto
-    the one before it, since t-SNE leaves that open. More than 50 features are first reduced to 50 by PCA.
+    Shows trustworthiness, and kNN accuracy and silhouette on the map and among all features. Each stage is turned onto
+    the one before it, since its orientation is arbitrary. More than 50 features are first reduced to 50 by PCA.
 
     Args:
-        perplexity: about how many neighbours count; lowered, with a notice, to a third of few images.
+        perplexity: about how many neighbours count; at most a third of the images, with a caveat in the run.
         at: epochs: first, middle, last, numbers, '50%', 'every 10'.
-        max_images: of more, a choice is drawn in which every class has its share.
+        max_images: of more, a stratified sample is drawn.
         class_names: for the legend.
         class_colors: of points and legend.
         seed: of the choice and of t-SNE.
@@ -96,7 +96,7 @@ def curves(*, at: list[int | str] = _ALWAYS) -> Any:
 
 
 def confusion_matrix(*, at: list[int | str] = _LAST, class_names: FromData[list[str]]) -> Any:
-    """Which classes are taken for which: a figure with every class's recall, the counts, the most confused pairs.
+    """Which classes are confused with which: a figure with every class's recall, the counts, the most confused pairs.
 
     Args:
         at: epochs: first, middle, last, numbers, '50%', 'every 10'.

@@ -21,9 +21,9 @@ class Stage:
     Attributes:
         epoch: 1-based.
         names: of the N images.
-        labels, predicted: (N,) their classes, and those the model tells.
+        labels, predicted: (N,) their classes, and the predicted ones.
         places: (N, 2) where each lies.
-        figures: what the map is worth, by name.
+        figures: scores of the map, by name.
     """
 
     epoch: int

@@ -49,7 +49,7 @@ class NeighbourEmbedding(FeatureMap):
         figures = {"trustworthiness": kept_neighbours(features, places), "kl_divergence": float(method.kl_divergence_)}
         return places - places.mean(0), {**figures, "perplexity": perplexity}
 
-    def laid_upon(self, places: np.ndarray, earlier: np.ndarray) -> np.ndarray:
+    def aligned(self, places: np.ndarray, earlier: np.ndarray) -> np.ndarray:
         """Turned and mirrored, not scaled: the orthogonal Procrustes solution (Schönemann, 1966)."""
         left, _, right = np.linalg.svd(places.T @ (earlier - earlier.mean(0)))
         return np.asarray(places @ left @ right)

@@ -14,7 +14,7 @@ VOTERS, NEIGHBOURS = 10, 12
 def knn_accuracy(vectors: np.ndarray, labels: np.ndarray) -> float:
     """The share of vectors (N, D) whose class most of the nearest ten others have; a tie goes to the lower label."""
     near = NearestNeighbors(n_neighbors=min(VOTERS, len(vectors) - 1)).fit(vectors).kneighbors(return_distance=False)
-    votes = [np.bincount(one).argmax() for one in labels[near]]  # a vector is no neighbour of its own
+    votes = [np.bincount(one).argmax() for one in labels[near]]  # a vector is not its own neighbour
     return float(np.mean(np.array(votes) == labels))
 
 

@@ -101,6 +101,6 @@ def test_a_frozen_swin_whose_maps_are_channels_last() -> None:
     torch.testing.assert_close(net.features(IMAGES), net.features(IMAGES), rtol=0, atol=0)
 
 
-def test_what_is_no_backbone_is_told_so() -> None:
+def test_a_network_that_is_not_a_backbone_is_refused() -> None:
     with pytest.raises(PluginError, match="it has no `channels`"):
         classifier(backbone=nn.Linear(3, 4), num_classes=2)

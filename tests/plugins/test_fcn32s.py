@@ -174,15 +174,15 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     torch.save(state, path)
     with pytest.raises(InputError) as caught:
         fcn32s(num_classes=2, weights=path, **SMALL)
-    told = str(caught.value)
-    assert "missing: features.28.bias; left over: features.31.weight; of another shape: fc7.weight" in told
+    message = str(caught.value)
+    assert "missing: features.28.bias; left over: features.31.weight; of another shape: fc7.weight" in message
     path.write_bytes(b"no weights")
     with pytest.raises(InputError, match=r"vgg\.pth cannot be read"):
         fcn32s(num_classes=2, weights=path, **SMALL)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"pretrained": True}, r"pretrained: .*fcn32s \(vgg16\) are missing.*timm/vgg16\.tv_in1k"),
         ({"pretrained": True, "batch_norm": True}, r"timm/vgg16_bn\.tv_in1k"),
@@ -190,8 +190,8 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
         ({"pretrained": True, "weights": Path("gone.pth")}, r"weights: gone\.pth does not exist"),
     ],
 )
-def test_missing_weights_are_told_before_anything_is_built(
-    arguments: dict, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_missing_weights_are_reported_before_anything_is_built(
+    arguments: dict, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -199,5 +199,5 @@ def test_missing_weights_are_told_before_anything_is_built(
     defaults = {each.name: each.default for each in spec.parameters if not each.supplied}
     assert spec.preflight is not None
     spec.preflight(defaults)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         spec.preflight({**defaults, **arguments})

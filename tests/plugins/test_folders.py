@@ -69,17 +69,17 @@ def test_a_class_name_may_hold_underscores_and_words_are_in_alphabetical_order(t
         data.split("test")
 
 
-def test_names_without_class_and_classes_of_val_alone_are_told_at_once(tmp_path: Path) -> None:
+def test_names_without_class_and_classes_of_val_alone_are_reported_together(tmp_path: Path) -> None:
     root = of_names(tmp_path, ["cat_1", "cat2", "_3"], ["dog_1", "dog_2", "cat_4"])
-    told = problems_of(LabelledNames, root)
-    assert "cat2.png: has no class" in told and "_3.png: has no class" in told
-    assert "dog_1.png: is of class 'dog'" in told and "dog_2" not in told
+    problems = problems_of(LabelledNames, root)
+    assert "cat2.png: has no class" in problems and "_3.png: has no class" in problems
+    assert "dog_1.png: is of class 'dog'" in problems and "dog_2" not in problems
     assert "train_50" in problems_of(LabelledNames, root, train="train_5")
 
 
 def test_of_many_problems_the_first_ten_are_shown_and_the_others_counted(tmp_path: Path) -> None:
-    told = problems_of(LabelledNames, of_names(tmp_path, [f"x{number:02d}" for number in range(37)], ["a_1"]))
-    assert "x09" in told and "x10" not in told and "and 27 more problems" in told
+    problems = problems_of(LabelledNames, of_names(tmp_path, [f"x{number:02d}" for number in range(37)], ["a_1"]))
+    assert "x09" in problems and "x10" not in problems and "and 27 more problems" in problems
 
 
 @pytest.fixture
@@ -98,23 +98,23 @@ def office(tmp_path: Path) -> Path:
 def test_csv_files_of_spreadsheets_are_read_and_none_is_no_label(office: Path) -> None:
     data = CsvLabels(office)
     assert data.facts["class_names"] == ["9", "10"]
-    told = {sample["name"]: sample.get("label", "no key") for sample in data.split("train")}
-    assert told == {"b1.jpg": 1, "a1.jpg": 0, "a2.jpg": 0, "x.jpg": "no key", "with, comma.jpg": 0}
+    labels = {sample["name"]: sample.get("label", "no key") for sample in data.split("train")}
+    assert labels == {"b1.jpg": 1, "a1.jpg": 0, "a2.jpg": 0, "x.jpg": "no key", "with, comma.jpg": 0}
     assert [(sample["name"], sample["label"]) for sample in data.split("val")] == [("v", 1)]
     assert CsvLabels(office, val=None).split("val") is None
 
 
-def test_without_any_label_the_data_tell_no_classes(office: Path) -> None:
+def test_without_any_label_the_data_have_no_classes(office: Path) -> None:
     (office / "train.csv").write_text("filename,label\na1.jpg,None\nb1.jpg,None\n")
     data = CsvLabels(office, val=None)
     assert "num_classes" not in data.facts and set(data.split("train")[0]) == {"image", "name"}
 
 
-def test_wrong_rows_are_told_with_their_lines_all_at_once(office: Path) -> None:
+def test_all_wrong_rows_are_reported_with_their_lines(office: Path) -> None:
     rows = ["filename,label", "a1.jpg,9", "gone.jpg,9", "a2.jpg,", "a1.jpg,10", ",9", '"b1.jpg', 'x",9', "x.jpg"]
     (office / "train.csv").write_text("\n".join(rows))
     (office / "val.csv").write_text("name,target\nv.jpg,11\n")
-    told = problems_of(CsvLabels, office)
+    problems = problems_of(CsvLabels, office)
     for line, words in (
         (3, "gone.jpg: is not in"),
         (4, "a2.jpg: has no label"),
@@ -122,15 +122,15 @@ def test_wrong_rows_are_told_with_their_lines_all_at_once(office: Path) -> None:
         (6, "the file name: is empty"),
         (9, "x.jpg: has no label"),
     ):
-        assert f"train.csv:{line}: {words}" in told
-    assert "val.csv:2: " in told and "class '11'" in told
+        assert f"train.csv:{line}: {words}" in problems
+    assert "val.csv:2: " in problems and "class '11'" in problems
 
 
 def test_columns_are_found_or_named(office: Path) -> None:
     (office / "train.csv").write_text("a,filename,label,kind\nb1.jpg,a1.jpg,x,9\n")
     (office / "val.csv").write_text("a,kind\nv,9\n")
-    told = problems_of(CsvLabels, office)
-    assert "val.csv:1: " in told and "its columns are a, kind" in told and "filename_column" in told
+    problems = problems_of(CsvLabels, office)
+    assert "val.csv:1: " in problems and "its columns are a, kind" in problems and "filename_column" in problems
     data = CsvLabels(office, filename_column="A", label_column="kind")
     assert data.facts["class_names"] == ["9"] and data.split("train").names == ["b1.jpg"]
     assert "did you mean 'kind'" in problems_of(CsvLabels, office, filename_column="a", label_column="kin")
@@ -140,7 +140,7 @@ def test_columns_are_found_or_named(office: Path) -> None:
     )
 
 
-def test_image_folders_may_lack_an_evaluation_split_and_tell_all_that_is_missing(tmp_path: Path) -> None:
+def test_image_folders_may_lack_an_evaluation_split_and_report_all_missing_folders(tmp_path: Path) -> None:
     for label in (1, 10, 9):
         paint(tmp_path / "train" / str(label) / "deep" / "a.jpg")
     (tmp_path / "train" / "5").mkdir()
@@ -148,8 +148,10 @@ def test_image_folders_may_lack_an_evaluation_split_and_tell_all_that_is_missing
     assert data.facts["class_names"] == ["1", "5", "9", "10"] and data.split("val") is None
     labels = {sample["name"]: sample["label"] for sample in data.split("train")}
     assert labels == {"1/deep/a.jpg": 0, "9/deep/a.jpg": 2, "10/deep/a.jpg": 3}
-    told = problems_of(ImageFolders, tmp_path, "tran", "val")
-    assert "tran: does not exist" in told and "did you mean 'train'" in told and "val: does not exist" in told
+    problems = problems_of(ImageFolders, tmp_path, "tran", "val")
+    assert (
+        "tran: does not exist" in problems and "did you mean 'train'" in problems and "val: does not exist" in problems
+    )
 
 
 GUESSES = {
@@ -207,17 +209,17 @@ def test_one_guess_at_most_recognises_a_layout(
             Image.new("L", (6, 5)).save(path)
     for name, text in tables.items():
         (tmp_path / f"{name}.csv").write_text(text)
-    guessed = {name: told for name, guess in GUESSES.items() if (told := guess(tmp_path)) is not None}
+    guessed = {name: found for name, guess in GUESSES.items() if (found := guess(tmp_path)) is not None}
     assert guessed == ({dataset: {"root": tmp_path, **arguments}} if dataset else {})
 
 
 def test_the_digits_are_scikit_learns_split_by_class_and_always_the_same(tmp_path: Path) -> None:
-    told = Digits(seed=3).make(tmp_path / "one")
+    made = Digits(seed=3).make(tmp_path / "one")
     Digits(seed=3).make(tmp_path / "two")
     files = {split: sorted((tmp_path / "one" / split).iterdir()) for split in ("train_50", "val_50")}
     every = [file for each in files.values() for file in each]
     assert all(file.read_bytes() == (tmp_path / "two" / file.parent.name / file.name).read_bytes() for file in every)
-    assert (len(files["train_50"]), len(files["val_50"])) == (told["train"], told["val"]) == (1437, 360)
+    assert (len(files["train_50"]), len(files["val_50"])) == (made["train"], made["val"]) == (1437, 360)
     scans = load_digits()
     ids = [int(file.stem.split("_")[1]) for file in every]
     assert sorted(ids) == list(range(1797))
@@ -238,25 +240,25 @@ def test_the_digits_are_scikit_learns_split_by_class_and_always_the_same(tmp_pat
 def test_every_label_is_counted_also_beyond_the_images_looked_at_and_beyond_256_classes(tmp_path: Path) -> None:
     # 301 classes of which the last is half of the images
     train = [f"{label}_0" for label in range(301)] + [f"300_{index}" for index in range(1, 300)]
-    told = inspect_data(of_names(tmp_path, train, ["300_0", "5_0"]))
-    figures = told["splits"]["train"]
+    found = inspect_data(of_names(tmp_path, train, ["300_0", "5_0"]))
+    figures = found["splits"]["train"]
     assert figures["looked_at"] == 200 and figures["images"] == figures["counted"] == 600
     assert figures["counts"]["300"] == 300 and figures["counts"]["299"] == 1 and figures["shares"]["300"] == 0.5
-    assert told["splits"]["val"]["counts"]["5"] == 1 and told["splits"]["val"]["counts"]["6"] == 0
-    assert told["sheet"] is None
+    assert found["splits"]["val"]["counts"]["5"] == 1 and found["splits"]["val"]["counts"]["6"] == 0
+    assert found["sheet"] is None
 
 
 def test_one_folder_of_classes_is_recognised_and_a_split_proposed(tmp_path: Path, hw1cli) -> None:
     for name in ("rose", "lily"):
         for number in range(5):
             paint(tmp_path / "flowers" / name / f"{number}.png")
-    told = inspect_data(tmp_path / "flowers")
-    assert {key: told["data"][key] for key in ("use", "train", "val")} == {
+    found = inspect_data(tmp_path / "flowers")
+    assert {key: found["data"][key] for key in ("use", "train", "val")} == {
         "use": "image_folders",
         "train": ".",
         "val": None,
     }
-    assert told["split"] == {"val": 0.2} and told["splits"]["train"]["counts"] == {"lily": 5, "rose": 5}
+    assert found["split"] == {"val": 0.2} and found["splits"]["train"]["counts"] == {"lily": 5, "rose": 5}
     assert "split:" in hw1cli("data", "inspect", tmp_path / "flowers", "--no-sheet").stdout
     (tmp_path / "flowers" / "train").mkdir()
     with pytest.raises(InputError, match="layout that no dataset"):
@@ -275,9 +277,9 @@ def test_the_sheet_shows_images_of_every_class(hw1cli, tmp_path: Path) -> None:
         for number in range(1 if name == "red" else 20):
             paint(tmp_path / "mine" / "train_50" / f"{name}_{number}.png", color, (40, 40))
     paint(tmp_path / "mine" / "val_50" / "red_1.png")
-    told = json.loads(hw1cli("data", "inspect", tmp_path / "mine", "--json", cwd=tmp_path).stdout)
+    found = json.loads(hw1cli("data", "inspect", tmp_path / "mine", "--json", cwd=tmp_path).stdout)
     sheet = tmp_path / "inspection" / "mine" / "samples.png"
-    assert told["sheet"] == "inspection/mine/samples.png" and told["data"]["use"] == "labelled_names"
+    assert found["sheet"] == "inspection/mine/samples.png" and found["data"]["use"] == "labelled_names"
     one = near(sheet, colors["red"])
     assert one > 2000
     assert all(7 * one < near(sheet, colors[name]) < 9 * one for name in ("a_$x^$", "_blue"))
@@ -299,8 +301,8 @@ def test_the_sheet_of_masks_shows_the_rarest_class_and_its_colour(tmp_path: Path
                 mask[:, :20] = 2
             (root / split / "masks").mkdir(exist_ok=True)
             Image.fromarray(mask).save(root / split / "masks" / f"{number:02d}.png")
-    told = inspect_data(root, tmp_path / "frames.png")
-    assert told["splits"]["train"]["shares"]["class_2"] == pytest.approx(1 / 60)
+    found = inspect_data(root, tmp_path / "frames.png")
+    assert found["splits"]["train"]["shares"]["class_2"] == pytest.approx(1 / 60)
     third = distinct_colors(3)[2]
     laid = tuple(round(0.6 * part) for part in third)  # upon black
     assert near(tmp_path / "frames.png", laid) > 2000 and near(tmp_path / "frames.png", third) > 50

@@ -74,7 +74,7 @@ def test_suffixes_also_within_one_folder(tmp_path: Path) -> None:
     assert [sample["name"] for sample in data(tmp_path, **folders, mask_suffix="_mask").split("train")] == ["a"]
 
 
-def test_what_does_not_fit_together_is_told_at_once(tmp_path: Path) -> None:
+def test_all_mismatches_are_reported_together(tmp_path: Path) -> None:
     build(tmp_path)
     Image.new("RGB", (3, 2)).save(tmp_path / "train/images/b.jpg")
     Image.new("RGB", (3, 2)).save(tmp_path / "val/images/a.png")
@@ -119,9 +119,9 @@ def test_inspect_warns_of_strange_labels_and_sizes_and_refuses_jpeg_masks(hw1cli
             mask = rng.integers(0, 3, (8, 12)).astype(np.uint8)
             mask[0, 0] = 77 if number == 1 else mask[0, 0]
             Image.fromarray(mask[: 6 if number == 2 else 8]).save(tmp_path / split / f"masks/{number}.png")
-    told = json.loads(hw1cli("data", "inspect", tmp_path, "--no-sheet", "--json").stdout)
-    assert told["data"]["classes"] == ["class_0", "class_1", "class_2"]
-    faults = told["splits"]["train"]["warnings"]
+    found = json.loads(hw1cli("data", "inspect", tmp_path, "--no-sheet", "--json").stdout)
+    assert found["data"]["classes"] == ["class_0", "class_1", "class_2"]
+    faults = found["splits"]["train"]["warnings"]
     assert len(faults) == 2 and "1.png: has values of no class: 77" in faults[0] and "2.png: is 12x6" in faults[1]
     assert "warning: " in hw1cli("data", "inspect", tmp_path, "--no-sheet").stdout
 

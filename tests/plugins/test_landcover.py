@@ -48,7 +48,7 @@ def test_samples_and_facts(scenes: Path) -> None:
         data.split("test")
 
 
-def test_every_missing_half_is_told_at_once(scenes: Path) -> None:
+def test_every_missing_half_is_reported(scenes: Path) -> None:
     (scenes / "train/0001_mask.png").unlink()
     for number in range(7):
         (scenes / f"validation/9{number:03d}_mask.png").touch()

@@ -93,7 +93,7 @@ def test_byols_loss_is_the_sum_of_both_directions() -> None:
 
 
 @pytest.mark.parametrize("rule", ["average", "copy", "own"])
-def test_a_followers_buffers_do_what_the_parameter_says(rule: Any) -> None:
+def test_a_followers_buffers_follow_the_parameter(rule: Any) -> None:
     net: Any = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     follower = Follower(net, rule)
     with torch.no_grad():
@@ -133,7 +133,7 @@ def test_the_vote_is_scikit_learns_with_the_same_weights() -> None:
     assert NeighbourVote(5, 0.1).accuracy() is None
 
 
-def test_a_collapse_is_told_and_a_spread_is_not() -> None:
+def test_a_collapse_is_reported_and_a_spread_is_not() -> None:
     assert float(spread(torch.randn(4000, 32))) == pytest.approx(1.0, abs=0.02)
     assert float(spread(torch.ones(50, 32))) == pytest.approx(0.0, abs=1e-4)
     task = method("byol").eval()
@@ -155,7 +155,7 @@ def test_the_rank_counts_the_directions_that_features_use() -> None:
     assert effective_rank(torch.ones(9, 4)) == 1.0
     assert math.isnan(effective_rank(torch.tensor([[1.0, math.nan], [2.0, 3.0]])))
     fallen = torch.cat([even, 0.01 * torch.randn(128, 24, dtype=torch.float64)], 1)
-    assert 8 < effective_rank(fallen) < 9 and float(spread(fallen.float())) > 0.2  # spread alone would not tell
+    assert 8 < effective_rank(fallen) < 9 and float(spread(fallen.float())) > 0.2  # spread alone would not show it
 
 
 def test_views_are_byols_and_stay_uint8() -> None:
@@ -240,21 +240,6 @@ def test_one_view_is_too_few() -> None:
         method("byol", 1)
 
 
-@pytest.fixture
-def colours(tmp_path: Path) -> Path:
-    """Images of three plain colours with noise, in a folder for each class."""
-    generator = np.random.default_rng(0)
-    for split, count in (("train", 8), ("val", 4)):
-        for channel, name in enumerate(("red", "green", "blue")):
-            folder = tmp_path / "colours" / split / name
-            folder.mkdir(parents=True)
-            for index in range(count):
-                pixels = generator.integers(0, 120, (16, 16, 3), np.uint8)
-                pixels[..., channel] += 100
-                Image.fromarray(pixels).save(folder / f"{index}.png")
-    return tmp_path / "colours"
-
-
 def recipe_of(tmp_path: Path, trainer: str, root: Path, more: str = "") -> Path:
     path = tmp_path / f"{trainer.partition(',')[0]}.yaml"
     path.write_text(
@@ -270,11 +255,11 @@ def recipe_of(tmp_path: Path, trainer: str, root: Path, more: str = "") -> Path:
 
 
 def test_pretraining_resumes_exactly_hands_its_backbone_on_and_the_probes_leave_it_as_it_is(
-    stranger: None, colours: Path, tmp_path: Path
+    stranger: None, colored_images: Path, tmp_path: Path
 ) -> None:
     views = "views: [{use: byol_view_1, size: 16, blur: 0.0}, {use: byol_view_2, size: 16}]\nschedule: constant\n"
     recipe = recipe_of(
-        tmp_path, "moco, epochs: 3, hidden_dim: 16, output_dim: 8, queue: 30, momentum: 0.9", colours, views
+        tmp_path, "moco, epochs: 3, hidden_dim: 16, output_dim: 8, queue: 30, momentum: 0.9", colored_images, views
     )
     summary = train(recipe, tmp_path / "whole")
     train(recipe, tmp_path / "parts", "trainer.epochs=2")
@@ -284,33 +269,33 @@ def test_pretraining_resumes_exactly_hands_its_backbone_on_and_the_probes_leave_
     assert summary["monitor"] == "knn" and {"knn", "spread", "rank", "train_spread"} <= set(summary["last"])
     rows = [[json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()] for name in ("whole", "parts")]
     assert len({row["start/knn"] for row in rows[0] + rows[1]}) == 1
-    untrained = train(recipe_of(tmp_path, "knn", colours), tmp_path / "untrained", "backbone=stranger_net")
+    untrained = train(recipe_of(tmp_path, "knn", colored_images), tmp_path / "untrained", "backbone=stranger_net")
     assert untrained["last"]["knn"] == pytest.approx(rows[0][0]["start/knn"])
     card = json.loads((tmp_path / "whole" / "backbone.json").read_text())
     assert card["notes"] == {"method": "MoCo", "knn_k": 20, "knn_temperature": 0.07}
     handed = read_state(tmp_path / "whole" / "backbone.safetensors")
 
     backbone = f"backbone={{use: stranger_net, weights: {tmp_path / 'whole'}}}"
-    told = train(recipe_of(tmp_path, "knn", colours), tmp_path / "knn", backbone)
-    assert told["last"]["knn"] == pytest.approx(summary["last"]["knn"]) and told["epochs"] == 1
+    again = train(recipe_of(tmp_path, "knn", colored_images), tmp_path / "knn", backbone)
+    assert again["last"]["knn"] == pytest.approx(summary["last"]["knn"]) and again["epochs"] == 1
 
-    probe = recipe_of(tmp_path, "linear_probe, epochs: 20", colours, "optimizer: {use: adam, lr: 0.05}")
-    told = train(probe, tmp_path / "probe", backbone)
-    assert told["best"]["accuracy"] > 0.9
+    probe = recipe_of(tmp_path, "linear_probe, epochs: 20", colored_images, "optimizer: {use: adam, lr: 0.05}")
+    probed = train(probe, tmp_path / "probe", backbone)
+    assert probed["best"]["accuracy"] > 0.9
     after = weights(tmp_path / "probe")
     frozen = {name.removeprefix("model.0.backbone."): value for name, value in after.items() if "backbone" in name}
     assert same(frozen, handed)
 
 
 def test_without_labels_there_is_no_knn_but_a_probe_set_gives_one(
-    stranger: None, colours: Path, tmp_path: Path
+    stranger: None, colored_images: Path, tmp_path: Path
 ) -> None:
     more = f"""
     views: [{{use: byol_view_1, size: 16}}, {{use: byol_view_2, size: 16}}]
-    probe: {{use: image_folders, root: {colours}}}
+    probe: {{use: image_folders, root: {colored_images}}}
     """
-    recipe = recipe_of(tmp_path, "byol, epochs: 1, hidden_dim: 16, output_dim: 8", colours, more)
-    data = f"data={{use: images, root: {colours / 'train' / 'red'}}}"
+    recipe = recipe_of(tmp_path, "byol, epochs: 1, hidden_dim: 16, output_dim: 8", colored_images, more)
+    data = f"data={{use: images, root: {colored_images / 'train' / 'red'}}}"
     with_probe = train(recipe, tmp_path / "with", data)
     assert with_probe["monitor"] == "knn" and 0 < with_probe["last"]["knn"] <= 1
     recipe.write_text(recipe.read_text().partition("probe:")[0])

@@ -104,14 +104,14 @@ def test_balanced_weights_leave_the_ignored_class_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"class_counts": None}, "weights: cannot be balanced: the data do not tell"),
         ({"class_counts": [0, 9], "ignore_index": 1}, "holds no class to be learned"),
     ],
 )
-def test_what_cannot_be_balanced(given: dict[str, Any], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_what_cannot_be_balanced(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         cross_entropy(weights="balanced", **given)
 
 

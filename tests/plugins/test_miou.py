@@ -20,7 +20,7 @@ NAMES = ["urban", "agriculture", "rangeland", "forest", "water", "barren", "unkn
 UNKNOWN = 6
 
 
-def told(metric: Any, truth: np.ndarray, predicted: np.ndarray, batch: int = 2) -> dict[str, float]:
+def scores_of(metric: Any, truth: np.ndarray, predicted: np.ndarray, batch: int = 2) -> dict[str, float]:
     """The figures of a metric that is given masks (N, H, W) in batches."""
     logits = F.one_hot(torch.tensor(predicted), len(NAMES)).movedim(-1, 1).float()
     for part in range(0, len(truth), batch):
@@ -32,7 +32,7 @@ def places(masks: np.ndarray, label: int) -> set[int]:
     return set(np.flatnonzero(masks == label).tolist())
 
 
-def courses_miou(truth: np.ndarray, predicted: np.ndarray) -> tuple[dict[str, float], float]:
+def course_miou(truth: np.ndarray, predicted: np.ndarray) -> tuple[dict[str, float], float]:
     """The course's rule, over the classes that occur at all: unknown is not averaged, but c predicted there counts."""
     ious = {}
     for c in range(6):
@@ -51,11 +51,11 @@ def masks(labels: st.SearchStrategy[int]) -> st.SearchStrategy[tuple[np.ndarray,
 
 @settings(max_examples=40, deadline=None)
 @given(masks(st.integers(0, 6)))
-def test_the_courses_miou(pair: tuple[np.ndarray, np.ndarray]) -> None:
+def test_the_course_miou(pair: tuple[np.ndarray, np.ndarray]) -> None:
     truth, predicted = pair
     metric = miou(num_classes=7, class_names=NAMES, ignore_index=UNKNOWN, ignored_pixels="count_against")
-    figures = told(metric, truth, predicted)
-    ious, mean = courses_miou(truth, predicted)
+    figures = scores_of(metric, truth, predicted)
+    ious, mean = course_miou(truth, predicted)
     assert figures["miou"] == pytest.approx(mean, abs=1e-6)
     assert {name[4:]: value for name, value in figures.items() if name[:4] == "iou/"} == pytest.approx(ious, abs=1e-6)
 
@@ -67,7 +67,7 @@ def test_the_usual_miou_dice_and_pixel_accuracy(
 ) -> None:
     truth, predicted = np.where(pair[0] == UNKNOWN, ignored, pair[0]), pair[1]
     metric = miou(num_classes=7, class_names=NAMES, ignore_index=ignored, left_out=left_out, per_class=["iou", "dice"])
-    figures = told(metric, truth, predicted)
+    figures = scores_of(metric, truth, predicted)
     hidden = places(truth, ignored)
     ious, dices, right = {}, {}, 0
     for c, name in enumerate(NAMES):
@@ -101,7 +101,7 @@ def blobs(seed: int, count: int = 5, size: tuple[int, int] = (40, 56)) -> tuple[
 def test_boundary_iou_is_that_of_what_erosions_take_away(seed: int, ratio: float) -> None:
     truth, predicted = blobs(seed)
     metric = boundary_iou(num_classes=7, class_names=NAMES, ignore_index=UNKNOWN, dilation_ratio=ratio)
-    figures = told(metric, truth, predicted)
+    figures = scores_of(metric, truth, predicted)
     steps = max(1, round(ratio * np.hypot(40, 56)))
     shared, either = np.zeros(6), np.zeros(6)
     for one, other in zip(truth, predicted, strict=True):
@@ -118,18 +118,18 @@ def test_boundary_iou_is_that_of_what_erosions_take_away(seed: int, ratio: float
     assert figures["boundary_iou"] == pytest.approx(np.mean(list(expected.values())), abs=1e-6)
     assert 0 < figures["boundary_iou"] < 1
     metric.reset()
-    assert told(metric, truth, np.where(truth == UNKNOWN, predicted, truth))["boundary_iou"] == 1.0
+    assert scores_of(metric, truth, np.where(truth == UNKNOWN, predicted, truth))["boundary_iou"] == 1.0
 
 
 @pytest.mark.parametrize("spec", [miou, boundary_iou])
-def test_absent_classes_are_told_and_only_they(spec: Any) -> None:
+def test_notes_name_exactly_the_absent_classes(spec: Any) -> None:
     truth, predicted = blobs(0)
     metric = spec(num_classes=7, class_names=NAMES, ignore_index=UNKNOWN)
-    told(metric, truth, predicted)
+    scores_of(metric, truth, predicted)
     (note,) = metric.notes()
     assert "urban" in note and "left out of the means" in note
     metric.reset()
-    told(metric, np.arange(6).repeat(6).reshape(1, 6, 6), np.zeros((1, 6, 6), int))
+    scores_of(metric, np.arange(6).repeat(6).reshape(1, 6, 6), np.zeros((1, 6, 6), int))
     assert metric.notes() == []
 
 
@@ -141,8 +141,8 @@ def test_unknown_can_be_made_a_class_like_any_other() -> None:
         "ignored_pixels": "count_against",
         "left_out": [],
     }
-    figures = told(miou(**settled, ignore_index=UNKNOWN), truth, predicted)
-    plain = told(miou(**settled, ignore_index=None), truth, predicted)
+    figures = scores_of(miou(**settled, ignore_index=UNKNOWN), truth, predicted)
+    plain = scores_of(miou(**settled, ignore_index=None), truth, predicted)
     assert figures["iou/unknown"] > 0 and figures["miou"] == plain["miou"]
 
 
@@ -151,12 +151,12 @@ def test_what_a_constant_prediction_reaches() -> None:
     pixels: Literal["leave_out", "count_against"]
     for pixels, expected in (("leave_out", 3 / 6 / 3), ("count_against", 3 / 8 / 3)):
         metric = miou(num_classes=7, ignore_index=UNKNOWN, ignored_pixels=pixels)
-        assert told(metric, truth, np.zeros_like(truth))["miou"] == pytest.approx(expected)
+        assert scores_of(metric, truth, np.zeros_like(truth))["miou"] == pytest.approx(expected)
         assert metric.compute()["constant/miou"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
-    ("spec", "left_out", "told_"),
+    ("spec", "left_out", "message"),
     [
         (miou, ["watr"], r"'watr' is not a class[\s\S]*'water'"),
         (miou, NAMES, "leaves no class"),
@@ -164,8 +164,8 @@ def test_what_a_constant_prediction_reaches() -> None:
         (boundary_iou, [], "'unknown' is the class that is ignored"),
     ],
 )
-def test_classes_that_cannot_be_left_out(spec: Any, left_out: list[str], told_: str) -> None:
-    with pytest.raises(InputError, match=f"left_out: .*{told_}"):
+def test_classes_that_cannot_be_left_out(spec: Any, left_out: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=f"left_out: .*{message}"):
         spec(num_classes=7, class_names=NAMES, ignore_index=UNKNOWN, left_out=left_out)
 
 

@@ -62,12 +62,12 @@ def test_the_window_is_torch_free() -> None:
 def test_tables_agree_with_timm_on_every_model() -> None:
     for name, tags in timm_names.weights_by_tag().items():
         for tag in tags or [""]:
-            full, told = timm_names.weights_of(f"{name}.{tag}" if tag else name)
+            full, recorded = timm_names.weights_of(f"{name}.{tag}" if tag else name)
             timms = timm.get_pretrained_cfg(full)
             for key in set(Weights.__annotations__) - {"hf_hub_id", "url"}:
                 value = getattr(timms, key)
-                assert told.get(key) == (list(value) if isinstance(value, tuple) else value), (full, key)
-            assert told.get("hf_hub_id") == timms.hf_hub_id, full
+                assert recorded.get(key) == (list(value) if isinstance(value, tuple) else value), (full, key)
+            assert recorded.get("hf_hub_id") == timms.hf_hub_id, full
 
 
 def test_accuracies_are_of_weights_that_there_are() -> None:
@@ -81,17 +81,17 @@ def test_accuracies_are_of_weights_that_there_are() -> None:
 
 
 def _described(name: str) -> dict[str, dict[str, str]]:
-    """What ``describe`` tells of a name in a fresh process: kind -> details, and what was imported for it."""
+    """What ``describe`` shows of a name in a fresh process: kind -> details, and what was imported for it."""
     program = (
         "import json, sys; from registry.cli.describe import describe_components as describe;"
-        f"told = {{each['kind']: each['details'] for each in describe({name!r}, None)}};"
-        "told['imported'] = [m for m in ('torch', 'timm', 'numpy') if m in sys.modules]; print(json.dumps(told))"
+        f"details = {{each['kind']: each['details'] for each in describe({name!r}, None)}};"
+        "details['imported'] = [m for m in ('torch', 'timm', 'numpy') if m in sys.modules]; print(json.dumps(details))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
-def test_describe_tells_size_images_weights_and_imports_timm_once() -> None:
+def test_describe_gives_size_images_weights_and_imports_timm_once() -> None:
     first, second = _described("timm/tf_efficientnetv2_s.in1k"), _described("timm/tf_efficientnetv2_s.in1k")
     assert "torch" in first.pop("imported") and not second.pop("imported") and first == second
     model, backbone = first["models"], first["backbones"]
@@ -119,9 +119,9 @@ def test_describe_tells_size_images_weights_and_imports_timm_once() -> None:
     ],
 )
 def test_facts_of_the_default_tag_and_of_what_is_lacking(name: str, has: str, text: str) -> None:
-    told = facts("backbones", name)
-    assert told[has].startswith(text)
-    assert ("ImageNet top-1" in told) == (name not in ("efficientnetv2_s", "convit_tiny"))
+    details = facts("backbones", name)
+    assert details[has].startswith(text)
+    assert ("ImageNet top-1" in details) == (name not in ("efficientnetv2_s", "convit_tiny"))
 
 
 def test_listing_again_reads_a_cache(hw1cli: Callable[..., subprocess.CompletedProcess[str]]) -> None:
@@ -178,7 +178,7 @@ def test_a_classifier_gives_logits_and_the_layer_before(name: str) -> None:
     assert features.shape == (2, last.in_features)
 
 
-def test_networks_tell_of_the_images_of_their_weights() -> None:
+def test_networks_know_the_images_of_their_weights() -> None:
     net = models.spec("test_vit")(num_classes=2)
     assert normalization_of(net) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)) and net.input_size == (3, 160, 160)
     assert backbones.spec("tf_efficientnetv2_s.in1k")().input_size == (3, 300, 300)

@@ -59,7 +59,7 @@ def test_two_scores_of_one_name_stay_apart() -> None:
     assert list(scores.compute()) == ["MulticlassF1Score", "MulticlassF1Score_2"]
 
 
-def test_a_score_where_less_is_better_says_so() -> None:
+def test_a_score_where_less_is_better_is_marked() -> None:
     assert not Scores([built("MulticlassCalibrationError")]).higher_is_better
     assert Scores([built("MulticlassAccuracy")]).higher_is_better
 

@@ -15,17 +15,6 @@ from ..data.classes import Classes
 _MOST_NAMED: Final = 10
 
 
-def count(truth: NDArray[Any], predicted: NDArray[Any], labels: int) -> NDArray[np.int64]:
-    """How often each pair occurs: (labels, labels), rows the truth, columns the prediction.
-
-    Args:
-        truth, predicted: of one shape, values 0..labels - 1.
-        labels: how many there are.
-    """
-    cells = truth.astype(np.int64).ravel() * labels + predicted.ravel()
-    return np.bincount(cells, minlength=labels * labels).reshape(labels, labels)
-
-
 class ClassScores(NamedTuple):
     """Scores of one class. With P the prediction and G the truth, and None for 0/0:
 
@@ -61,6 +50,21 @@ class Confusion:
 
     counts: NDArray[np.int64]
     classes: Classes
+
+    @classmethod
+    def of(cls, truth: NDArray[Any], predicted: NDArray[Any], classes: Classes) -> Confusion:
+        """Count how often each pair occurs.
+
+        Args:
+            truth, predicted: of one shape: indices of classes; in the truth also ``classes.ignore_index``.
+            classes: the labels.
+        """
+        labels = len(classes)
+        truth = truth.astype(np.int64).ravel()
+        if classes.ignored is not None:
+            truth = np.where(truth == classes.ignore_index, classes.ignored, truth)
+        cells = truth * labels + predicted.ravel()
+        return cls(np.bincount(cells, minlength=labels * labels).reshape(labels, labels), classes)
 
     @cached_property
     def known(self) -> NDArray[np.int64]:

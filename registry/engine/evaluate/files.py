@@ -18,7 +18,7 @@ from ..data.classes import Classes, KnownClasses
 from ..data.images import UnreadableImage, read_image
 from ..data.masks import MaskReader, comparing_reader
 from ..data.pairs import find_images, find_masks, with_common_names
-from .confusion import count
+from .confusion import Confusion
 from .figures import Example
 from .per_image import Tally
 from .report import Evaluation
@@ -139,7 +139,8 @@ def _compare_masks(question: Question, console: Console) -> tuple[Tally, list[Ex
     tally = Tally(classes)
     for name in console.track(names, len(names), "comparing", "files"):
         try:
-            tally.add_mask(name, count(*_read_pair(reader, truths[name], predictions[name]), len(classes)))
+            truth, predicted = _read_pair(reader, truths[name], predictions[name])
+            tally.add_mask(name, Confusion.of(truth, predicted, classes))
         except InputError as error:
             problems += error.problems
             if len(problems) >= _MOST:

@@ -35,10 +35,9 @@ class Tally:
     def __post_init__(self) -> None:
         self.counts = np.zeros((len(self.classes), len(self.classes)), np.int64)
 
-    def add_mask(self, name: str, counts: np.ndarray) -> None:
-        """Add an image by its own confusion matrix (K, K)."""
-        image = Confusion(counts, self.classes)
-        self.counts += counts
+    def add_mask(self, name: str, image: Confusion) -> None:
+        """Add an image by its own confusion matrix."""
+        self.counts += image.counts
         self.rows.append({"name": name, "miou": image.image_iou, "pixel_accuracy": image.accuracy})
         self.quality.append(image.image_iou)
 

@@ -23,6 +23,7 @@ from ..train import demo
 from ..train.prepare import open_data
 from ..train.saved_run import Device, SavedRun, open_run
 from ..train.task import seed_everything
+from .confusion import Confusion
 from .figures import Example
 from .files import IgnoredPixels, scoring_rule
 from .metrics import count_images, with_ignored
@@ -199,7 +200,7 @@ def _add(tally: Tally, batch: Mapping[str, Any], logits: Any, classes: int) -> N
     if tally.kind == "masks":
         counts = count_images(logits.max(1).indices, target, tally.classes).cpu().numpy()
         for name, own in zip(batch["name"], counts, strict=True):
-            tally.add_mask(name, own)
+            tally.add_mask(name, Confusion(own, tally.classes))
         return
     probabilities = logits.softmax(1)
     best, known = probabilities.max(1), target.clamp(0, classes - 1)

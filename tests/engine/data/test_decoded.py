@@ -72,7 +72,7 @@ def test_samples_are_decoded_once_and_equal_those_decoded_each_time(photographs,
     again, _ = kept(photographs, tmp_path / "cache", shrink, crop)
     for index in range(len(photographs)):
         again[4, index]
-    assert photographs.read == 1  # the first sample, which tells how much room is needed
+    assert photographs.read == 1  # the first sample, which shows how much room is needed
 
 
 def test_an_image_smaller_than_the_first_resizing_is_kept_small(photographs, tmp_path):

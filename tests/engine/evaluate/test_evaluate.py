@@ -1,4 +1,4 @@
-"""evaluate: a run scores as it did in training, files score by the formula, and what is wrong is told at once."""
+"""evaluate: a run scores as it did in training, files score by the formula, and problems are reported together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from plugins.hw1.landcover import CLASS_COLORS, CLASS_NAMES
 from plugins.metrics.miou import MeanIoU
 from registry.engine.data.classes import Classes, KnownClasses, parse_classes
 from registry.engine.data.drawing import save
-from registry.engine.evaluate.confusion import Confusion, count
+from registry.engine.evaluate.confusion import Confusion
 from registry.engine.evaluate.figures import Example, draw_confusion, draw_examples
 from registry.engine.evaluate.files import Question, compare
 from registry.engine.evaluate.metrics import count_images
@@ -37,8 +37,8 @@ QUIET = Console(quiet=True)
 
 
 def call(*words: Any) -> SimpleNamespace:
-    told = CliRunner().invoke(command_line.main, [str(word) for word in words])
-    return SimpleNamespace(code=told.exit_code, out=told.stdout, err=told.stderr)
+    result = CliRunner().invoke(command_line.main, [str(word) for word in words])
+    return SimpleNamespace(code=result.exit_code, out=result.stdout, err=result.stderr)
 
 
 def by_hand(truth: np.ndarray, predicted: np.ndarray, ignored: int | None, count_against: bool) -> dict[int, float]:
@@ -47,10 +47,10 @@ def by_hand(truth: np.ndarray, predicted: np.ndarray, ignored: int | None, count
     for label in set(np.unique(truth)) | set(np.unique(predicted)):
         if label == ignored:
             continue
-        said = (predicted == label) & (count_against | (truth != ignored))
-        either = (said | (truth == label)).sum()
+        counted = (predicted == label) & (count_against | (truth != ignored))
+        either = (counted | (truth == label)).sum()
         if either:
-            ious[int(label)] = (said & (truth == label)).sum() / either
+            ious[int(label)] = (counted & (truth == label)).sum() / either
     return ious
 
 
@@ -65,7 +65,7 @@ def test_scores_are_the_formulas_and_the_trainings(ignored: int | None, count_ag
     names = list("abcdefgh")
     classes = Classes.of(names, ignore_index=ignored, count_against=count_against)
     indices = np.where(truth == 255, 8, truth)
-    confusion = Confusion(count(indices, predicted, len(classes)), classes)
+    confusion = Confusion.of(indices, predicted, classes)
     expected = by_hand(truth, predicted, ignored, count_against)
     scores, own = confusion.mask_scores(), confusion.by_class
     assert {names.index(name): each.iou for name, each in own.items() if each.in_mean and each.iou is not None} == {
@@ -76,12 +76,12 @@ def test_scores_are_the_formulas_and_the_trainings(ignored: int | None, count_ag
 
     metric = MeanIoU(8, names, ignored, count_against, per_class=("iou", "dice"))
     metric.update(torch.nn.functional.one_hot(torch.tensor(predicted), 8).movedim(3, 1).float(), torch.tensor(truth))
-    told = metric.compute()
-    assert all(scores[name] == told[name] for name in ("miou", "dice", "pixel_accuracy"))
-    assert confusion.of_classes("iou") == {name: told[f"iou/{name}"] for name in names if f"iou/{name}" in told}
+    computed = metric.compute()
+    assert all(scores[name] == computed[name] for name in ("miou", "dice", "pixel_accuracy"))
+    assert confusion.of_classes("iou") == {name: computed[f"iou/{name}"] for name in names if f"iou/{name}" in computed}
 
     known = truth != ignored
-    matrices = np.stack([count(*pair, len(classes)) for pair in zip(indices, predicted, strict=True)])
+    matrices = np.stack([Confusion.of(*pair, classes).counts for pair in zip(truth, predicted, strict=True)])
     literal = [
         jaccard_score(t[k], p[k], labels=np.unique(t[k]), average="macro")
         for t, p, k in zip(truth, predicted, known, strict=True)
@@ -93,7 +93,7 @@ def test_scores_are_the_formulas_and_the_trainings(ignored: int | None, count_ag
 def test_label_scores_are_scikit_learns() -> None:
     generator = np.random.default_rng(0)
     truth, predicted = generator.integers(0, 5, 80), generator.integers(0, 6, 80)
-    scores = Confusion(count(truth, predicted, 7), Classes.of(list("abcdefg"))).label_scores()
+    scores = Confusion.of(truth, predicted, Classes.of(list("abcdefg"))).label_scores()
     with pytest.warns(UserWarning, match="not in y_true"):
         assert scores["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, predicted))
     assert scores["accuracy"] == pytest.approx((truth == predicted).mean())
@@ -118,30 +118,30 @@ def test_a_segmentation_run_scores_as_it_did_in_training(
     train(recipe, run, "metrics=[{use: miou, ignored_pixels: count_against}]", *sets)
     called = call("evaluate", run, "--worst", 3, "--json", "--device", "cpu")
     assert called.code == 0, called.err
-    told, row = json.loads(called.out), best_row(run, "miou")
+    found, row = json.loads(called.out), best_row(run, "miou")
     row["loss"] = row.pop("val_loss")
-    shared = told["scores"].keys() & row.keys()
+    shared = found["scores"].keys() & row.keys()
     assert {"miou", "pixel_accuracy", "loss", "iou/water"} <= shared
-    assert {name: told["scores"][name] for name in shared} == pytest.approx({n: row[n] for n in shared}, abs=1e-6)
+    assert {name: found["scores"][name] for name in shared} == pytest.approx({n: row[n] for n in shared}, abs=1e-6)
     # The matrix was collected on the way, and by the rule of the run's metric.
-    kept = [own["iou"] for own in told["classes"].values() if own["in_mean"] and own["iou"] is not None]
-    assert np.mean(kept) == pytest.approx(row["miou"], abs=1e-6) and told["ignored_pixels"] == "count_against"
+    kept = [own["iou"] for own in found["classes"].values() if own["in_mean"] and own["iou"] is not None]
+    assert np.mean(kept) == pytest.approx(row["miou"], abs=1e-6) and found["ignored_pixels"] == "count_against"
     truth = [np.array(Image.open(path)) for path in (tmp_path / "data" / "validation").glob("*_mask.png")]
     held = {
         name: int((np.stack(truth) == color).all(-1).sum())
         for name, color in zip(CLASS_NAMES, CLASS_COLORS, strict=True)
     }
-    assert {name: own["truth"] for name, own in told["classes"].items()} == held and held["unknown"] > 4000
+    assert {name: own["truth"] for name, own in found["classes"].items()} == held and held["unknown"] > 4000
     folder = run / "evaluation" / "val"
     rows = list(csv.DictReader((folder / "per_image.csv").open()))
-    assert sorted(rows, key=lambda r: float(r["miou"]))[0]["name"] == told["worst"][0] and len(told["worst"]) == 3
+    assert sorted(rows, key=lambda r: float(r["miou"]))[0]["name"] == found["worst"][0] and len(found["worst"]) == 3
     assert {path.name for path in folder.iterdir()} == {
         *("scores.json", "per_image.csv", "confusion_matrix.csv", "confusion_matrix.png", "worst.png")
     }
     assert all(min(Image.open(folder / name).size) > 300 for name in ("confusion_matrix.png", "worst.png"))
 
     other = json.loads(call("evaluate", run, "--ignored-pixels", "leave_out", "--json").out)["scores"]
-    assert other["miou"] > told["scores"]["miou"] and "iou/water" not in other
+    assert other["miou"] > found["scores"]["miou"] and "iou/water" not in other
 
     # Masks in files are scored by the rule of the run that they are like, unless another one is asked for.
     (tmp_path / "masks").mkdir()
@@ -190,18 +190,18 @@ def test_metrics_of_torchmetrics_in_training_are_those_of_evaluate(
 
 def test_features_as_wide_as_the_classes_are_many_are_not_taken_for_logits(
     stranger: None,
-    shapes: Path,
+    colored_images: Path,
     tmp_path: Path,
 ) -> None:
+    shutil.copytree(colored_images, tmp_path / "four")
     for split in ("train", "val"):
-        folder = tmp_path / "shapes" / split
-        shutil.copytree(folder / "red", folder / "yellow")
+        shutil.copytree(colored_images / split / "red", tmp_path / "four" / split / "yellow")
     run = tmp_path / "run"
     recipe = tmp_path / "byol.yaml"
     recipe.write_text(
         f"""
 trainer: {{use: byol, epochs: 1, batch_size: 5, hidden_dim: 32, output_dim: 8}}
-data: {{use: image_folders, root: {tmp_path / "shapes"}}}
+data: {{use: image_folders, root: {tmp_path / "four"}}}
 backbone: {{use: stranger_net, width: 1}}
 optimizer: {{use: adam, lr: 1e-3}}
 augment: {{eval: []}}
@@ -213,28 +213,30 @@ runtime: {{precision: fp32, memory_format: contiguous, workers: 0}}
     assert called.code == 0, called.err
     found = json.loads(called.out)
     assert found["kind"] is None and "classes" not in found and found["scores"]["spread"] > 0
-    refused = call("predict", run, tmp_path / "shapes" / "val" / "red", "--out", tmp_path / "labels.csv")
+    refused = call("predict", run, tmp_path / "four" / "val" / "red", "--out", tmp_path / "labels.csv")
     assert refused.code == 2 and "is a run of byol, which does not predict classes" in refused.err
     assert not (tmp_path / "labels.csv").exists()
 
 
-def test_a_classification_run_scores_as_it_did_in_training(stranger: None, shapes: Path, tmp_path: Path) -> None:
+def test_a_classification_run_scores_as_it_did_in_training(
+    stranger: None, shapes: Path, colored_images: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     train(shapes, run, "trainer.epochs=2", "trainer.batch_size=5")
     called = call("evaluate", run)
     assert called.code == 0 and "balanced_accuracy" in called.out and "green" in called.out
-    told, row = json.loads((run / "evaluation/val/scores.json").read_text()), best_row(run, "accuracy")
+    found, row = json.loads((run / "evaluation/val/scores.json").read_text()), best_row(run, "accuracy")
     row["loss"] = row.pop("val_loss")
-    shared = told["scores"].keys() & row.keys()
-    assert {"accuracy", "balanced_accuracy", "loss", "accuracy/red"} <= shared and told["epoch"] == row["epoch"]
-    assert {name: told["scores"][name] for name in shared} == pytest.approx({n: row[n] for n in shared}, abs=1e-6)
+    shared = found["scores"].keys() & row.keys()
+    assert {"accuracy", "balanced_accuracy", "loss", "accuracy/red"} <= shared and found["epoch"] == row["epoch"]
+    assert {name: found["scores"][name] for name in shared} == pytest.approx({n: row[n] for n in shared}, abs=1e-6)
     rows = list(csv.DictReader((run / "evaluation/val/per_image.csv").open()))
     assert np.mean([int(r["right"]) for r in rows]) == pytest.approx(row["accuracy"])
     assert all(r["truth"] == r["name"].split("/")[0] for r in rows) and {r["right"] for r in rows} == {"0", "1"}
     assert all((float(r["probability_of_truth"]) == float(r["probability"])) == int(r["right"]) for r in rows)
-    assert min(rows, key=lambda r: float(r["probability_of_truth"]))["name"] == told["worst"][0]
+    assert min(rows, key=lambda r: float(r["probability_of_truth"]))["name"] == found["worst"][0]
 
-    shutil.copytree(tmp_path / "shapes", tmp_path / "fewer")
+    shutil.copytree(colored_images, tmp_path / "fewer")
     for split in ("train", "val"):
         shutil.rmtree(tmp_path / "fewer" / split / "red")
     refused = call("evaluate", run, "--data", tmp_path / "fewer")
@@ -293,10 +295,10 @@ def test_classes_of_a_run_read_colours_palettes_and_values_alike(masks: Callable
     palette.save(predictions / "0000.png")
     Image.fromarray(predicted[1]).save(predictions / "0001.png")
     words = ("--predictions", predictions, "--truth", truth, "--like", tmp_path / "run", "--out", tmp_path / "out")
-    told = json.loads(call("evaluate", *words, "--json").out)
+    found = json.loads(call("evaluate", *words, "--json").out)
     ious = by_hand(np.stack(true), np.stack(predicted), 3, False)
-    assert [told["classes"][name]["iou"] for name in "rgb"] == pytest.approx([ious[label] for label in range(3)])
-    assert told["ignored"] == "k"
+    assert [found["classes"][name]["iou"] for name in "rgb"] == pytest.approx([ious[label] for label in range(3)])
+    assert found["ignored"] == "k"
     assert parse_classes("r=#ff0000,g=#00ff00") == KnownClasses(["r", "g"], [(255, 0, 0), (0, 255, 0)], given=True)
 
 
@@ -345,8 +347,10 @@ def write_csv(path: Path, *rows: str) -> Path:
 
 def test_csv_files_of_labels(tmp_path: Path) -> None:
     truth = write_csv(tmp_path / "t.csv", "image_id,label", "a.png,cat", "b.png,dog", "c.png,dog", "d.png,cat")
-    told = write_csv(tmp_path / "p.csv", "filename,label,probability", *("b.png,cat,0.9", "a.png,cat,1", "c.png,dog,1"))
-    words = ("evaluate", "--predictions", told, "--truth", truth, "--out", tmp_path / "out")
+    guesses = write_csv(
+        tmp_path / "p.csv", "filename,label,probability", *("b.png,cat,0.9", "a.png,cat,1", "c.png,dog,1")
+    )
+    words = ("evaluate", "--predictions", guesses, "--truth", truth, "--out", tmp_path / "out")
     called = call(*words)
     assert called.code == 2 and "lacks 1 of the truth's 4: d.png" in called.err
     for name in "abcd":
