@@ -72,10 +72,7 @@ def compare_folders(paths: Sequence[Path], figure: Path | None = None) -> dict[s
 
 def _print(comparison: Mapping[str, Any]) -> None:
     """The runs with their scores, then what differs: scores, settings, machine and libraries, code."""
-    from rich.console import Console
-    from rich.text import Text
-
-    from .tables import print_settings
+    from .tables import Console, Text, print_settings
 
     console = Console()
     console.print(_runs(comparison["runs"]))
@@ -101,9 +98,7 @@ def _print(comparison: Mapping[str, Any]) -> None:
 
 
 def _runs(rows: Sequence[Mapping[str, Any]]) -> Table:
-    from rich.text import Text
-
-    from .tables import table_of
+    from .tables import Text, table_of
 
     recipes = ["recipe"] if len({row["recipe"] for row in rows}) > 1 else []
     table = table_of("#>", "run", *recipes, "best score>", "epoch>", "last>", "images/s>", "time>")
@@ -124,10 +119,7 @@ def _runs(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def _values(differing: Mapping[str, Sequence[Any]]) -> Table:
     """One row a path; runs of the same value are on one line."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from .tables import as_yaml
+    from .tables import Table, Text, as_yaml
 
     table = Table.grid(padding=(0, 2), expand=True)
     for ratio in (1, 2):

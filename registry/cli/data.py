@@ -147,13 +147,9 @@ def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
 
 def _print_report(report: Mapping[str, Any]) -> None:
     """The splits, warnings and classes, and at the end the block to paste."""
-    from rich.columns import Columns
-    from rich.console import Console
-    from rich.text import Text
-
     from ..engine.data.scan import sizes_in_words
     from ..recipe.dump import dump
-    from .tables import plural
+    from .tables import Columns, Console, Text, plural
 
     console = Console()
     splits = report["splits"]
@@ -205,10 +201,8 @@ def _warnings(split: Mapping[str, Any]) -> list[str]:
 
 def _classes(names: Sequence[str], splits: Mapping[str, Any], *, bars: bool) -> Table:
     """A few classes: of each split their images, where these are counted, and their shares."""
-    from rich.text import Text
-
     from ..engine.data.scan import percent
-    from .tables import table_of
+    from .tables import Text, table_of
 
     headings = []
     for which, split in splits.items():

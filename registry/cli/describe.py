@@ -13,7 +13,7 @@ from .list import component_row
 from .options import JSON, print_json
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console
 
     from ..catalog.components import Component
     from ..catalog.registry import Registry
@@ -167,8 +167,7 @@ def _value(parameter: Parameter, registry: Registry, owner: str) -> Any:
 
 
 def _print_descriptions(found: Sequence[Mapping[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.text import Text
+    from .tables import Console, Text
 
     console = Console()
     for index, entry in enumerate(found):
@@ -183,8 +182,7 @@ def _print_descriptions(found: Sequence[Mapping[str, Any]]) -> None:
             facts["all names"] = f"hw1cli list {entry['kind']} '{entry['name']}'"
         else:
             console.print(Text(_flowed(entry["doc"].partition("Args:")[0].rstrip())))
-            for part in _tables(entry["parameters"]):
-                console.print(part)
+            _print_parameters(console, entry["parameters"])
             facts = {**entry["details"], f"contract of {entry['kind']}": entry["contract"]}
             facts["in a recipe"] = entry["example"]
         for name, value in facts.items():
@@ -199,11 +197,9 @@ def _flowed(doc: str) -> str:
     return "\n\n".join(" ".join(each.splitlines()) if p else each for each, p in zip(paragraphs, plain, strict=True))
 
 
-def _tables(parameters: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+def _print_parameters(console: Console, parameters: Sequence[Mapping[str, Any]]) -> None:
     """A table for each group, under its name where there are several."""
-    from rich.text import Text
-
-    from .tables import as_yaml, table_of
+    from .tables import Text, as_yaml, table_of
 
     groups = dict.fromkeys(each["group"] for each in parameters)
     for group in groups:
@@ -215,4 +211,6 @@ def _tables(parameters: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]
                 default = Text("from the run", "dim") if each["from_data"] else Text("required", "yellow")
             if each["group"] == group:
                 table.add_row(Text(each["name"], style="bold"), Text(each["type"]), default, Text(each["doc"]))
-        yield from [Text(group, style="bold"), table] if len(groups) > 1 else [table]
+        if len(groups) > 1:
+            console.print(group, style="bold")
+        console.print(table)

@@ -35,7 +35,7 @@ class CommandGroup(click.Group):
             finally:
                 sys.stdout.flush()  # a closed pipe is noticed here, not when the interpreter ends
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
-            raise  # click shows these itself; the pipe's reader (head, less) has left, which is no error
+            raise  # click shows these itself; a pipe whose reader (head, less) has left is not an error
         except KeyboardInterrupt:
             click.secho("interrupted", fg="red", err=True)
             sys.exit(FAILED)

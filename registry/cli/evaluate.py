@@ -26,9 +26,7 @@ _OF_RUNS: Final = ("data", "split", "checkpoint", "device")
 @click.command()
 @click.argument("run", required=False, type=PATH, shell_complete=completion.run_folders)
 @click.option("--data", type=PATH, help="Another folder of data, in the layout of the run's.")
-@click.option(
-    "--split", type=click.Choice(["val", "train"]), default="val", show_default=True, help="The split to evaluate."
-)
+@click.option("--split", type=click.Choice(["val", "train"]), default="val", help="The split to evaluate.")
 @CHECKPOINT
 @DEVICE
 @click.option("--predictions", type=PATH, help="Predicted masks (a folder), or labels (a .csv).")
@@ -45,7 +43,7 @@ _OF_RUNS: Final = ("data", "split", "checkpoint", "device")
     type=click.Choice(["leave_out", "count_against"]),
     help="Whether a class predicted on an ignored pixel counts against it (default: as the run does, or leave_out).",
 )
-@click.option("--worst", type=click.IntRange(0, 60), default=12, show_default=True, help="Images on the sheet.")
+@click.option("--worst", type=click.IntRange(0, 60), default=12, help="Images on the sheet.")
 @click.option(
     "--out",
     type=PATH,
@@ -121,18 +119,16 @@ def _with_classes(like: Path | None, classes: str | None, ignored_pixels: Any, *
 
     if like is not None:
         known, against = known_from_run(like, ignored_pixels)
-    else:
-        known, against = parse_classes(classes) if classes is not None else None, ignored_pixels == "count_against"
-    return {**options, "known": known, "count_against": against}
+        return {**options, "known": known, "count_against": against}
+    given = parse_classes(classes) if classes is not None else None
+    return {**options, "known": given, "count_against": ignored_pixels == "count_against"}
 
 
 # --- for readers ------------------------------------------------------------------------------
 
 
 def _print(title: str, scores: Mapping[str, Any], console: Console) -> None:
-    from rich.text import Text
-
-    from .tables import plural, table_of
+    from .tables import Text, plural, table_of
 
     console.print(Text(f"{title}: {plural(scores['images'], 'image')}", style="bold"), soft_wrap=True)
     table = table_of("score", "value>")
@@ -147,9 +143,7 @@ def _print(title: str, scores: Mapping[str, Any], console: Console) -> None:
 
 
 def _by_class(scores: Mapping[str, Any]) -> Table:
-    from rich.text import Text
-
-    from .tables import table_of
+    from .tables import Text, table_of
 
     masks, ignored = scores["kind"] == "masks", scores["ignored"]
     columns = {"IoU": "iou", "Dice": "dice"} if masks else {"F1": "dice"}

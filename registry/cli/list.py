@@ -70,11 +70,7 @@ def component_row(component: Component, fault: str | None = None) -> dict[str, A
 
 def _print_list(rows: Sequence[Mapping[str, Any]], *, verify: bool) -> None:
     """One row a component, grouped by kind; the names of a single zoo in columns."""
-    from rich.columns import Columns
-    from rich.console import Console
-    from rich.text import Text
-
-    from .tables import plural, table_of
+    from .tables import Columns, Console, Text, plural, table_of
 
     console = Console()
     if not rows:

@@ -17,13 +17,12 @@ PATH: Final[click.Path] = click.Path(path_type=Path)
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 CHECKPOINT = click.option(
-    "--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="The weights to use."
+    "--checkpoint", type=click.Choice(["best", "last"]), default="best", help="The weights to use."
 )
 DEVICE = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda", "mps"]),
     default="auto",
-    show_default=True,
     help="Where to compute; auto takes a GPU if there is one.",
 )
 _REQUEST: Final = (

@@ -26,7 +26,7 @@ def plugin() -> None:
 
 @plugin.command("new")
 @click.argument("name")
-@click.option("--kind", default="backbone", show_default=True, help="What it offers: backbone, model, loss, ...")
+@click.option("--kind", default="backbone", help="What it offers: backbone, model, loss, ...")
 @click.option("--from-file", "source", metavar="FILE:CLASS", help="A torch class of yours to wrap: net.py:MyNet.")
 @click.option("--out", type=PATH, help="The folder to write (default: ./NAME).")
 @JSON
@@ -191,12 +191,8 @@ def list_plugins(*, load: bool = True) -> list[dict[str, Any]]:
 
 def _print_plugins(rows: list[dict[str, Any]]) -> None:
     """A block for each distribution."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from ..catalog.kinds import KINDS
-    from .tables import plural
+    from .tables import Console, Table, Text, plural
 
     console = Console()
     for row in rows:

@@ -25,17 +25,17 @@ from .options import CHECKPOINT, DEVICE, JSON, PATH, print_json
     "--mask-format",
     type=click.Choice(["colors", "index"]),
     default="colors",
-    show_default=True,
     help="RGB masks in the classes' colours, or grey masks of class indices.",
 )
-@click.option("--flips", default="", metavar="h,v", help="Average over mirror images: h, v, or h,v.")
+@click.option(
+    "--flips", default="", show_default=False, metavar="h,v", help="Average over mirror images: h, v, or h,v."
+)
 @click.option("--scales", default="1", metavar="LIST", help="Average over scaled images, e.g. 0.75,1,1.25.")
 @click.option("--tile", type=click.IntRange(32), help="Side of the tiles that larger images are cut into.")
 @click.option(
     "--overlap",
     type=click.FloatRange(0, 0.9),
     default=0.25,
-    show_default=True,
     help="Smallest overlap of neighbouring tiles, as a share of a tile.",
 )
 @click.option("--batch-size", type=click.IntRange(1), help="Images, or tiles, per batch (default: the run's).")
@@ -71,7 +71,7 @@ def predict(run: Path, flips: str, scales: str, checkpoint: Any, device: Any, as
     sys.exit(FAILED if summary["failed"] else DONE)
 
 
-def _views(flips: str, scales: str) -> dict[str, list[Any]]:
+def _views(flips: str, scales: str) -> dict[str, Any]:
     letters = list(dict.fromkeys(flips.lower().replace(",", "").replace(" ", "")))
     try:
         factors = [float(part) for part in scales.split(",")]

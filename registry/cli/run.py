@@ -113,17 +113,14 @@ def _run_study(study: Sequence[Plan], folder: Path) -> None:
         InputError: a run's folder holds another run, or the only run that failed found something else wrong.
         PluginError, Hw1Error: runs failed; those that do not need them were trained all the same.
     """
-    from rich.console import Console
-    from rich.markup import escape
-
-    from .tables import plural
+    from .tables import Console, Text, plural
 
     console = Console()
     _refuse_other_runs(study, folder)
     failures: dict[str, Exception] = {}
     for number, plan in enumerate(study, 1):
         name = plan.recipe.title
-        console.rule(f"[bold]{escape(name)}[/]  run {number} of {len(study)}", align="left")
+        console.rule(Text.assemble((name, "bold"), f"  run {number} of {len(study)}"), align="left")
         try:
             if missing := [need for need in plan.recipe.needs if need in failures]:
                 raise Hw1Error(f"needs {', '.join(missing)}, which failed")
@@ -137,9 +134,9 @@ def _run_study(study: Sequence[Plan], folder: Path) -> None:
             console.print(text, style=color, markup=False)
     _summarize(study, folder, console)
     errors = list(failures.values())
-    for error in errors:
-        if isinstance(error, PluginError):
-            raise PluginError(error.source, error.reason, error.hint) from error
+    for plugin in errors:
+        if isinstance(plugin, PluginError):
+            raise PluginError(plugin.source, plugin.reason, plugin.hint) from plugin
     if len(errors) == 1 and isinstance(errors[0], InputError):
         raise errors[0]
     if errors:

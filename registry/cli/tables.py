@@ -1,4 +1,4 @@
-"""Tables for readers that several commands print, and values as a recipe writes them."""
+"""What commands print for readers: the parts of rich, tables of several commands, values as a recipe writes them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from rich import box
+from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ..results.statistics import LEAST_SEEDS
+
+__all__ = ["Columns", "Console", "Table", "Text", "as_yaml", "plural", "print_settings", "table_of"]
 
 #: With more settings than this, a table of the differences between each two does not fit on a terminal.
 _COMPARED: Final = 8

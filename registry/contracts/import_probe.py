@@ -19,8 +19,8 @@ from typing import Any, Final
 import registry
 from registry.errors import raised_at
 
-#: After so many seconds the import is given up.
-_PATIENCE: Final = 30
+#: Seconds after which an import is stopped.
+_TIMEOUT: Final = 30
 
 
 @lru_cache(maxsize=256)
@@ -30,9 +30,9 @@ def probe(module: str) -> dict[str, Any]:
     # Not from the folder that is current here: what lies in it is found whether or not it is installed.
     with tempfile.TemporaryDirectory() as elsewhere:
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, cwd=elsewhere)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, cwd=elsewhere)
         except subprocess.TimeoutExpired:
-            return {"error": f"it takes more than {_PATIENCE} s", "seconds": _PATIENCE}
+            return {"error": f"it takes more than {_TIMEOUT} s", "seconds": _TIMEOUT}
     try:
         return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
     except (ValueError, IndexError):

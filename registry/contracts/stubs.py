@@ -1,4 +1,4 @@
-"""Small components that keep their contracts: what a component under test is combined with."""
+"""Small components that satisfy their contracts, to combine a component under test with."""
 
 # No postponed annotations: the classes are entry points, whose signatures are read.
 from importlib.metadata import EntryPoint

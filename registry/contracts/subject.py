@@ -1,4 +1,4 @@
-"""A component under test: built on the CPU, and handed to the checks of its kind."""
+"""A component under test: it is built on the CPU and passed to the checks of its kind."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Subject:
             ) from error
 
     def _argument(self, parameter: Parameter) -> Any:
-        """The author's value, else a stand-in for a component; _ABSENT where the factory's default will do."""
+        """The author's value, else a stand-in for a component; _ABSENT for the factory's default."""
         kind = uses(parameter.type)
         value = self.given.get(parameter.name, parameter.default if kind and not parameter.required else None)
         if parameter.name in self.given or value is not None:
@@ -217,7 +217,7 @@ sys.addaudithook(_refuse_sockets)  # it cannot be removed, and does nothing outs
 
 @contextmanager
 def _without_sockets(subject: Subject) -> Iterator[None]:
-    """Refuse connections inside, and report them after, whatever else failed for want of them."""
+    """Refuse connections inside, and report them after, whatever else failed because of that."""
     calls: list[str] = []
     _watched.append(calls)
     try:

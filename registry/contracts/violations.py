@@ -16,7 +16,7 @@ class ContractViolation(AssertionError):
     """A component breaks a contract.
 
     Args:
-        rule: its key in ``rules.yaml``, which says why it matters and what to write instead.
+        rule: its key in ``rules.yaml``, with why it matters and what to write instead.
         what: what is wrong.
         words: the text of the rule's {words}.
     """
@@ -70,7 +70,7 @@ class Contract(NamedTuple):
     """What the checks of a kind need.
 
     Args:
-        module: of this package, where the checks are; what it lacks is in ``subject``.
+        module: of this package, which has the checks; those of every kind are in ``subject``.
         type: ``module:class`` of the kind's components.
         attributes: what the framework reads of them.
         checks: the functions that try a component, after ``builds``.

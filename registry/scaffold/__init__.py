@@ -1,4 +1,4 @@
-"""How does a plugin begin? ``plugin new``: a complete package from templates, or around a class of the user's.
+"""How is a plugin started? ``plugin new``: a complete package from templates, or around a class of the user's.
 
 Begin with ``new``; ``from_class`` reads a torch class without running its file and writes its spec.
 """

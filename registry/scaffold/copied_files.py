@@ -1,4 +1,4 @@
-"""A user's own files in a package: copied with what they import from beside them."""
+"""A user's own files in a package: copied with the files of their folder that they import."""
 
 from __future__ import annotations
 
@@ -28,19 +28,21 @@ def read(path: Path) -> tuple[str, ast.Module]:
 
 
 def copied(path: Path, text: str, tree: ast.Module, notes: list[str]) -> Iterator[tuple[str, str]]:
-    """The file, and the files beside it that it imports, as modules of the package."""
+    """The file, and the files of its folder that it imports, as modules of the package."""
     queue, seen = [(path, text, tree)], {path.stem}
     while queue:
         own, source, parsed = queue.pop(0)
         lines = source.splitlines(keepends=True)
         for node in ast.walk(parsed):
-            beside = [name for name in _imported(node) if (own.parent / f"{name}.py").is_file()]
-            if beside and _is_absolute(node):
-                place = node.lineno - 1  # type: ignore[attr-defined]
-                lines[place] = re.sub(r"^(\s*)from\s+", r"\1from .", lines[place])
-                lines[place] = re.sub(r"^(\s*)import\s+", r"\1from . import ", lines[place])
-                notes.append(f"{own.name}:{place + 1} imports from beside it: in the package {lines[place].strip()!r}")
-            for name in beside:
+            siblings = [name for name in _imported(node) if (own.parent / f"{name}.py").is_file()]
+            if siblings and _is_absolute(node):
+                index = node.lineno - 1  # type: ignore[attr-defined]
+                lines[index] = re.sub(r"^(\s*)from\s+", r"\1from .", lines[index])
+                lines[index] = re.sub(r"^(\s*)import\s+", r"\1from . import ", lines[index])
+                notes.append(
+                    f"{own.name}:{index + 1} imports a file of its folder: in the package {lines[index].strip()!r}"
+                )
+            for name in siblings:
                 if name not in seen:
                     seen.add(name)
                     other = own.parent / f"{name}.py"

@@ -18,7 +18,7 @@ from ..catalog.spec import argument_lines
 from ..errors import InputError, did_you_mean
 from .copied_files import copied, read, requirements
 
-#: Kinds of which a torch class can be one as it is.
+#: Kinds whose components are torch classes.
 _KINDS: Final = ("backbones", "models", "losses")
 #: The facts that the run supplies, each with its type.
 _FACT_TYPES: Final = {
@@ -72,7 +72,7 @@ def wrap(source: str, kind: Kind, component: str) -> Wrapped:
     """Read ``FILE:CLASS`` and write the package's modules around it.
 
     Raises:
-        InputError: the file, the class or its constructor does not allow it; says what to change.
+        InputError: the file, the class or its constructor does not allow it; the hint is what to change.
     """
     if kind.name not in _KINDS:
         raise InputError.of("--from-file", f"does not go with --kind {kind.singular}", "backbone, model or loss")

@@ -93,7 +93,7 @@ def test_wrong_arguments_get_an_exit_code_and_a_suggestion(hw1cli, words: list[s
 
 
 @pytest.mark.parametrize("words", [["list", "models", "timm/*"], ["list", "losses"], ["describe", "focal", "--json"]])
-def test_a_reader_that_leaves_early_gets_no_error(words: list[str]) -> None:
+def test_a_closed_pipe_is_not_an_error(words: list[str]) -> None:
     """As in ``hw1cli list | head -1``: the pipe is closed before anything is written."""
     command = [sys.executable, str(ROOT / "hw1cli.py"), *words]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -103,7 +103,7 @@ def test_a_reader_that_leaves_early_gets_no_error(words: list[str]) -> None:
     assert process.returncode == 1
 
 
-def test_files_of_commands_get_a_folder_of_their_own(tmp_path: Path, hw1cli) -> None:
+def test_commands_write_into_folders_of_their_own(tmp_path: Path, hw1cli) -> None:
     from PIL import Image
 
     for split in ("train", "val"):

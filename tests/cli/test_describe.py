@@ -25,7 +25,7 @@ def offered() -> list[Component]:
 
 
 @pytest.mark.parametrize("component", offered(), ids=lambda each: f"{each.kind}/{each.name}")
-def test_the_lines_for_a_recipe_pass_check(component: Component, tmp_path: Path) -> None:
+def test_example_lines_pass_check(component: Component, tmp_path: Path) -> None:
     (described,) = [each for each in describe_components(component.name) if each["kind"] == component.kind]
     node, problems = parse(described["example"], None)
     assert node is not None and not problems

@@ -96,7 +96,7 @@ def test_a_module_missing_from_the_wheel(install: Install, site: Path) -> None:
 
 
 @pytest.mark.parametrize("only", ["*", "letters/*"])
-def test_of_a_zoo_as_a_whole_its_example_is_built(only: str, install: Install) -> None:
+def test_a_whole_zoo_is_checked_by_its_example(only: str, install: Install) -> None:
     text = """
         from registry import ComponentSpec, Zoo
 
@@ -393,7 +393,7 @@ def test_a_fault_is_found_by_running(subject: str, install: Install) -> None:
         ("classifier", "models/classifier: seed"),  # its backbone is a stand-in, which the seed initialises too
     ],
 )
-def test_own_components_pass(only: str, name: str) -> None:
+def test_components_of_hw1cli_pass(only: str, name: str) -> None:
     (check,) = (each for each in checks("hw1cli", only=only) if str(each) == name)
     check()
 
@@ -401,16 +401,14 @@ def test_own_components_pass(only: str, name: str) -> None:
 def test_a_learning_trainer_must_report_its_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     """Apart from one that learns nothing, whose summary has no training speed."""
     (check,) = (each for each in checks("hw1cli", only="linear_probe") if each.name == "trains")
-    from registry.contracts import runs
-
-    train = runs.execute
+    from registry.engine.train.session import execute
 
     def without_loss(*arguments: object, **options: object) -> dict[str, object]:
-        summary = train(*arguments, **options)  # type: ignore[arg-type]
+        summary = execute(*arguments, **options)  # type: ignore[arg-type]
         assert summary["last"].pop("train_loss") > 0
         return summary
 
-    monkeypatch.setattr(runs, "execute", without_loss)
+    monkeypatch.setattr("registry.contracts.runs.execute", without_loss)
     with pytest.raises(ContractViolation, match="reports no train_loss"):
         check()
 
@@ -433,7 +431,7 @@ def test_the_command_prints_a_table_or_json(stranger: None) -> None:
     )
 
 
-def test_a_distribution_that_is_not_installed() -> None:
+def test_a_distribution_that_is_not_installed_is_reported() -> None:
     assert (
         "no distribution 'hw1cly'" in failures("hw1cly")["installed"] and "'hw1cli'" in failures("hw1cly")["installed"]
     )
@@ -446,7 +444,7 @@ def test_every_rule_is_used_and_its_words_are_given() -> None:
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ContractViolation":
                 words = {keyword.arg for keyword in node.keywords if keyword.arg}
                 expanded = any(keyword.arg is None for keyword in node.keywords)
-                names = {each.value for each in ast.walk(node.args[0]) if isinstance(each, ast.Constant)}
+                names: set[object] = {each.value for each in ast.walk(node.args[0]) if isinstance(each, ast.Constant)}
                 variable = node.args[0].id if isinstance(node.args[0], ast.Name) else None
                 names |= _values_of(variable, path) if variable else set()
                 used |= {str(name): words | ({"*"} if expanded else set()) for name in names}

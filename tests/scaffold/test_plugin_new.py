@@ -89,32 +89,32 @@ def installed(folder: Path, site: Path) -> str:
     return str(project["name"])
 
 
-def ask(name: str, *, run: bool, skipped: int = 0) -> None:
-    unjudged = []
+def carry_out(name: str, *, run: bool, skipped: int = 0) -> None:
+    inconclusive = []
     for check in checks(name, run=run):
         try:
             check()
         except Inconclusive as reason:
-            unjudged.append(f"{check}: {reason}")
-    assert len(unjudged) == skipped, unjudged
+            inconclusive.append(f"{check}: {reason}")
+    assert len(inconclusive) == skipped, inconclusive
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_ready_to_use(kind: str, site: Path, tmp_path: Path) -> None:
     singular = KINDS[kind].singular
-    told = new_plugin(f"fresh-{singular}", singular, out=tmp_path / "fresh")
+    written = new_plugin(f"fresh-{singular}", singular, out=tmp_path / "fresh")
     package = tmp_path / "fresh" / "src" / f"fresh_{singular}"
     assert (package / "py.typed").exists() and (tmp_path / "fresh" / "tests" / "test_conforms.py").exists()
-    for file in told["files"]:
+    for file in written["files"]:
         text = (tmp_path / "fresh" / file).read_text()
         assert "$" not in text and max(map(len, text.splitlines()), default=0) <= 420
     name = installed(tmp_path / "fresh", site)
     # Trainers and reports are tried by a training; their own tests do that.
-    ask(name, run=kind not in ("trainers", "reports"))
+    carry_out(name, run=kind not in ("trainers", "reports"))
     assert not every_problem(Request(tmp_path / "fresh" / "recipes" / f"fresh_{singular}.yaml"), Registry())
 
 
-def test_the_style_of_what_is_written(tmp_path: Path) -> None:
+def test_written_plugins_pass_ruff(tmp_path: Path) -> None:
     ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
     if ruff is None:
         pytest.skip("ruff is not installed")
@@ -128,11 +128,11 @@ def test_the_style_of_what_is_written(tmp_path: Path) -> None:
 def test_a_users_own_classifier(site: Path, tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(MINE + "\nraise SystemExit('it is read, not run')\n")
     (tmp_path / "parts.py").write_text(PARTS)
-    told = new_plugin("mine", "model", source=f"{tmp_path / 'net.py'}:Classifier", out=tmp_path / "mine")
-    assert any("act is left out" in note for note in told["notes"])
+    written = new_plugin("mine", "model", source=f"{tmp_path / 'net.py'}:Classifier", out=tmp_path / "mine")
+    assert any("act is left out" in note for note in written["notes"])
     assert "from .parts import block" in (tmp_path / "mine/src/mine/net.py").read_text()
     (tmp_path / "mine/src/mine/net.py").write_text(MINE.replace("from parts", "from .parts"))
-    ask(installed(tmp_path / "mine", site), run=True, skipped=1)  # it has no features(), which pca needs
+    carry_out(installed(tmp_path / "mine", site), run=True, skipped=1)  # it has no features(), which pca needs
     assert "pca" not in (tmp_path / "mine/recipes/mine.yaml").read_text()
     spec = Registry().find("models", "mine").spec()
     found = {p.name: (p.default, p.supplied, p.doc) for p in spec.parameters if p.name not in spec.adopted}
@@ -147,18 +147,18 @@ def test_a_users_own_classifier(site: Path, tmp_path: Path) -> None:
 def test_a_users_classifier_becomes_a_backbone(site: Path, tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(MINE)
     (tmp_path / "parts.py").write_text(PARTS)
-    told = new_plugin("inside", "backbone", source=f"{tmp_path / 'net.py'}:Classifier", out=tmp_path / "inside")
-    assert any("as_backbone finds the maps" in note for note in told["notes"])
-    ask(installed(tmp_path / "inside", site), run=True, skipped=1)  # it takes no in_channels
+    written = new_plugin("inside", "backbone", source=f"{tmp_path / 'net.py'}:Classifier", out=tmp_path / "inside")
+    assert any("as_backbone finds the maps" in note for note in written["notes"])
+    carry_out(installed(tmp_path / "inside", site), run=True, skipped=1)  # it takes no in_channels
     backbone = Registry().find("backbones", "inside").spec()(num_classes=3)
     assert (backbone.strides, backbone.channels) == ((1, 2, 4), (8, 16, 16))
     assert not backbone.net.head.weight.requires_grad and backbone.net.one.weight.requires_grad
     # One that keeps the contract is used as it is.
     new_plugin("maps", "backbone", source=f"{tmp_path / 'net.py'}:Maps", out=tmp_path / "maps")
-    ask(installed(tmp_path / "maps", site), run=True)
+    carry_out(installed(tmp_path / "maps", site), run=True)
 
 
-def test_what_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_names_and_classes_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.py").write_text(MINE)
     (tmp_path / "taken").mkdir()
