@@ -8,7 +8,10 @@ from registry.cli import compare, data, describe, evaluate, list, plugin, predic
 from registry.cli.errors import DEBUG, CommandGroup
 
 
-@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True})
+@click.group(
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
+)
 @click.option("--debug", is_flag=True, help=DEBUG)
 @click.version_option(package_name="hw1cli", prog_name="hw1cli")
 def main(debug: bool) -> None:
