@@ -3,7 +3,8 @@
     python benchmarks/scenes.py --json scenes.json
     python benchmarks/scenes.py --against ../hw1cli-before     # another checkout, in alternation
 
-The other checkout's generator runs in a process of its own, with the threads it chooses itself.
+Each measurement runs in a process of its own, in which glibc keeps large blocks as it does under ``hw1cli`` (see
+registry/engine/allocator.py). A checkout whose generator has no threads uses one.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def main() -> None:
 def run(root: Path, size: int, threads: int, scenes: int) -> float:
     """``measure`` in a process that imports the checkout at ``root``."""
     command = [sys.executable, __file__, "--measure", str(size), str(threads), str(scenes)]
-    environment = {**os.environ, "PYTHONPATH": str(root.resolve())}
+    kept = {name: str(2**31 - 1) for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
+    environment = {**os.environ, **kept, "PYTHONPATH": str(root.resolve())}
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout)
 
 

@@ -77,7 +77,8 @@ class Ground:
         """A random part of the grid, twice as fine."""
         finer = _stretched(grid, (2 * len(grid), 2 * len(grid)))
         side = int(2 * cells) + 4
-        top, left = self.rng.integers(0, len(finer) - side, 2, endpoint=True)
+        places = len(finer) - side + 1
+        top, left = int(places * self.rng.random()), int(places * self.rng.random())
         return finer[top : top + side, left : left + side].copy()
 
     def along(self, angle: float) -> Field:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ... import files
 from ...errors import InputError
 from ...recipe.plan import ComponentPlan, Plan
+from ..allocator import keep_large_blocks
 from ..build import build
 from ..console import Console
 
@@ -26,6 +27,7 @@ def make(generator: ComponentPlan, folder: Path) -> dict[str, object]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError.of(str(folder), "exists and is not an empty directory", "name another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
+    keep_large_blocks()
     with files.atomic_folder(folder) as partial:
         return dict(build(generator, {}).make(partial))
 
