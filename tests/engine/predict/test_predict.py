@@ -360,7 +360,7 @@ def test_the_scripts_take_the_courses_arguments(labeller: SavedRun, tmp_path: Pa
     assert ended.returncode == 1 and "2.png: is not an image" in ended.stdout
     assert (tmp_path / "two.csv").read_text() == "id,filename,label\n5,0 1.png,red\n6,2.png,None\n"
     ended = script("hw1_1.sh", tmp_path / "photos", tmp_path / "x.csv", HW1_1_RUN=str(tmp_path / "none"))
-    assert ended.returncode == 2 and f"no run folder {tmp_path / 'none'}; set HW1_1_RUN" in ended.stderr
+    assert ended.returncode == 2 and f"{tmp_path / 'none'} is not a run folder; set HW1_1_RUN" in ended.stderr
     ended = script("hw1_3.sh", tmp_path / "photos")
     assert ended.returncode == 2 and "usage" in ended.stderr and "IMG_DIR OUT_DIR" in ended.stderr
 
