@@ -91,11 +91,11 @@ def _zoo(zoo: Component) -> list[str]:
     prefix = zoo.name.removesuffix("*")
     lines = [f"{_text(zoo.summary.rstrip('.'))}: {len(names)} names.", ""]
     lines += ["```bash", f"hw1cli list {zoo.kind} '{zoo.name}'", "```", ""]
-    specs = [Registry.member(zoo, name).spec() for name in (names[0], names[len(names) // 2], names[-1])]
+    specs = [zoo.named(name).spec() for name in (names[0], names[len(names) // 2], names[-1])]
     alike = len({repr(spec.parameters) for spec in specs}) == 1
     if not alike and len(names) <= _DESCRIBED:
         for name in names:
-            lines += [f"### `{name}`", "", *_component(Registry.member(zoo, name).spec())]
+            lines += [f"### `{name}`", "", *_component(zoo.named(name).spec())]
         return lines
     if len(names) <= _SHOWN:
         lines += [", ".join(f"`{name.removeprefix(prefix)}`" for name in names), ""]

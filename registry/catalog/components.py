@@ -8,15 +8,13 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
 from typing import Any
 
 from ..errors import PluginError
 from .kinds import KINDS, NETWORKS
 from .spec import START, ComponentSpec, Zoo
-
-_ZOO = "/*"
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,12 @@ class Component:
 
     @property
     def is_zoo(self) -> bool:
-        return self.name.endswith(_ZOO)
+        return self.name.endswith("/*")
+
+    @property
+    def prefix(self) -> str:
+        """What the names of a zoo begin with; the whole name of any other component."""
+        return self.name.removesuffix("*")
 
     @property
     def source(self) -> str:
@@ -55,6 +58,21 @@ class Component:
         from .introspect import summary_of
 
         return summary_of(self.target)
+
+    def load(self) -> Any:
+        """Import what the entry point names; what the import prints goes to standard error.
+
+        Raises:
+            PluginError: the import fails, whatever it raises.
+        """
+        printed: list[str] = []
+        try:
+            with self._blamed("it cannot be imported"), captured_output(printed):
+                return self.entry_point.load()
+        finally:
+            if printed:
+                _PRINTED[self.target.partition(":")[0]] = printed[0]
+                sys.stderr.write(printed[0])
 
     def spec(self) -> ComponentSpec:
         """Load the component spec.
@@ -72,17 +90,17 @@ class Component:
         except Exception as error:
             raise PluginError(self.source, f"its spec is wrong: {error}") from error
 
+    # --- of a zoo -----------------------------------------------------------------------------
+
     def names(self) -> list[str]:
         """The full names that a zoo offers, sorted.
 
         Raises:
             PluginError: the zoo is broken.
         """
-        zoo, prefix = self._zoo(), self.name.removesuffix("*")
-        try:
-            return sorted(prefix + name for name in zoo.names())
-        except Exception as error:
-            raise PluginError(self.source, f"it cannot list its names: {_told(error)}") from error
+        zoo = self._zoo()
+        with self._blamed("it cannot list its names"):
+            return sorted(self.prefix + name for name in zoo.names())
 
     @property
     def example(self) -> str:
@@ -92,9 +110,9 @@ class Component:
             PluginError: the zoo is broken, or offers nothing.
         """
         named, names = self._zoo().example, self.names()
-        example = self.name.removesuffix("*") + named if named else next(iter(names), None)
+        example = self.prefix + named if named else next(iter(names), None)
         if example not in names:
-            reason = f"its example {named!r} is none of its names" if named else "it offers no names"
+            reason = f"its example {named!r} is not one of its names" if named else "it offers no names"
             raise PluginError(self.source, reason)
         return example
 
@@ -104,15 +122,15 @@ class Component:
         Raises:
             PluginError: the zoo is broken.
         """
-        zoo, prefix = self._zoo(), self.name.removesuffix("*")
-        if not name.startswith(prefix):
-            return False
-        if zoo.holds is None:
+        zoo = self._zoo()
+        if not name.startswith(self.prefix) or zoo.holds is None:
             return name in self.names()
-        try:
-            return zoo.holds(name.removeprefix(prefix))
-        except Exception as error:
-            raise PluginError(self.source, f"it cannot look up a name: {_told(error)}") from error
+        with self._blamed("it cannot look up a name"):
+            return zoo.holds(name.removeprefix(self.prefix))
+
+    def named(self, name: str) -> Component:
+        """The component of a full name that a zoo offers."""
+        return replace(self, name=name, member=name.removeprefix(self.prefix))
 
     def _zoo(self) -> Zoo:
         zoo = self.load()
@@ -120,22 +138,16 @@ class Component:
             raise PluginError(self.source, f"is named like a zoo, but its target is {type(zoo).__name__}, not a Zoo")
         return zoo
 
-    def load(self) -> Any:
-        """Import what the entry point names; what the import prints goes to standard error.
+    # --- what is wrong with it ----------------------------------------------------------------
 
-        Raises:
-            PluginError: the import fails, whatever it raises.
-        """
-        printed: list[str] = []
+    @contextlib.contextmanager
+    def _blamed(self, what: str) -> Iterator[None]:
+        """Whatever its code raises as a ``PluginError`` that names it."""
         try:
-            with captured_output(printed):
-                return self.entry_point.load()
+            yield
         except (Exception, SystemExit) as error:
-            raise PluginError(self.source, f"it cannot be imported: {_told(error)}") from error
-        finally:
-            if printed:
-                _PRINTED[self.target.partition(":")[0]] = printed[0]
-                sys.stderr.write(printed[0])
+            text = " ".join([f"{type(error).__name__}:", *str(error).split()]).removesuffix(":")
+            raise PluginError(self.source, f"{what}: {text}") from error
 
     def fault(self) -> str | None:
         """Why it is broken, after loading it; None when it is sound."""
@@ -146,14 +158,11 @@ class Component:
                 self.spec()
         except PluginError as error:
             return error.reason
-        printed_text = _PRINTED.get(self.target.partition(":")[0])
-        return (
-            f"it prints when it is imported: {printed_text.strip().splitlines()[0][:60]!r}"
-            if printed_text and printed_text.strip()
-            else None
-        )
+        printed = _PRINTED.get(self.target.partition(":")[0], "").strip()
+        return f"it prints when it is imported: {printed.splitlines()[0][:60]!r}" if printed else None
 
 
+#: What modules printed when they were imported, by module.
 _PRINTED: dict[str, str] = {}
 
 
@@ -173,8 +182,3 @@ def captured_output(printed: list[str]) -> Iterator[None]:
             text = printed_text.getvalue() + file.read().decode(errors="replace")
             if text:
                 printed.append(text)
-
-
-def _told(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -11,11 +11,13 @@ import ast
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any, Final, Literal, Optional, TypedDict, Union
+from types import UnionType
+from typing import Any, Final, Literal, Optional, TypedDict, Union, get_args, get_origin
 
 from .spec import REQUIRED, Parameter, argument_lines
 
@@ -53,25 +55,17 @@ def locate(module: str) -> Path | None:
     """The file of a module (a package's ``__init__.py``), found without importing it or its parents."""
     search: Any = None
     spec = None
-    walked = ""
-    for part in module.split("."):
-        walked = f"{walked}.{part}" if walked else part
-        spec = _find(walked, search)
-        if spec is None:
+    parts = module.split(".")
+    for end in range(1, len(parts) + 1):
+        for finder in sys.meta_path:
+            with suppress(Exception):  # a broken import hook is not ours to report here
+                spec = finder.find_spec(".".join(parts[:end]), search)
+            if spec is not None:
+                break
+        else:
             return None
-        search = spec.submodule_search_locations
-    return Path(spec.origin) if spec is not None and spec.origin and spec.has_location else None
-
-
-def _find(name: str, search: Any) -> Any:
-    for finder in sys.meta_path:
-        try:
-            spec = finder.find_spec(name, search)
-        except Exception:  # a broken import hook is not ours to report here
-            continue
-        if spec is not None:
-            return spec
-    return None
+        search, found, spec = spec.submodule_search_locations, spec, None
+    return Path(found.origin) if found.origin and found.has_location else None
 
 
 @lru_cache(maxsize=256)
@@ -93,15 +87,9 @@ def summary_of(target: str) -> str:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
             return (ast.get_docstring(node) or "").partition("\n")[0]
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
-            return _zoo_summary(node.value)
-    return ""
-
-
-def _zoo_summary(value: ast.expr) -> str:
-    if isinstance(value, ast.Call):
-        for keyword in value.keywords:
-            if keyword.arg == "summary" and isinstance(keyword.value, ast.Constant):
-                return str(keyword.value.value)
+            keywords = node.value.keywords if isinstance(node.value, ast.Call) else []  # of a Zoo(...)
+            values = (each.value for each in keywords if each.arg == "summary")
+            return next((str(value.value) for value in values if isinstance(value, ast.Constant)), "")
     return ""
 
 
@@ -193,9 +181,8 @@ def descends_from(name: str, ancestors: Iterable[str], classes: Mapping[str, Cla
     return False
 
 
-def parameters_of(name: str, classes: Mapping[str, ClassText], skip: Iterable[str] = ()) -> tuple[Parameter, ...]:
+def parameters_of(name: str, classes: Mapping[str, ClassText], skip: Collection[str] = ()) -> tuple[Parameter, ...]:
     """The parameters of a class's ``__init__``, its own or the nearest inherited one."""
-    hidden = set(skip)
     lines = argument_lines(classes[name]["doc"])
     arguments, queue = None, [name]
     while arguments is None and queue:
@@ -203,20 +190,17 @@ def parameters_of(name: str, classes: Mapping[str, ClassText], skip: Iterable[st
         if text is not None:
             arguments = text["arguments"]
             queue.extend(text["bases"])
-    return tuple(
-        Parameter(argument, type_of(annotation), _default(default), lines.get(argument, ""))
-        for argument, annotation, default in arguments or []
-        if argument not in hidden
-    )
-
-
-def _default(source: str) -> Any:
-    if not source:
-        return REQUIRED
-    try:
-        return ast.literal_eval(source)
-    except ValueError:
-        return Unread(source)
+    found = []
+    for argument, annotation, source in arguments or []:
+        if argument not in skip:
+            default: Any = REQUIRED
+            if source:
+                try:
+                    default = ast.literal_eval(source)
+                except ValueError:
+                    default = Unread(source)
+            found.append(Parameter(argument, type_of(annotation), default, lines.get(argument, "")))
+    return tuple(found)
 
 
 class Unread(str):
@@ -226,77 +210,64 @@ class Unread(str):
         return str(self)
 
 
-_NAMES: dict[str, Any] = {
+class _NotInRecipes:
+    """Stands for the types of ``_NOT_IN_RECIPES``."""
+
+
+#: What annotations may be made of; ``Any`` is what everything else makes of one.
+_NAMES: Final[dict[str, Any]] = {
     **{kind.__name__: kind for kind in (int, float, str, bool, list, tuple, dict, bytes)},
-    "List": list,
+    **dict.fromkeys(("List", "Sequence", "Iterable", "Collection"), list),
+    **dict.fromkeys(_NOT_IN_RECIPES, _NotInRecipes),
     "Tuple": tuple,
     "Dict": dict,
-    "Sequence": list,
-    "Iterable": list,
-    "Collection": list,
+    "Literal": Literal,
+    "Optional": Optional,
+    "Union": Union,
     "ScaleFloatType": float | tuple[float, float],
     "ScaleIntType": int | tuple[int, int],
-    "None": None,
 }
+
+
+class _LastNames(ast.NodeTransformer):
+    """Replaces ``typing.Optional`` by ``Optional``, ``Annotated[x, ...]`` by ``x`` and quoted annotations by theirs."""
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        return ast.Name(node.attr, ast.Load())
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        return self.visit(ast.parse(node.value, mode="eval").body) if isinstance(node.value, str) else node  # type: ignore[no-any-return]
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        node.value = self.visit(node.value)
+        name = node.value.id if isinstance(node.value, ast.Name) else ""
+        if name in _NOT_IN_RECIPES:
+            return node.value
+        if name == "Annotated" and isinstance(node.slice, ast.Tuple):
+            return self.visit(node.slice.elts[0])  # type: ignore[no-any-return]
+        if name != "Literal":
+            node.slice = self.visit(node.slice)
+        return node
 
 
 def type_of(source: str) -> Any:
     """An annotation's source as a type; ``Any`` for whatever is not made of plain types."""
-    if not source:
-        return Any
     try:
-        return _evaluate(ast.parse(source, mode="eval").body)
-    except (SyntaxError, _NotPlain):
+        tree = ast.fix_missing_locations(_LastNames().visit(ast.parse(source, mode="eval")))
+        found = eval(compile(tree, source, "eval"), {"__builtins__": {}}, _NAMES)
+    except Exception:  # a name of the library's own
         return Any
+    found = _writable(found)
+    return Any if found is _NotInRecipes else found
 
 
-class _NotPlain(Exception):
-    pass
-
-
-def _evaluate(node: ast.expr) -> Any:
-    match node:
-        case ast.Constant(value=None):
-            return None
-        case ast.Constant(value=str(text)):
-            return _evaluate(ast.parse(text, mode="eval").body)
-        case ast.Name(id=name) if name in _NAMES:
-            return _NAMES[name]
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _union([left, right])
-        case ast.Subscript(value=value, slice=index):
-            return _subscripted(ast.unparse(value).rpartition(".")[2], index)
-    raise _NotPlain(ast.unparse(node))
-
-
-def _union(members: list[ast.expr]) -> Any:
-    known = []
-    for member in members:
-        try:
-            known.append(_evaluate(member))
-        except _NotPlain as error:
-            if str(error).partition("[")[0].rpartition(".")[2] not in _NOT_IN_RECIPES:
-                raise
-    if not known:
-        raise _NotPlain("Callable")
-    return Union[tuple(known)]  # noqa: UP007 - built at run time
-
-
-def _subscripted(name: str, index: ast.expr) -> Any:
-    items = index.elts if isinstance(index, ast.Tuple) else [index]
-    if name == "Literal":
-        try:
-            return Literal[tuple(ast.literal_eval(item) for item in items)]
-        except ValueError as error:
-            raise _NotPlain(str(error)) from error
-    if name == "Annotated":
-        return _evaluate(items[0])
-    if name == "Optional":
-        return Optional[_evaluate(items[0])]  # noqa: UP045 - built at run time
-    if name == "Union":
-        return _union(items)
-    container = _NAMES.get(name)
-    if container not in (list, tuple, dict):
-        raise _NotPlain(name)
-    arguments = tuple(... if isinstance(i, ast.Constant) and i.value is ... else _evaluate(i) for i in items)
-    return container[arguments]
+def _writable(annotation: Any) -> Any:
+    """The annotation without the alternatives that no recipe can hold; ``_NotInRecipes`` where none is left."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is None or origin is Literal:
+        return annotation
+    kept = [_writable(argument) for argument in arguments]
+    if origin in (Union, UnionType):
+        kept = [argument for argument in kept if argument is not _NotInRecipes]
+        return Union[tuple(kept)] if len(kept) > 1 else next(iter(kept), _NotInRecipes)  # noqa: UP007 - at run time
+    return _NotInRecipes if _NotInRecipes in kept else origin[tuple(kept)]

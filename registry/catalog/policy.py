@@ -70,23 +70,23 @@ def refusal(distribution: str, declared: Iterable[str]) -> Refusal | None:
     """
     if normalized(distribution) == OWN:
         return None
-    return _blocked(distribution) or _too_new(list(declared))
-
-
-def _blocked(distribution: str) -> Refusal | None:
     if os.environ.get(SWITCH, "").strip().lower() in ("off", "0", "no", "false"):
         return Refusal(True, f"is blocked by {SWITCH}={os.environ[SWITCH]}", f"unset {SWITCH} to use other plugins")
-    for pattern in _patterns(DENY):
+    denied, allowed = (
+        [word.strip() for word in os.environ.get(variable, "").split(",") if word.strip()] for variable in (DENY, ALLOW)
+    )
+    for pattern in denied:
         if _fits(distribution, pattern):
             return Refusal(True, f"is blocked by {DENY}={os.environ[DENY]}", f"take {pattern} out of {DENY} to use it")
-    allowed = _patterns(ALLOW)
     if allowed and not any(_fits(distribution, pattern) for pattern in allowed):
         return Refusal(True, f"is not in {ALLOW}={os.environ[ALLOW]}", f"add {distribution} to {ALLOW} to use it")
-    return None
-
-
-def _patterns(variable: str) -> list[str]:
-    return [word.strip() for word in os.environ.get(variable, "").split(",") if word.strip()]
+    versions = [version for text in declared if (version := version_of(text))]
+    if not versions or any(major == API_VERSION[0] and minor <= API_VERSION[1] for major, minor in versions):
+        return None
+    wanted, present = " or ".join(shown(version) for version in versions), shown(API_VERSION)
+    newer = min(versions) > API_VERSION
+    hint = "update hw1cli, or install an older release of it" if newer else "install a newer release of it"
+    return Refusal(False, f"is written for plugin API {wanted}, and this hw1cli has {present}", hint)
 
 
 def _fits(distribution: str, pattern: str) -> bool:
@@ -99,7 +99,7 @@ def normalized(distribution: str) -> str:
 
 
 def version_of(text: str) -> tuple[int, int] | None:
-    """(major, minor) of ``1.2`` or ``1``; None where the text is no version."""
+    """(major, minor) of ``1.2`` or ``1``; None where the text is not a version."""
     match = re.fullmatch(r"v?(\d+)(?:\.(\d+))?", text.strip())
     return (int(match[1]), int(match[2] or 0)) if match else None
 
@@ -107,13 +107,3 @@ def version_of(text: str) -> tuple[int, int] | None:
 def shown(version: tuple[int, int]) -> str:
     """``1.0``."""
     return f"{version[0]}.{version[1]}"
-
-
-def _too_new(declared: list[str]) -> Refusal | None:
-    versions = [version for text in declared if (version := version_of(text))]
-    if not versions or any(major == API_VERSION[0] and minor <= API_VERSION[1] for major, minor in versions):
-        return None
-    wanted, present = " or ".join(shown(version) for version in versions), shown(API_VERSION)
-    newer = min(versions) > API_VERSION
-    hint = "update hw1cli, or install an older release of it" if newer else "install a newer release of it"
-    return Refusal(False, f"is written for plugin API {wanted}, and this hw1cli has {present}", hint)

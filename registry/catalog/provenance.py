@@ -20,11 +20,12 @@ _RECORDED = ("distribution", "version", "target")
 def of(component: Component) -> dict[str, Any]:
     """``entry_point``, ``origin`` (see ``origin_of``), and ``source`` for an installation that can change unnoticed."""
     origin = origin_of(component.distribution)
-    facts: dict[str, Any] = {"entry_point": f"{KINDS[component.kind].group}: {component.entry_point.name}"}
-    facts["origin"] = origin
-    # Installed from an index or an archive, a version says which code it is.
-    facts["source"] = source_hash(component.target) if origin is not None and origin["editable"] else None
-    return facts
+    return {
+        "entry_point": f"{KINDS[component.kind].group}: {component.entry_point.name}",
+        "origin": origin,
+        # Installed from an index or an archive, a version says which code it is.
+        "source": source_hash(component.target) if origin is not None and origin["editable"] else None,
+    }
 
 
 @lru_cache(maxsize=256)
@@ -61,8 +62,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """How the code differs by which two plans are computed, in sentences, a line a component.
 
     Args:
-        old, new: what ``plan.json`` holds. Components are compared that stand at the same place under the same name;
-            a plan that was written before provenance was recorded is compared by what it has.
+        old, new: what ``plan.json`` holds. Components of one name at one path are compared; a plan that was written
+            before provenance was recorded is compared by what it has.
     """
     before = dict(_components(old))
     lines: list[str] = []
@@ -87,22 +88,20 @@ def _components(value: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, 
 
 def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     changes = []
-    owners = [f"{each['distribution']} {each['version']}" for each in (then, now)]
-    if owners[0] != owners[1]:
-        changes.append(f"was {owners[0]}, is {owners[1]}")
+    if (old := f"{then['distribution']} {then['version']}") != (new := f"{now['distribution']} {now['version']}"):
+        changes.append(f"was {old}, is {new}")
     if then["target"] != now["target"]:
         changes.append(f"was {then['target']}, is {now['target']}")
     if "provenance" not in then or "provenance" not in now:
         return changes
     one, other = then["provenance"], now["provenance"]
     origins = [each["origin"] or {"url": "a package index", "commit": None, "editable": False} for each in (one, other)]
-    places = [f"{each['url']}{' at ' + each['commit'] if each['commit'] else ''}" for each in origins]
-    if places[0] != places[1]:
-        changes.append(f"was installed from {places[0]}, is from {places[1]}")
+    old, new = (f"{each['url']}{' at ' + each['commit'] if each['commit'] else ''}" for each in origins)
+    if old != new:
+        changes.append(f"was installed from {old}, is from {new}")
     if origins[0]["editable"] != origins[1]["editable"]:
         changes.append("was installed editable, is not now" if origins[0]["editable"] else "is installed editable now")
     elif one["source"] != other["source"]:
-        changes.append(
-            f"the Python files beside {now['target'].partition(':')[0]} have changed (editable installation)"
-        )
+        module = now["target"].partition(":")[0]
+        changes.append(f"the Python files beside {module} have changed (editable installation)")
     return changes

@@ -7,7 +7,7 @@ import fnmatch
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from importlib.metadata import Distribution, EntryPoint
+from importlib.metadata import EntryPoint
 
 from ..errors import PluginError, did_you_mean
 from . import policy
@@ -26,17 +26,6 @@ class UnknownName(Exception):
         self.ambiguous = ambiguous
 
 
-def _readable(distributions: Iterable[Distribution]) -> Iterator[EntryPoint]:
-    """The entry points of the distributions whose metadata can be read; the others are named on standard error."""
-    for distribution in distributions:
-        try:
-            yield from distribution.entry_points
-        except Exception as error:
-            sys.stderr.write(
-                f"warning: the entry points of {getattr(distribution, '_path', '?')} cannot be read: {error}\n"
-            )
-
-
 class Registry:
     """Every component of every installed plugin. Making one reads metadata and imports no plugin."""
 
@@ -48,19 +37,15 @@ class Registry:
 
     @cached_property
     def _every(self) -> dict[str, list[Component]]:
-        """What all distributions name, by kind; those that may not offer it included."""
-        found: dict[str, list[Component]] = {kind: [] for kind in KINDS}
-        seen = set[tuple[str, str, str, str]]()
+        """What all distributions name, by kind; those that may not offer it included, the same entry twice as one."""
+        found: dict[str, dict[tuple[str, str, str], Component]] = {kind: {} for kind in KINDS}
         for entry in self._entry_points:
             kind = entry.group.removeprefix("hw1cli.")
             name, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "0")
-            key = (kind, entry.name, entry.value, name)
-            if kind in found and key not in seen:
-                seen.add(key)
-                found[kind].append(Component(kind, entry.name, name, version, entry.value, entry))
-        for components in found.values():
-            components.sort(key=lambda component: (component.name, component.distribution))
-        return found
+            if kind in found:
+                component = Component(kind, entry.name, name, version, entry.value, entry)
+                found[kind].setdefault((entry.name, name, entry.value), component)
+        return {kind: [components[key] for key in sorted(components)] for kind, components in found.items()}
 
     @cached_property
     def declared(self) -> dict[str, list[str]]:
@@ -102,16 +87,21 @@ class Registry:
         from importlib import metadata
 
         try:
-            every = metadata.entry_points()
-        except Exception:  # one distribution's metadata cannot be read: the others still count
-            every = metadata.EntryPoints(_readable(metadata.distributions()))  # type: ignore[assignment]
-        groups = [*(kind.group for kind in KINDS.values()), policy.API_GROUP]
-        return [entry for group in groups for entry in every.select(group=group)]
+            every = list(metadata.entry_points())
+        except Exception:  # the metadata of one distribution cannot be read: the others still count
+            every = []
+            for each in metadata.distributions():
+                try:
+                    every += each.entry_points
+                except Exception as error:
+                    where = getattr(each, "_path", "?")
+                    sys.stderr.write(f"warning: the entry points of {where} cannot be read: {error}\n")
+        groups = {policy.API_GROUP, *(kind.group for kind in KINDS.values())}
+        return [entry for entry in every if entry.group in groups]
 
     def components(self, kind: str | None = None) -> list[Component]:
         """What the entry points name, zoos as ``PREFIX/*``; of one kind or of all."""
-        kinds = [kind] if kind else list(KINDS)
-        return [component for kind in kinds for component in self._by_kind[kind]]
+        return [component for each in ([kind] if kind else KINDS) for component in self._by_kind[each]]
 
     def matching(self, kind: str | None, pattern: str | None) -> list[Component]:
         """Components whose name matches a shell pattern (or contains a plain word).
@@ -124,13 +114,11 @@ class Registry:
         wild = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
         found = []
         for component in self.components(kind):
-            prefix = component.name.removesuffix("*")
             if fnmatch.fnmatchcase(component.name, wild):
                 found.append(component)
-            if component.is_zoo and (pattern.startswith(prefix) or not any(s in pattern for s in "/:")):
+            if component.is_zoo and (pattern.startswith(component.prefix) or not any(s in pattern for s in "/:")):
                 with contextlib.suppress(PluginError):
-                    names = fnmatch.filter(component.names(), wild)
-                    found += [self.member(component, name) for name in names]
+                    found += map(component.named, fnmatch.filter(component.names(), wild))
         return found
 
     def find(self, kind: str, name: str) -> Component:
@@ -186,25 +174,18 @@ class Registry:
         for component in self._by_kind[kind]:
             if component.name == name and not component.is_zoo:
                 yield component
-            elif component.is_zoo and name.startswith(component.name.removesuffix("*")):
+            elif component.is_zoo and name.startswith(component.prefix):
                 try:
                     if component.holds(name):
-                        yield self.member(component, name)
+                        yield component.named(name)
                 except PluginError as error:
                     if broken is not None:
                         broken.append(error)
 
-    @staticmethod
-    def member(zoo: Component, name: str) -> Component:
-        """The component of a full name that a zoo offers."""
-        member = name.removeprefix(zoo.name.removesuffix("*"))
-        return Component(zoo.kind, name, zoo.distribution, zoo.version, zoo.target, zoo.entry_point, member)
-
     def _withheld(self, kind: str, name: str, wanted: str, qualifier: str | None) -> UnknownName | None:
         """The error of a name that only a refused distribution has; a zoo's names are not looked into."""
         for component, refusal in self.refused(kind):
-            prefix = component.name.removesuffix("*")
-            fits = wanted.startswith(prefix) if component.is_zoo else wanted == component.name
+            fits = wanted.startswith(component.prefix) if component.is_zoo else wanted == component.name
             if fits and qualifier in (None, component.distribution):
                 owner = f"{component.distribution} {component.version}"
                 return UnknownName(f"{name!r} is offered by {owner}, which {refusal.reason}", refusal.hint)
@@ -212,28 +193,23 @@ class Registry:
 
     def _unknown(self, kind: str, name: str) -> UnknownName:
         singular = KINDS[kind].singular
-        bare = name.rpartition(":")[2]
-        for other in KINDS:
-            if other != kind and (found := next(self._offers(other, bare), None)):
-                return UnknownName(
-                    f"{found.name!r} is {article(KINDS[other].singular)}, and {article(singular)} belongs here",
-                    did_you_mean(name, self.names(kind, name), f"see 'hw1cli list {kind}'"),
-                )
         if not any(self._by_kind.values()):
             return UnknownName(f"no plugin is installed, so there is no {singular} {name!r}", "run 'pip install -e .'")
-        return UnknownName(
-            f"no installed plugin offers {article(singular)} named {name!r}",
-            did_you_mean(name, self.names(kind, name), f"see 'hw1cli list {kind}'"),
-        )
+        message = f"no installed plugin offers {article(singular)} named {name!r}"
+        for other in KINDS:
+            if other != kind and (found := next(self._offers(other, name.rpartition(":")[2]), None)):
+                message = f"{found.name!r} is {article(KINDS[other].singular)}, expected {article(singular)}"
+                break
+        return UnknownName(message, did_you_mean(name, self.names(kind, name), f"see 'hw1cli list {kind}'"))
 
     def names(self, kind: str, near: str = "") -> list[str]:
         """Every name of a kind; zoos are opened only for a name ``near`` that has their prefix or no prefix at all."""
         names = []
         for component in self._by_kind[kind]:
-            prefix = component.name.removesuffix("*")
+            start = f"{near.partition('/')[0]}/"
             if not component.is_zoo:
                 names.append(f"{component.distribution}:{component.name}" if ":" in near else component.name)
-            elif near.startswith(prefix) or "/" not in near or did_you_mean(near.partition("/")[0] + "/", [prefix]):
+            elif near.startswith(component.prefix) or "/" not in near or did_you_mean(start, [component.prefix]):
                 with contextlib.suppress(PluginError):
                     names += component.names()
         return names

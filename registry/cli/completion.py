@@ -156,20 +156,14 @@ def present_keys(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str
     """``--unset``: the keys that the recipe has."""
     above, dot, start = incomplete.rpartition(".")
     node = _recipe_on_line(ctx).node
-    below = _entries(node.plain() if node is not None else None)
     for part in above.split(".") if above else ():
-        below = _entries(below.get(part))
-    for key, value in below.items():
+        node = node.get(part) if node is not None else None
+    for key, child in node.children() if node is not None else ():
         if key.startswith(start):
-            is_open = isinstance(value, (dict, list))
-            yield above + dot + key, "" if is_open else str(value)
+            is_open = isinstance(child.value, (dict, list))
+            yield above + dot + key, "" if is_open else str(child.value)
             if is_open:
                 yield f"{above}{dot}{key}.", ""
-
-
-def _entries(value: Any) -> dict[str, Any]:
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return {str(key): each for key, each in pairs}
 
 
 def _assignments(root: Field, incomplete: str) -> Iterator[tuple[str, str]]:
@@ -190,7 +184,8 @@ def _assignments(root: Field, incomplete: str) -> Iterator[tuple[str, str]]:
     is_list = field.type.form == "list"
     typed = f"{match['key']}{match['sign']}="
     if match["sign"] == "-" and is_list:
-        yield from ((typed + name, "removes it") for name in field.present() if name.startswith(match["value"]))
+        names = (item.doc for item in field.keys.values() if item.doc)
+        yield from ((typed + name, "removes it") for name in names if name.startswith(match["value"]))
     elif match["sign"] == "+" or not is_list:
         yield from ((typed + value, doc) for value, doc in field.values(match["value"]))
 

@@ -152,7 +152,7 @@ def _value(parameter: Parameter, registry: Registry, owner: str) -> Any:
         tried = [*choice.choices, *tried]
     if nested := wanted.find("component"):
         chosen = min(registry.components(nested.of), key=lambda each: (owner not in each.summary, each.is_zoo))
-        chosen = registry.member(chosen, chosen.example) if chosen.is_zoo else chosen
+        chosen = chosen.named(chosen.example) if chosen.is_zoo else chosen
         entry = _entry(chosen, registry)
         use = entry if len(entry) > 1 else chosen.name
         tried = [use, [use], *tried]

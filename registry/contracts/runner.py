@@ -21,7 +21,6 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution,
 from typing import Any
 
 from ..catalog.components import Component
-from ..catalog.registry import Registry
 from ..errors import InputError, did_you_mean
 from .violations import CONTRACTS, Check, ContractViolation, Inconclusive
 
@@ -85,7 +84,7 @@ def _try(component: Component, only: str, arguments: Mapping[str, Mapping[str, A
         names = [component.example] if whole else fnmatch.filter(component.names(), only)[:3]
         if not names:
             raise Inconclusive(f"the zoo has no name {only!r}")
-        tried = [Registry.member(component, name) for name in names]
+        tried = [component.named(name) for name in names]
     for each in tried:
         try_component(each, arguments.get(f"{each.kind}/{each.name}", {}), check)
 

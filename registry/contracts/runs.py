@@ -17,9 +17,8 @@ from ..catalog.registry import Registry
 from ..catalog.spec import bare
 from ..engine.train.session import execute
 from ..errors import Hw1Error, InputError
-from ..recipe.epochs import epochs_at
 from ..recipe.load import Recipe
-from ..recipe.planner import make_plan
+from ..recipe.planner import epochs_at, make_plan
 from ..recipe.types import uses
 from ..recipe.yaml import as_node
 from .stubs import ENTRY_POINTS

@@ -182,7 +182,7 @@ def spec(component: Component) -> None:
         if component.is_zoo:
             if not component.names():
                 raise ContractViolation("zoo_empty", f"the zoo {component.name!r} has no names")
-            Registry.member(component, component.example).spec()
+            component.named(component.example).spec()
             return
         read = component.spec()
     except PluginError as error:

@@ -6,6 +6,7 @@ types; a problem leaves ``BROKEN`` in the value's place.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
@@ -15,7 +16,6 @@ from ..catalog.kinds import KINDS
 from ..catalog.registry import Registry, UnknownName, article
 from ..catalog.spec import REQUIRED, ComponentSpec, Parameter
 from ..errors import InputError, PluginError, Problem, did_you_mean
-from . import epochs
 from .grammar import AugmentSettings, Layout, LoopSettings, RuntimeSettings, layout
 from .load import Recipe
 from .plan import ComponentPlan, Plan
@@ -93,8 +93,14 @@ class _Planner:
         own |= {section.name: parts.pop(section.name) for section in asked.own if section.name in parts}
         if component is not None and spec is not None and node is not None:
             parts["trainer"] = ComponentPlan(component, spec, own, "trainer", node.location)
-        if loop is not BROKEN and parts["reports"] is not BROKEN:
-            self._check_epochs(parts["reports"], loop)
+        for report in parts["reports"] if loop is not BROKEN and parts["reports"] is not BROKEN else ():
+            for index, named in enumerate(report.arguments.get("at", ())):
+                try:
+                    epochs_at([named], loop.epochs)
+                except ValueError as error:
+                    hint = "write first, middle, last, 5, '50%' or 'every 10'"
+                    problem = Node(named, report.location).problem(f"{report.path}.at.{index}", str(error), hint)
+                    self.problems.append(problem)
         augment = parts.pop("augment", None) or AugmentSettings()
         if augment is not BROKEN:
             parts["augment"] = {split: steps for split, steps in vars(augment).items() if steps}
@@ -113,17 +119,6 @@ class _Planner:
         given = self.arguments(Node(written, node.location), asked.arguments, "trainer", owner)
         settings = {name: given.pop(name) for name in LoopSettings.__dataclass_fields__ if name in given}
         return BROKEN if _broken(settings.values()) else LoopSettings(**settings), given
-
-    def _check_epochs(self, reports: list[ComponentPlan], loop: LoopSettings) -> None:
-        """The epochs at which reports are drawn must be readable."""
-        for report in reports:
-            for index, named in enumerate(report.arguments.get("at", ())):
-                try:
-                    epochs.epochs_at([named], loop.epochs)
-                except ValueError as error:
-                    hint = "write first, middle, last, 5, '50%' or 'every 10'"
-                    problem = Node(named, report.location).problem(f"{report.path}.at.{index}", str(error), hint)
-                    self.problems.append(problem)
 
     # --- the walk -------------------------------------------------------------------------------
 
@@ -260,6 +255,34 @@ class _Planner:
                 self.plugin_errors.append(PluginError(error.source, error.reason, error.hint, problem))
         self.problems.append(problem)
         return None
+
+
+def epochs_at(names: Iterable[int | str], epochs: int) -> list[int]:
+    """The epochs that a recipe names, ascending, each once.
+
+    Args:
+        names: ``first``, ``middle`` (the epoch at half of the run, rounded up), ``last``, 1-based epoch numbers
+            (those beyond the end mean the last), ``"50%"``, ``"every 10"``.
+        epochs: length of the run.
+
+    Raises:
+        ValueError: an epoch cannot be read.
+    """
+    words: dict[int | str, int] = {"first": 1, "middle": (epochs + 1) // 2, "last": epochs}
+    found = set[int]()
+    for name in names:
+        percent, every = (re.fullmatch(form, str(name)) for form in (r"(\d+(?:\.\d+)?)\s*%", r"every\s+(\d+)"))
+        if isinstance(name, int) and not isinstance(name, bool) and name >= 1:
+            found.add(name)
+        elif name in words and isinstance(name, str):
+            found.add(words[name])
+        elif percent and float(percent[1]) <= 100:
+            found.add(max(1, round(epochs * float(percent[1]) / 100)))
+        elif every and int(every[1]) >= 1:
+            found.update(range(int(every[1]), epochs + 1, int(every[1])), [epochs])
+        else:
+            raise ValueError(f"{name!r} is not an epoch")
+    return sorted({min(epoch, epochs) for epoch in found})
 
 
 def _broken(values: Iterable[Any]) -> bool:

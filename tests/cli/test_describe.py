@@ -21,7 +21,7 @@ AROUND = {"trainer": "classification", "data": {"use": "image_folders", "root": 
 def offered() -> list[Component]:
     """Every component, and of every zoo its example."""
     registry = Registry()
-    return [registry.member(each, each.example) if each.is_zoo else each for each in registry.components()]
+    return [each.named(each.example) if each.is_zoo else each for each in registry.components()]
 
 
 @pytest.mark.parametrize("component", offered(), ids=lambda each: f"{each.kind}/{each.name}")

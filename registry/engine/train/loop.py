@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from ...errors import Hw1Error, StoppedBySignal
-from ...recipe import epochs
+from ...recipe.planner import epochs_at
 from ..console import Progress
 from ..data.loader import EpochOrder, checked, derive_seed
 from ..records.epoch import EpochRecord
@@ -318,7 +318,7 @@ def draw_reports(run: Run, learning: Learning, of_epoch: int | None = None) -> N
     """
     epoch = run.position.epoch
     for plan, report in zip(run.plan.reports, learning.reports, strict=True):
-        due = epochs.epochs_at(report.at, run.epochs)
+        due = epochs_at(report.at, run.epochs)
         if epoch in due if of_epoch is None else of_epoch in due and epoch not in due:
             try:
                 report(run, epoch)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from plugins.hw1.focal import Focal
 from plugins.torch_basics.cross_entropy import CrossEntropy
 from plugins.torch_basics.schedules import Constant, Cosine, Polynomial, Steps
-from registry.recipe.epochs import epochs_at
+from registry.recipe.planner import epochs_at
 
 LOGITS = torch.randn(2, 4, 5, 6, generator=torch.Generator().manual_seed(0))
 TARGET = torch.randint(0, 4, (2, 5, 6), generator=torch.Generator().manual_seed(1))
