@@ -87,17 +87,18 @@ class Registry:
         from importlib import metadata
 
         try:
-            every = list(metadata.entry_points())
+            every = metadata.entry_points()
         except Exception:  # the metadata of one distribution cannot be read: the others still count
-            every = []
+            readable: list[EntryPoint] = []
             for each in metadata.distributions():
                 try:
-                    every += each.entry_points
+                    readable += each.entry_points
                 except Exception as error:
                     where = getattr(each, "_path", "?")
                     sys.stderr.write(f"warning: the entry points of {where} cannot be read: {error}\n")
-        groups = {policy.API_GROUP, *(kind.group for kind in KINDS.values())}
-        return [entry for entry in every if entry.group in groups]
+            every = metadata.EntryPoints(readable)  # type: ignore[assignment]
+        groups = [*(kind.group for kind in KINDS.values()), policy.API_GROUP]
+        return [entry for group in groups for entry in every.select(group=group)]
 
     def components(self, kind: str | None = None) -> list[Component]:
         """What the entry points name, zoos as ``PREFIX/*``; of one kind or of all."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ..catalog.components import Component
@@ -15,12 +14,14 @@ from ..catalog.registry import Registry
 from ..catalog.spec import ComponentSpec, Parameter
 from ..errors import PluginError
 from .grammar import MOST_RUNS, SECTIONS, named_by_default, trainer_arguments, trainer_sections
-from .schema_types import REFERENCE, SHARED, Defined, Schema, or_reference, parameter_schema, shortened
-from .types import Type, uses
+from .schema_types import REFERENCE, SHARED, Schema, default_schema, either, or_reference, scalar_schema, union_schema
+from .types import Type, type_of, uses
 
 #: Sections of a recipe of several runs, or of one that changes another: required keys may be missing in these.
 _PARTIAL: Final = ("extends", "runs", "matrix")
+#: Characters of a component's summary, and of a parameter's doc, that are kept.
 _LONGEST_SUMMARY: Final = 240
+_LONGEST_DOC: Final = 160
 
 
 def recipe_schema(registry: Registry, *, zoos: bool = False) -> tuple[Schema, list[str]]:
@@ -43,36 +44,51 @@ class _Group:
     """Components that take the same arguments.
 
     Args:
-        names: of its members.
-        pattern: of the names a recipe may call them by, without the distribution; a regular expression.
+        kind: theirs.
         owner: their distribution.
+        names: of its members.
         spec: the spec of the first; None where it is broken.
+        zoo: the prefix that stands for all of them, where they are a whole zoo.
         listed: whether the names are to be listed.
-        alike: whether they are a whole zoo, so that its prefix means them.
     """
 
-    names: list[str]
-    pattern: str
+    kind: str
     owner: str
+    names: list[str]
     spec: ComponentSpec | None
-    summary: str = "broken"
+    zoo: str = ""
     listed: bool = True
-    alike: bool = False
-    key: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.key = re.sub(r"[^\w.-]+", ".", self.names[0]).strip(".")
+    @property
+    def key(self) -> str:
+        """What its definition is called."""
+        return re.sub(r"[^\w-]+", "", self.zoo) or re.sub(r"[^\w.-]+", ".", self.names[0]).strip(".")
+
+    @property
+    def spellings(self) -> list[str]:
+        """The names with their aliases."""
+        return [word for name in self.names for word in (name, *aliases_of(self.kind, name))]
+
+    @property
+    def pattern(self) -> str:
+        """Matches the names that mean a member, without the distribution."""
+        return f"{re.escape(self.zoo)}.+" if self.zoo else "|".join(map(re.escape, self.spellings))
 
     @property
     def called(self) -> Schema:
-        """Matches the names that mean a member."""
+        """The names that mean a member."""
         return {"pattern": f"^(?:{re.escape(self.owner)}:)?(?:{self.pattern})$"}
 
-    def arguments(self, kind: str) -> tuple[Parameter, ...]:
+    @property
+    def summary(self) -> str:
+        return "broken" if self.spec is None else _shortened(self.spec.summary, _LONGEST_SUMMARY)
+
+    @property
+    def arguments(self) -> tuple[Parameter, ...]:
         """What a recipe writes beside ``use``."""
         if self.spec is None:
             return ()
-        return trainer_arguments(self.spec) if kind == "trainers" else self.spec.parameters
+        return trainer_arguments(self.spec) if self.kind == "trainers" else self.spec.parameters
 
 
 class _Writer:
@@ -115,7 +131,7 @@ class _Writer:
         self.definitions["run"] = run
         study |= {"runs": {"type": "object", "additionalProperties": {"anyOf": [{"type": "null"}, _ref("run")]}}}
         self.definitions["demo"] = self._changes(study)
-        around = {**study, "extends": _either([name, {"type": "array", "items": name}]), "demo": _ref("demo")}
+        around = {**study, "extends": either([name, {"type": "array", "items": name}]), "demo": _ref("demo")}
         return {key: {**_or_null(schema), "description": SECTIONS[key].doc} for key, schema in around.items()}
 
     def _changes(self, more: dict[str, Schema]) -> Schema:
@@ -124,29 +140,27 @@ class _Writer:
         for group in self.groups("trainers"):
             for parameter in trainer_sections(group.spec):
                 known = [sections[parameter.name]] if parameter.name in sections else []
-                own = parameter_schema(_without_default(parameter), self._nested(partial=True))
-                sections[parameter.name] = _either([*known, own])
+                own = self._parameter(_without_default(parameter), partial=True)
+                sections[parameter.name] = either([*known, own])
         return {"type": "object", "properties": {**sections, **more}, "additionalProperties": False}
 
     def _sections(self, *, partial: bool) -> dict[str, Schema]:
         """The sections of every recipe, whatever its trainer; null leaves an optional one out."""
         found = {}
         for section in SECTIONS.values():
-            if not section.planned:
-                continue
-            kind = uses(section.type) if named_by_default(section) else None
-            if kind is not None:
-                schema = self._component(kind, partial=partial, default=section.default)
-            else:
-                schema = parameter_schema(replace(section, default=None, doc=""), self._nested(partial=partial))
-            schema = {"allOf": [schema]} if section.required else _or_null(schema)
-            found[section.name] = {**schema, "description": section.doc}
+            if section.planned:
+                if named_by_default(section):
+                    schema = self._component(type_of(section.type).of, partial=partial, default=section.default)
+                else:
+                    schema = self._parameter(_without_default(section), partial=partial)
+                schema = {"allOf": [schema]} if section.required else _or_null(schema)
+                found[section.name] = {**schema, "description": section.doc}
         return found
 
     def _sections_of_trainer(self, group: _Group) -> Schema:
         """If the trainer is this one: the sections that it asks for, and none else."""
         own = trainer_sections(group.spec)
-        sections = {each.name: parameter_schema(each, self._nested(partial=False)) for each in own}
+        sections = {each.name: self._parameter(each, partial=False) for each in own}
         self.definitions[f"sections.{group.key}"] = {
             "properties": {**dict.fromkeys(SECTIONS, True), **sections},
             "required": [each.name for each in own if each.required],
@@ -157,30 +171,55 @@ class _Writer:
         condition = {"required": ["trainer"], "properties": {"trainer": trainer}}
         return {"if": condition, "then": _ref(f"sections.{group.key}")}
 
-    # --- components -----------------------------------------------------------------------------
+    # --- parameters and their types -------------------------------------------------------------
 
-    def _nested(self, *, partial: bool) -> Defined:
-        """Lists are replaced as a whole, so that what is in them is always complete."""
-        return lambda wanted, inside: self._defined(wanted, partial=partial and not inside)
+    def _parameter(self, parameter: Parameter, *, partial: bool) -> Schema:
+        """The schema of one parameter, with its doc and its default."""
+        schema = or_reference(self._type(type_of(parameter.type), partial=partial))
+        doc = f"{parameter.doc} (The run supplies it.)".strip() if parameter.supplied else parameter.doc
+        notes = {**({"description": _shortened(doc, _LONGEST_DOC)} if doc else {}), **default_schema(parameter.default)}
+        # Beside a $ref everything else is ignored.
+        return {"allOf": [schema], **notes} if notes and "$ref" in schema else {**schema, **notes}
 
-    def _defined(self, wanted: Type, *, partial: bool) -> Schema:
-        """A reference to the definition of a component's kind, or of settings."""
+    def _type(self, wanted: Type, *, partial: bool) -> Schema:
+        """What a recipe may write for a type, references aside; lists are replaced, so what is in them is complete."""
         if wanted.form == "component":
             return self._component(wanted.of, partial=partial)
-        key = wanted.of.__name__.removesuffix("Settings").lower()
+        if wanted.form == "settings":
+            key = wanted.of.__name__.removesuffix("Settings").lower()
+            reference = self._defined(key, lambda: self._closed(ComponentSpec.of(wanted.of).parameters, partial=True))
+            self.definitions[key] = {"type": "object", **self.definitions[key]}
+            return {"anyOf": [reference, _ref("reference")]}
+        inner = [self._type(member, partial=partial and wanted.form != "list") for member in wanted.members]
+        if wanted.form == "union":
+            return union_schema(inner)
+        items = [or_reference(schema) for schema in inner]
+        if wanted.form == "list" and wanted.fixed:
+            return {"type": "array", "items": items, "minItems": len(items), "maxItems": len(items)}
+        if wanted.form == "list":
+            return {"type": "array", **({"items": items[0]} if items else {})}
+        if wanted.form == "mapping":
+            return {"type": "object", **({"additionalProperties": items[0]} if items else {})}
+        return scalar_schema(wanted)
+
+    def _closed(self, parameters: Iterable[Parameter], *, partial: bool) -> Schema:
+        """These parameters and no others."""
+        properties = {each.name: self._parameter(each, partial=partial) for each in parameters}
+        return {"properties": properties, "additionalProperties": False}
+
+    def _defined(self, key: str, write: Callable[[], Schema]) -> Schema:
+        """A reference to a definition, which is written where there is none yet."""
         if key not in self.definitions:
-            parameters = ComponentSpec.of(wanted.of).parameters
-            properties = {each.name: parameter_schema(each, self._nested(partial=True)) for each in parameters}
-            self.definitions[key] = {"type": "object", "properties": properties, "additionalProperties": False}
-        return {"anyOf": [_ref(key), _ref("reference")]}
+            self.definitions[key] = {}  # a component may hold others of its kind
+            self.definitions[key] = write()
+        return _ref(key)
+
+    # --- components -----------------------------------------------------------------------------
 
     def _component(self, kind: str, *, partial: bool, default: str | None = None) -> Schema:
         """A reference to the definition of a component of the kind: its bare name, or a mapping with ``use``."""
         key = f"{'changed.' if partial else ''}{kind}"
-        if key not in self.definitions:
-            self.definitions[key] = {}  # a component may hold others of its kind
-            self.definitions[key] = self._any_of_kind(kind, partial=partial, default=default)
-        return _ref(key)
+        return self._defined(key, lambda: self._any_of_kind(kind, partial=partial, default=default))
 
     def _any_of_kind(self, kind: str, *, partial: bool, default: str | None) -> Schema:
         groups = self.groups(kind)
@@ -188,17 +227,14 @@ class _Writer:
         cases = [
             {"if": {"required": ["use"], "properties": {"use": group.called}}, "then": then}
             for group in groups
-            if (then := self._arguments(kind, group, partial=partial))
+            if (then := self._arguments(group, partial=partial))
         ]
         unnamed = {"not": {"required": ["use"]}}
         if partial:
             cases.append({"if": unnamed, "then": self._arguments_of_any(kind)})
         elif default is not None:
-            cases += [
-                {"if": unnamed, "then": self._arguments(kind, group, partial=False)}
-                for group in groups
-                if group.names == [default]
-            ]
+            own = (group for group in groups if group.names == [default])
+            cases += [{"if": unnamed, "then": self._arguments(group, partial=False)} for group in own]
         mapping: Schema = {"type": "object", "properties": {"use": _ref(f"{kind}.names")}, "allOf": cases}
         if not partial and default is None:
             mapping["required"] = ["use"]
@@ -211,40 +247,35 @@ class _Writer:
             if len(group.names) == 1 and group.listed:
                 choices.append({"const": group.names[0], "description": group.summary})
             elif group.listed:
-                choices.append({"enum": _with_aliases(kind, group.names)})
+                choices.append({"enum": group.spellings})
             qualified = {"pattern": f"^{re.escape(group.owner)}:{group.pattern}$"}
-            choices.append({"type": "string", **(qualified if group.alike and group.listed else group.called)})
+            choices.append({"type": "string", **(qualified if group.zoo and group.listed else group.called)})
         return {"anyOf": [*choices, _ref("reference")]}
 
-    def _arguments(self, kind: str, group: _Group, *, partial: bool) -> Schema:
+    def _arguments(self, group: _Group, *, partial: bool) -> Schema:
         """What may be written beside ``use``; nothing where that is not known."""
         if group.spec is None:
             return {}
-        parameters = group.arguments(kind)
-        holds = partial and any(uses(each.type) for each in parameters)
-        key = f"{'changed.' if holds else ''}{kind}.{group.key}"
-        if key not in self.definitions:
-            self.definitions[key] = {}
-            self.definitions[key] = self._closed(parameters, partial=partial, summary=group.summary)
-        required = [each.name for each in parameters if each.required]
-        return {"allOf": [_ref(key), {"required": required}]} if required and not partial else _ref(key)
+
+        def write() -> Schema:
+            closed = self._closed(group.arguments, partial=partial)
+            described = {"description": group.summary} if group.summary else {}
+            return {**described, **closed, "properties": {"use": True, **closed["properties"]}}
+
+        holds = partial and any(uses(each.type) for each in group.arguments)
+        reference = self._defined(f"{'changed.' if holds else ''}{group.kind}.{group.key}", write)
+        required = [each.name for each in group.arguments if each.required]
+        return {"allOf": [reference, {"required": required}]} if required and not partial else reference
 
     def _arguments_of_any(self, kind: str) -> Schema:
         """Arguments without a name: those that any component of the kind takes."""
         by_name: dict[str, list[Schema]] = {}
         for group in self.groups(kind):
-            for each in group.arguments(kind):
-                schema = parameter_schema(_without_default(each), self._nested(partial=True))
-                by_name.setdefault(each.name, []).append(schema)
-        properties = {name: _either(schemas) for name, schemas in sorted(by_name.items())}
-        if any(group.spec is None for group in self.groups(kind)):
-            return {"properties": properties}
-        return {"properties": properties, "additionalProperties": False}
-
-    def _closed(self, parameters: Iterable[Parameter], *, partial: bool, summary: str) -> Schema:
-        properties = {each.name: parameter_schema(each, self._nested(partial=partial)) for each in parameters}
-        closed: Schema = {"properties": {"use": True, **properties}, "additionalProperties": False}
-        return {"description": summary, **closed} if summary else closed
+            for each in group.arguments:
+                by_name.setdefault(each.name, []).append(self._parameter(_without_default(each), partial=True))
+        properties: Schema = {"properties": {name: either(schemas) for name, schemas in sorted(by_name.items())}}
+        broken = any(group.spec is None for group in self.groups(kind))
+        return properties if broken else {**properties, "additionalProperties": False}
 
     # --- the registry ---------------------------------------------------------------------------
 
@@ -252,70 +283,37 @@ class _Writer:
         """The components of a kind, those together that take the same arguments."""
         if kind not in self._groups:
             offers = self.registry.components(kind)
-            targets = {(each.name, each.target) for each in offers}
-            ambiguous = {name for name, count in Counter(name for name, _ in targets).items() if count > 1}
-            self._groups[kind] = [
-                group
-                for component in offers
-                for group in (self._of_zoo(component) if component.is_zoo else [self._of_one(component, ambiguous)])
-            ]
+            targets = Counter(name for name, _ in {(each.name, each.target) for each in offers})
+            self._groups[kind] = [group for each in offers for group in self._grouped(each, targets[each.name] > 1)]
         return self._groups[kind]
 
-    def _of_one(self, component: Component, ambiguous: set[str]) -> _Group:
-        names = [component.name, *aliases_of(component.kind, component.name)]
-        pattern = "|".join(map(re.escape, names))
-        shown = component.name
-        if component.name in ambiguous:  # only the distribution makes it unique
-            shown = f"{component.distribution}:{component.name}"
-            pattern = re.escape(shown)
-        try:
-            spec = component.spec()
-        except PluginError as error:
-            self.broken.append(str(error))
-            return _Group([shown], pattern, component.distribution, None)
-        summary = shortened(spec.summary or component.summary, _LONGEST_SUMMARY)
-        return _Group([shown], pattern, component.distribution, spec, summary)
-
-    def _of_zoo(self, zoo: Component) -> list[_Group]:
-        """The members together that take the same arguments."""
+    def _grouped(self, component: Component, ambiguous: bool) -> list[_Group]:
+        """A component by itself; the members of a zoo, those together that take the same arguments."""
+        kind, owner, zoo = component.kind, component.distribution, component.prefix if component.is_zoo else ""
+        # Only the distribution makes an ambiguous name unique.
+        names = [f"{owner}:{component.name}" if ambiguous and not zoo else component.name]
         found: dict[str, _Group] = {}
-        prefix = re.escape(zoo.name.removesuffix("*"))
         try:
-            names = zoo.names()
-            for name in names:
-                member = replace(zoo, name=name, member=name.removeprefix(zoo.name.removesuffix("*")))
-                spec = member.spec()
-                key = repr(spec.parameters)
-                if key in found:
-                    found[key].names.append(name)
-                else:
-                    found[key] = _Group([name], "", zoo.distribution, spec, shortened(spec.summary, _LONGEST_SUMMARY))
+            if not zoo:
+                return [_Group(kind, owner, names, component.spec())]
+            for name in component.names():
+                spec = component.named(name).spec()
+                found.setdefault(repr(spec.parameters), _Group(kind, owner, [], spec)).names.append(name)
         except PluginError as error:
             self.broken.append(str(error))
-            return [_Group([zoo.name], f"{prefix}.+", zoo.distribution, None, listed=False)]
-        if len(found) == 1 and len(names) > 1:
-            (group,) = found.values()
-            group.key = re.sub(r"[^\w-]+", "", zoo.name)
-            group.listed, group.pattern, group.alike = self.zoos, f"{prefix}.+", True
-            return [group]
-        for group in found.values():
-            group.pattern = "|".join(map(re.escape, _with_aliases(zoo.kind, group.names)))
-        return list(found.values())
+            return [_Group(kind, owner, names, None, zoo, listed=not zoo)]
+        groups = list(found.values())
+        if len(groups) == 1 and len(groups[0].names) > 1:
+            return [replace(groups[0], zoo=zoo, listed=self.zoos)]
+        return groups
 
 
 def _ref(key: str) -> Schema:
     return {"$ref": f"#/definitions/{key}"}
 
 
-def _either(schemas: Iterable[Schema]) -> Schema:
-    """The alternatives, each once."""
-    flat = [each for schema in schemas for each in (schema["anyOf"] if set(schema) == {"anyOf"} else [schema])]
-    distinct = list({json.dumps(each, sort_keys=True): each for each in flat}.values())
-    return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
-
-
 def _or_null(schema: Schema) -> Schema:
-    return _either([schema, {"type": "null"}])
+    return either([schema, {"type": "null"}])
 
 
 def _without_default(parameter: Parameter) -> Parameter:
@@ -323,5 +321,6 @@ def _without_default(parameter: Parameter) -> Parameter:
     return replace(parameter, default=None, doc="")
 
 
-def _with_aliases(kind: str, names: Iterable[str]) -> list[str]:
-    return [word for name in names for word in (name, *aliases_of(kind, name))]
+def _shortened(text: str, most: int) -> str:
+    """The text, cut where it is longer than so many characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,25 +1,21 @@
-"""A parameter's type as a JSON schema (draft-07, which editors' YAML servers know best)."""
+"""Parts of a JSON schema (draft-07, which editors' YAML servers know best): scalars, alternatives, references."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
 from ..catalog.introspect import Unread
-from ..catalog.spec import REQUIRED, Parameter
-from .types import Form, Type, type_of
+from ..catalog.spec import REQUIRED
+from .types import Form, Type
 
 Schema = dict[str, Any]
-#: The schema of a component, or of settings, for parameters that take one: (its type, inside a list) -> schema.
-Defined = Callable[[Type, bool], Schema]
 
 #: ``${a.b}`` may be written for any value.
 REFERENCE: Final = r"\$\{.+\}"
-#: The same as a schema of its own, in the definitions.
-_REFERENCE_SCHEMA: Final[Schema] = {"$ref": "#/definitions/reference"}
 
 _SCALARS: Final[dict[Form, Schema]] = {
     "text": {"type": "string"},
@@ -29,10 +25,6 @@ _SCALARS: Final[dict[Form, Schema]] = {
     "path": {"type": "string", "minLength": 1},
     "null": {"type": "null"},
 }
-
-
-#: Characters of a parameter's doc that are kept.
-_LONGEST_DOC: Final = 160
 
 
 def _with_reference(kinds: list[str]) -> Schema:
@@ -49,16 +41,13 @@ SHARED: Final[dict[str, Schema]] = {
 }
 
 
-def parameter_schema(parameter: Parameter, defined: Defined) -> Schema:
-    """The schema of one parameter, with its doc and its default."""
-    schema = or_reference(type_schema(type_of(parameter.type), defined))
-    doc = f"{parameter.doc} (The run supplies it.)".strip() if parameter.supplied else parameter.doc
-    annotations: Schema = {"description": shortened(doc, _LONGEST_DOC)} if doc else {}
-    default = _as_json(parameter.default)
-    if parameter.default is not REQUIRED and default is not None:
-        annotations["default"] = default
-    # Beside a $ref everything else is ignored.
-    return {"allOf": [schema], **annotations} if annotations and "$ref" in schema else {**schema, **annotations}
+def scalar_schema(wanted: Type) -> Schema:
+    """The schema of a choice, of a scalar with its ranges, or of anything."""
+    schema = {"enum": list(wanted.choices)} if wanted.form == "choice" else dict(_SCALARS.get(wanted.form, {}))
+    for limits in wanted.ranges:
+        bounds = {"minimum": limits.least, "maximum": limits.most, "exclusiveMinimum": limits.above}
+        schema |= {word: bound for word, bound in bounds.items() if bound is not None}
+    return schema
 
 
 def or_reference(schema: Schema) -> Schema:
@@ -67,7 +56,7 @@ def or_reference(schema: Schema) -> Schema:
     if kinds is None:
         if not schema or "$ref" in schema:  # anything at all, or a component, which may be a reference already
             return schema
-        return {"anyOf": [*(schema["anyOf"] if set(schema) == {"anyOf"} else [schema]), _REFERENCE_SCHEMA]}
+        return {"anyOf": [*_alternatives(schema), {"$ref": "#/definitions/reference"}]}
     listed = kinds if isinstance(kinds, list) else [kinds]
     if "string" in listed:
         return schema
@@ -79,53 +68,38 @@ def or_reference(schema: Schema) -> Schema:
     return {"allOf": [reference], **limits} if limits else reference
 
 
-def shortened(text: str, most: int) -> str:
-    """The text, cut where it is longer than so many characters."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def either(schemas: Iterable[Schema]) -> Schema:
+    """The alternatives, each once."""
+    flat = [each for schema in schemas for each in _alternatives(schema)]
+    distinct = list({json.dumps(each, sort_keys=True): each for each in flat}.values())
+    return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
 
 
-def type_schema(wanted: Type, defined: Defined, inside: bool = False) -> Schema:
-    """What a recipe may write for a type, references aside."""
-    if wanted.form in ("component", "settings"):
-        return defined(wanted, inside)
-    if wanted.form == "choice":
-        return {"enum": list(wanted.choices)}
-    if wanted.form == "union":
-        return _union([type_schema(member, defined, inside) for member in wanted.members])
-    items = [or_reference(type_schema(member, defined, inside or wanted.form == "list")) for member in wanted.members]
-    if wanted.form == "list":
-        if wanted.fixed:
-            return {"type": "array", "items": items, "minItems": len(items), "maxItems": len(items)}
-        return {"type": "array", **({"items": items[0]} if items else {})}
-    if wanted.form == "mapping":
-        return {"type": "object", **({"additionalProperties": items[0]} if items else {})}
-    schema = dict(_SCALARS.get(wanted.form, {}))
-    for limits in wanted.ranges:
-        bounds = {"minimum": limits.least, "maximum": limits.most, "exclusiveMinimum": limits.above}
-        schema |= {word: bound for word, bound in bounds.items() if bound is not None}
-    return schema
+def _alternatives(schema: Schema) -> list[Schema]:
+    return schema["anyOf"] if set(schema) == {"anyOf"} else [schema]
 
 
-def _union(members: list[Schema]) -> Schema:
-    """One schema of several types where they do not mix, else alternatives."""
+def union_schema(members: list[Schema]) -> Schema:
+    """One schema of several types where they do not mix, else alternatives; of anything where one takes anything."""
     if not all(members):
-        return {}  # one of them takes anything
+        return {}
     distinct = list({json.dumps(member, sort_keys=True): member for member in members}.values())
-    if len(distinct) == 1:
-        return distinct[0]
-    if sum("items" in member or "additionalProperties" in member for member in distinct) <= 1 and all(
-        isinstance(member.get("type"), str) for member in distinct
-    ):
-        words = [member["type"] for member in distinct]
-        numbers = [member for member in distinct if member["type"] in ("integer", "number") and len(member) > 1]
-        if len(set(words)) == len(words) and not (numbers and {"integer", "number"} <= set(words)):
-            merged = {key: value for member in distinct for key, value in member.items()}
-            return {**merged, "type": words}
-    return {"anyOf": distinct}
+    words = [member.get("type") for member in distinct]
+    holding = sum("items" in member or "additionalProperties" in member for member in distinct)
+    if len(distinct) > 1 and holding <= 1 and all(isinstance(word, str) for word in words):
+        limited = any(member["type"] in ("integer", "number") and len(member) > 1 for member in distinct)
+        if len(set(words)) == len(words) and not (limited and {"integer", "number"} <= set(words)):
+            return {**{key: value for member in distinct for key, value in member.items()}, "type": words}
+    return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
+
+
+def default_schema(default: Any) -> Schema:
+    """A default as an entry of a schema; none for what JSON cannot say, and for what only the library can evaluate."""
+    value = None if default is REQUIRED else _as_json(default)
+    return {} if value is None else {"default": value}
 
 
 def _as_json(value: Any) -> Any:
-    """A default as JSON; None for what JSON cannot say, and for source text that only the library can evaluate."""
     if isinstance(value, Unread) or (isinstance(value, float) and not math.isfinite(value)):
         return None
     if isinstance(value, (list, tuple)):
