@@ -86,7 +86,7 @@ class Component:
                 spec: ComponentSpec = loaded.spec(self.member)
             else:
                 spec = loaded if isinstance(loaded, ComponentSpec) else ComponentSpec.of(loaded)
-            return spec.adopting(START) if self.kind in NETWORKS else spec
+            return spec.reserving(START) if self.kind in NETWORKS else spec
         except Exception as error:
             raise PluginError(self.source, f"its spec is wrong: {error}") from error
 

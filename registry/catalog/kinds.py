@@ -124,13 +124,13 @@ class Range:
     above: float | None = None
 
     def __str__(self) -> str:
+        """In words that follow a noun: ``from 0 to 1``, ``above 0``, ``of at least 1``."""
         if self.least is not None and self.most is not None:
-            return f"{self.least:g}..{self.most:g}"
-        if self.above is not None and self.most is not None:
-            return f"above {self.above:g}, at most {self.most:g}"
-        if self.most is not None:
-            return f"at most {self.most:g}"
-        return f"above {self.above:g}" if self.above is not None else f"at least {self.least:g}"
+            return f"from {self.least:g} to {self.most:g}"
+        lowest = [f"of at least {self.least:g}"] if self.least is not None else []
+        lowest += [f"above {self.above:g}"] if self.above is not None else []
+        highest = [f"{'' if lowest else 'of '}at most {self.most:g}"] if self.most is not None else []
+        return " and ".join(lowest + highest)
 
     def admits(self, value: float) -> bool:
         return (

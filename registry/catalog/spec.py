@@ -70,7 +70,7 @@ class ComponentSpec:
         details: further facts for ``describe``, computed when asked for.
         preflight: looks whether what the arguments ask for can be had (weights, files), before anything heavy is
             imported; raises ``InputError``.
-        adopted: parameters that the framework serves for every component of the kind; the factory does not get them.
+        reserved: parameters that the framework serves for every component of the kind; the factory does not get them.
     """
 
     factory: Callable[..., Any]
@@ -79,7 +79,7 @@ class ComponentSpec:
     bound: Mapping[str, Any] = field(default_factory=dict)
     details: Callable[[], Mapping[str, str]] | None = None
     preflight: Callable[[Mapping[str, Any]], None] | None = None
-    adopted: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -94,12 +94,12 @@ class ComponentSpec:
     def __call__(self, **arguments: Any) -> Any:
         return self.factory(**self.bound, **arguments)
 
-    def adopting(self, *parameters: Parameter) -> ComponentSpec:
+    def reserving(self, *parameters: Parameter) -> ComponentSpec:
         """The spec with parameters that the framework serves, where the factory has none of the name."""
         own = {parameter.name for parameter in self.parameters}
         added = tuple(parameter for parameter in parameters if parameter.name not in own)
         names = tuple(parameter.name for parameter in added)
-        return replace(self, parameters=(*self.parameters, *added), adopted=names)
+        return replace(self, parameters=(*self.parameters, *added), reserved=names)
 
     @classmethod
     def of(
@@ -155,30 +155,26 @@ class Zoo:
 
 #: Looks at a folder: the arguments with which a dataset would read it, or None when it is not in its layout.
 Guess = Callable[[Path], Mapping[str, Any] | None]
+#: Looks whether what a component's arguments ask for is available; see ``ComponentSpec.preflight``.
+Preflight = Callable[[Mapping[str, Any]], None]
 _GUESS: Final = "hw1cli_guess"
+_PREFLIGHT: Final = "hw1cli_preflight"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def guessed_by(guess: Guess) -> Callable[[F], F]:
     """Decorate a dataset's factory with what recognises its layout, for ``data inspect``."""
-
-    def decorate(factory: F) -> F:
-        setattr(factory, _GUESS, guess)
-        return factory
-
-    return decorate
-
-
-#: Looks whether what a component's arguments ask for can be had; see ``ComponentSpec.preflight``.
-Preflight = Callable[[Mapping[str, Any]], None]
-_PREFLIGHT: Final = "hw1cli_preflight"
+    return _decorator(_GUESS, guess)
 
 
 def preflighted_by(preflight: Preflight) -> Callable[[F], F]:
     """Decorate a factory with its preflight."""
+    return _decorator(_PREFLIGHT, preflight)
 
+
+def _decorator(name: str, function: Callable[..., Any]) -> Callable[[F], F]:
     def decorate(factory: F) -> F:
-        setattr(factory, _PREFLIGHT, preflight)
+        setattr(factory, name, function)
         return factory
 
     return decorate

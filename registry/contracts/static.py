@@ -216,7 +216,7 @@ def documentation(component: Component) -> None:
             else f"begins its docstring with a line of {len(read.summary)} characters"
         )
         raise ContractViolation("summary", f"{subject} {what}")
-    own = [each for each in read.parameters if each.name not in read.adopted]
+    own = [each for each in read.parameters if each.name not in read.reserved]
     # What the run supplies is explained by hw1cli; a recipe that gives it all the same is rare.
     missing = [each.name for each in own if not each.doc and not each.supplied]
     if missing:

@@ -41,7 +41,7 @@ def build(plan: ComponentPlan, facts: Mapping[str, Any]) -> Any:
     start = plan.start
     if start.loaded_by_framework:
         arguments |= {name: value for name, value in WITHOUT_START.items() if name in arguments}
-    arguments = {name: value for name, value in arguments.items() if name not in plan.spec.adopted}
+    arguments = {name: value for name, value in arguments.items() if name not in plan.spec.reserved}
     try:
         with plan.attach_location(), contextlib.redirect_stdout(sys.stderr):
             built = plan.spec(**arguments)

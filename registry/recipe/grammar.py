@@ -5,22 +5,12 @@ pages read it here.
 """
 
 # No postponed annotations here: these classes are read as specs.
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from ..catalog.kinds import (
-    Augmentation,
-    Backbone,
-    Count,
-    Dataset,
-    Loss,
-    Metric,
-    Model,
-    Positive,
-    Range,
-    Uses,
-)
+from ..catalog.kinds import Augmentation, Backbone, Count, Dataset, Loss, Metric, Model, Positive, Range, Uses
 from ..catalog.spec import ComponentSpec, Parameter
 from .types import type_of, uses
 from .yaml import Node
@@ -193,28 +183,9 @@ def named_by_default(parameter: Parameter) -> bool:
     return section is not None and isinstance(section.default, str) and uses(section.type) is not None
 
 
-@dataclass(frozen=True)
-class Layout:
-    """What is written where in a recipe.
-
-    Args:
-        entries: the recipe's own, null sections left out and default names filled in.
-        sections: all that it can have, ``trainer`` aside.
-        own: those that its trainer asks for.
-        arguments: what is written under ``trainer:``.
-    """
-
-    entries: dict[str, Node]
-    sections: tuple[Parameter, ...]
-    own: tuple[Parameter, ...]
-    arguments: tuple[Parameter, ...]
-
-
-def layout(root: Node, trainer: ComponentSpec | None) -> Layout:
-    """The layout of a recipe with a trainer; the usual one while the trainer is unknown."""
-    own = trainer_sections(trainer)
-    sections = (*(each for each in SECTIONS.values() if each.planned and each.name != "trainer"), *own)
-    entries = {name: node for name, node in root.value.items() if name != "trainer"}
+def entries_of(root: Node, sections: Iterable[Parameter]) -> dict[str, Node]:
+    """What a recipe has in its sections: null ones are left out, and names that have a default are filled in."""
+    entries = dict(root.value)
     for section in sections:
         node = entries.get(section.name)
         if node is not None and node.value is None and not section.required:
@@ -222,4 +193,4 @@ def layout(root: Node, trainer: ComponentSpec | None) -> Layout:
                 del entries[section.name]
         elif node is not None and named_by_default(section) and isinstance(node.value, dict):
             entries[section.name] = Node({"use": Node(section.default, node.location), **node.value}, node.location)
-    return Layout(entries, sections, own, trainer_arguments(trainer))
+    return entries

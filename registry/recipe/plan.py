@@ -112,7 +112,7 @@ class ComponentPlan:
         arguments = self.given_or_default()
         weights, pretrained = arguments.get("weights"), arguments.get("pretrained")
         if isinstance(weights, Path):
-            return StartingWeights("run" if weights.is_dir() else "file", weights, "weights" in self.spec.adopted)
+            return StartingWeights("run" if weights.is_dir() else "file", weights, "weights" in self.spec.reserved)
         return StartingWeights("pretrained" if pretrained else "random", declines_pretrained=pretrained is False)
 
     def without_start(self) -> ComponentPlan:

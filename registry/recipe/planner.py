@@ -16,7 +16,15 @@ from ..catalog.kinds import KINDS
 from ..catalog.registry import Registry, UnknownName, article
 from ..catalog.spec import REQUIRED, ComponentSpec, Parameter
 from ..errors import InputError, PluginError, Problem, did_you_mean
-from .grammar import AugmentSettings, Layout, LoopSettings, RuntimeSettings, layout
+from .grammar import (
+    SECTIONS,
+    AugmentSettings,
+    LoopSettings,
+    RuntimeSettings,
+    entries_of,
+    trainer_arguments,
+    trainer_sections,
+)
 from .load import Recipe
 from .plan import ComponentPlan, Plan
 from .types import Type, describe, misfit, scalar, type_of
@@ -72,51 +80,56 @@ class _Planner:
 
     def parts(self, root: Node) -> dict[str, Any]:
         """The parts of a plan by their names, to be used where no problem was found."""
-        node = root.value.get("trainer")
-        component = spec = None
+        node, found = root.get("trainer"), None
         if node is None or node.value is None:
             self.problems.append(root.problem("trainer", "is missing", "trainer: {use: segmentation}"))
-        elif found := self._find(node, "trainers", "trainer"):
-            component, spec = found
-        asked = layout(root, spec)
-        entries = asked.entries
+        else:
+            found = self._find(node, "trainers", "trainer")
+        component, spec = found or (None, None)
+        own = trainer_sections(spec)
+        sections = [*(each for each in SECTIONS.values() if each.planned and each.name != "trainer"), *own]
+        entries = entries_of(root, sections)
+        entries.pop("trainer", None)
         for key in [key for key in entries if key in LoopSettings.__dataclass_fields__]:
             hint = f"write it under 'trainer:', as trainer.{key}"
             self.problems.append(entries.pop(key).problem(key, f"a recipe has no section {key!r}", hint))
         loop: Any = BROKEN
-        own: dict[str, Any] = {}
+        arguments: dict[str, Any] = {}
         if node is not None:
-            loop, own = self._trainer_arguments(node, component, asked)
+            loop, arguments = self._trainer_arguments(node, component, spec)
         owner = "a recipe" if component is None else f"a recipe with trainer {component.name!r}"
-        parts = self.arguments(Node(entries, root.location), asked.sections, "", owner, "section")
+        parts = self.arguments(Node(entries, root.location), sections, "", owner, "section")
         parts.pop("description", None)
-        own |= {section.name: parts.pop(section.name) for section in asked.own if section.name in parts}
+        arguments |= {section.name: parts.pop(section.name) for section in own if section.name in parts}
         if component is not None and spec is not None and node is not None:
-            parts["trainer"] = ComponentPlan(component, spec, own, "trainer", node.location)
-        for report in parts["reports"] if loop is not BROKEN and parts["reports"] is not BROKEN else ():
-            for index, named in enumerate(report.arguments.get("at", ())):
-                try:
-                    epochs_at([named], loop.epochs)
-                except ValueError as error:
-                    hint = "write first, middle, last, 5, '50%' or 'every 10'"
-                    problem = Node(named, report.location).problem(f"{report.path}.at.{index}", str(error), hint)
-                    self.problems.append(problem)
+            parts["trainer"] = ComponentPlan(component, spec, arguments, "trainer", node.location)
+        reports = parts["reports"] if loop is not BROKEN and parts["reports"] is not BROKEN else ()
+        for report, index, named in ((r, *each) for r in reports for each in enumerate(r.arguments.get("at", ()))):
+            try:
+                epochs_at([named], loop.epochs)
+            except ValueError as error:
+                hint = "write first, middle, last, 5, '50%' or 'every 10'"
+                self.problems.append(
+                    Node(named, report.location).problem(f"{report.path}.at.{index}", str(error), hint)
+                )
         augment = parts.pop("augment", None) or AugmentSettings()
         if augment is not BROKEN:
             parts["augment"] = {split: steps for split, steps in vars(augment).items() if steps}
         return {"seed": 0, "runtime": RuntimeSettings(), **parts, "loop": loop}
 
-    def _trainer_arguments(self, node: Node, trainer: Component | None, asked: Layout) -> tuple[Any, dict[str, Any]]:
+    def _trainer_arguments(
+        self, node: Node, trainer: Component | None, spec: ComponentSpec | None
+    ) -> tuple[Any, dict[str, Any]]:
         """What is written under ``trainer:``: the loop's settings, and the trainer's own arguments."""
-        written = dict(node.value) if isinstance(node.value, dict) else {}
-        for name in [section.name for section in asked.own if section.name in written]:
+        written, accepted = dict(node.children()), trainer_arguments(spec)
+        for name in [section.name for section in trainer_sections(spec) if section.name in written]:
             message, hint = f"{name!r} is a section of its own", f"write '{name}:' at the top level"
             self.problems.append(written.pop(name).problem(f"trainer.{name}", message, hint))
         if trainer is None:  # what belongs to the loop is checked all the same
-            names = {parameter.name for parameter in asked.arguments}
+            names = {parameter.name for parameter in accepted}
             written = {name: value for name, value in written.items() if name in names}
         owner = f"trainer {trainer.name!r}" if trainer else "the loop"
-        given = self.arguments(Node(written, node.location), asked.arguments, "trainer", owner)
+        given = self.arguments(Node(written, node.location), accepted, "trainer", owner)
         settings = {name: given.pop(name) for name in LoopSettings.__dataclass_fields__ if name in given}
         return BROKEN if _broken(settings.values()) else LoopSettings(**settings), given
 
@@ -237,7 +250,7 @@ class _Planner:
     def _find(self, node: Node, kind: str, path: str) -> tuple[Component, ComponentSpec] | None:
         """The component that a node names, and its spec."""
         singular, hint = KINDS[kind].singular, f"see 'hw1cli list {kind}'"
-        use = node.value.get("use") if isinstance(node.value, dict) else node
+        use = node.get("use") if isinstance(node.value, dict) else node
         if node.value is BROKEN or (use is not None and use.value is BROKEN):
             return None
         if use is None:

@@ -12,10 +12,12 @@ from ..catalog.kinds import KINDS, Range, Uses
 from ..catalog.registry import article
 from ..catalog.spec import annotations_of, bare
 from ..errors import Problem, did_you_mean
-from .yaml import BROKEN, Node
+from .yaml import BROKEN, FLOAT, Node
 
-Scalar = Literal["any", "null", "text", "boolean", "integer", "number", "path", "choice"]
-Form = Scalar | Literal["list", "mapping", "union", "component", "settings", "recipe", "other"]
+Form = Literal[
+    "any", "null", "text", "boolean", "integer", "number", "path", "choice",
+    "list", "mapping", "union", "component", "settings", "recipe", "other",
+]  # fmt: skip
 _FORMS: Final[dict[Any, Form]] = {
     Any: "any",
     None: "null",
@@ -90,7 +92,7 @@ def type_of(annotation: Any) -> Type:
 def uses(annotation: Any) -> str | None:
     """The kind of component that a parameter takes, through ``list[...]`` and ``... | None``; None for plain values."""
     found = type_of(annotation).find("component")
-    return found.of if found is not None else None
+    return found.of if found else None
 
 
 def describe_type(annotation: Any) -> str:
@@ -98,54 +100,35 @@ def describe_type(annotation: Any) -> str:
     return describe(type_of(annotation))
 
 
-def describe(wanted: Type, *, with_article: bool = False) -> str:
-    """A type in words; ``with_article`` as in a sentence: ``a number above 0``."""
-    inner = [describe(member, with_article=with_article) for member in wanted.members]
-    match wanted.form:
-        case "choice":
-            return " or ".join(shown(choice) for choice in wanted.choices)
-        case "union":
-            return " or ".join(dict.fromkeys(inner))
-        case "list" if wanted.fixed:
-            return f"[{', '.join(describe(member) for member in wanted.members)}]"
-        case "text" | "null":
-            return wanted.form
-        case "boolean":
-            return "true or false"
-        case "any":
-            return "any value"
-        case "component":
-            words = KINDS[wanted.of].singular
-        case "list":
-            words = f"list of {_plural(wanted.item)}" if wanted.members else "list"
-        case "mapping":
-            words = f"mapping of text to {describe(wanted.item)}" if wanted.members else "mapping"
-        case "settings" | "recipe":
-            words = "mapping"
-        case "other":
-            words = getattr(wanted.of, "__name__", str(wanted.of))
-        case _:
-            words = " ".join([wanted.form, *map(_bounds, wanted.ranges)])
-    return article(words) if with_article else words
+def describe(wanted: Type, *, with_article: bool = False, plural: bool = False) -> str:
+    """A type in words; ``with_article`` as in a sentence: ``a number above 0``; ``plural`` for what a list holds."""
+    form = wanted.form
+    if form == "choice":
+        return " or ".join(shown(choice) for choice in wanted.choices)
+    if form == "union":
+        inner = (describe(member, with_article=with_article, plural=plural) for member in wanted.members)
+        return " or ".join(dict.fromkeys(inner))
+    if form == "list" and wanted.fixed:
+        return f"[{', '.join(describe(member) for member in wanted.members)}]"
+    if form in _WORDS:
+        return _WORDS[form]
+    if form == "component":
+        words = str(wanted.of) if plural else KINDS[wanted.of].singular  # a kind is named by its plural
+    elif form == "list":
+        words = f"list of {describe(wanted.item, plural=True)}" if wanted.members else "list"
+    elif form == "mapping":
+        words = f"mapping of text to {describe(wanted.item)}" if wanted.members else "mapping"
+    elif form in ("settings", "recipe"):
+        words = "mapping"
+    elif form == "other":
+        words = getattr(wanted.of, "__name__", str(wanted.of))
+    else:
+        words = " ".join([f"{form}s" if plural else form, *map(str, wanted.ranges)])
+    return article(words) if with_article and not plural else words
 
 
-def _plural(item: Type) -> str:
-    """What a list holds: ``integers at least 1``, ``losses``."""
-    if item.form == "component":
-        return str(item.of)  # a kind is named by its plural
-    if item.form in ("integer", "number", "path"):
-        return describe(item).replace(item.form, f"{item.form}s", 1)
-    return describe(item)
-
-
-def _bounds(limits: Range) -> str:
-    lowest = f"above {limits.above:g}" if limits.above is not None else None
-    if limits.least is not None and limits.most is not None:
-        return f"from {limits.least:g} to {limits.most:g}"
-    if limits.least is not None:
-        lowest = f"at least {limits.least:g}"
-    highest = f"at most {limits.most:g}" if limits.most is not None else None
-    return " and ".join(bound for bound in (lowest, highest) if bound)
+#: Forms of which there are no several.
+_WORDS: Final = {"text": "text", "null": "null", "boolean": "true or false", "any": "any value"}
 
 
 def shown(value: Any) -> str:
@@ -157,28 +140,23 @@ def shown(value: Any) -> str:
 
 def scalar(node: Node, wanted: Type, path: str) -> Any:
     """A value as a type of scalars wants it, or the problem of another type or of a number out of range."""
-    value = _of_form(node, wanted)
-    fits = value is not BROKEN and all(limits.admits(value) for limits in wanted.ranges)
-    return value if fits else misfit(node, wanted, path)
-
-
-def _of_form(node: Node, wanted: Type) -> Any:
-    value = node.value
+    value, found = node.value, BROKEN
     match wanted.form:
         case "any":
             return node.plain()
         case "choice":
             fitting = (c for c in wanted.choices if c == value and isinstance(c, bool) == isinstance(value, bool))
-            return next(fitting, BROKEN)
+            found = next(fitting, BROKEN)
         case "null":
-            return None if value is None else BROKEN
-        case "path":
-            return Path(value).expanduser() if isinstance(value, str) and value else BROKEN
+            found = None if value is None else BROKEN
+        case "path" if isinstance(value, str) and value:
+            found = Path(value).expanduser()
         case "number" if type(value) is int:
-            return float(value)
-        case "text" | "boolean" | "integer" | "number":
-            return value if type(value) is wanted.of else BROKEN
-    return BROKEN
+            found = float(value)
+        case "text" | "boolean" | "integer" | "number" if type(value) is wanted.of:
+            found = value
+    fits = found is not BROKEN and all(limits.admits(found) for limits in wanted.ranges)
+    return found if fits else misfit(node, wanted, path)
 
 
 def misfit(node: Node, wanted: Type, path: str) -> Problem:
@@ -191,15 +169,15 @@ def misfit(node: Node, wanted: Type, path: str) -> Problem:
 
 
 def _nearest(node: Node, wanted: Type) -> str | None:
-    value = node.value
+    value, numeric = node.value, wanted.admits("number") or wanted.admits("integer")
     if isinstance(value, str):
-        words = [choice for choice in _choices(wanted) if isinstance(choice, str)]
+        members = wanted.members if wanted.form == "union" else (wanted,)
+        words = [choice for member in members for choice in member.choices if isinstance(choice, str)]
         if words and (hint := did_you_mean(value, words)):
             return hint
-        numeric = wanted.admits("number") or wanted.admits("integer")
-        if numeric and (percent := re.fullmatch(r"([0-9.]+)\s*%", value)) and _is_number(percent[1]):
+        if numeric and (percent := re.fullmatch(rf"({FLOAT.pattern})\s*%", value)):
             return f"write {float(percent[1]) / 100:g}"
-        return "write it without quotes" if numeric and not wanted.admits("text") and _is_number(value) else None
+        return "write it without quotes" if numeric and not wanted.admits("text") and FLOAT.fullmatch(value) else None
     if isinstance(value, float) and value.is_integer() and wanted.admits("integer"):
         return f"write {int(value)}"
     if wanted.admits("text") and node.text is not None:
@@ -207,16 +185,3 @@ def _nearest(node: Node, wanted: Type) -> str | None:
     if wanted.admits("list") and not isinstance(value, dict):
         return f"write a list: [{shown(value)}]"
     return None
-
-
-def _choices(wanted: Type) -> tuple[Any, ...]:
-    members = wanted.members if wanted.form == "union" else ()
-    return (*wanted.choices, *(choice for member in members for choice in _choices(member)))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

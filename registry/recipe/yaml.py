@@ -17,8 +17,6 @@ from ..errors import Problem
 LARGEST: Final = 1_000_000
 #: Levels of mappings and lists.
 DEEPEST: Final = 50
-
-
 #: Longer numbers are text: and Python neither reads nor prints 4300 digits (3570 hexadecimal ones).
 _LONGEST_NUMBER: Final = 3500
 _INT = re.compile(r"[-+]?[0-9]+")
@@ -159,9 +157,8 @@ def parse(text: str, file: str | None) -> tuple[Node | None, list[Problem]]:
 
 def too_large(file: str | None) -> Problem:
     """A file refused unread."""
-    return Problem(
-        file or "recipe", f"is larger than {LARGEST // 1_000_000} MB, too large for a recipe", None, None, file
-    )
+    message = f"is larger than {LARGEST // 1_000_000} MB, too large for a recipe"
+    return Problem(file or "recipe", message, None, None, file)
 
 
 def parse_value(text: str, location: Location) -> tuple[Node, list[Problem]]:
@@ -182,13 +179,24 @@ class _TooDeepError(Exception):
 
 
 class _Composer:
-    """PyYAML's events -> nodes. Its loaders are not used: they drop duplicates, and read 1e-3 as text."""
+    """PyYAML's events -> nodes. Its loaders are not used: they drop duplicates, and read 1e-3 as text.
+
+    References may be written without quotes in flow style, although YAML would read ``{root: ${a.b}}`` as a mapping in
+    a mapping: their braces are replaced by two characters that the text does not have, which keeps every column.
+    """
 
     def __init__(self, text: str, file: str | None, fixed: Location | None = None) -> None:
+        """Args:
+        text: what to read.
+        file: its name, for locations.
+        fixed: the location of every node, for text that is not of a file.
+        """
         self.text, self.file, self.fixed = text, file, fixed
         self.problems: list[Problem] = []
-        self._shield = _Shield(text)
-        self._events: Iterator[Any] = yaml.parse(self._shield.text, Loader=yaml.SafeLoader)
+        private_use = (mark for code in range(0xE000, 0xF900) if (mark := chr(code)) not in text)
+        self.opening, self.closing = next(private_use, "{"), next(private_use, "}")
+        shielded = re.sub(r"\$\{([^{}\n]*)\}", rf"${self.opening}\1{self.closing}", text)
+        self._events: Iterator[Any] = yaml.parse(shielded, Loader=yaml.SafeLoader)
 
     def report(self, path: str, message: str, line: int | None, hint: str | None = None) -> None:
         if self.fixed is None:
@@ -203,7 +211,7 @@ class _Composer:
             for event in self._events:
                 if isinstance(event, events.DocumentStartEvent):
                     if root is not None:
-                        self.report("", "holds more than one document", _line(event), "remove the '---'")
+                        self.report("", "holds more than one document", event.start_mark.line + 1, "remove the '---'")
                         break
                     root = self._node(next(self._events), "", 0)
         except yaml.YAMLError as error:
@@ -236,25 +244,23 @@ class _Composer:
             message, hint = "the indentation of this line matches no line above it", "align it with the lines beside it"
         self.report("", f"is not valid YAML: {message}", line, hint)
 
-    def _locate(self, event: Any) -> Location:
-        return self.fixed or Location(self.file, _line(event))
-
     def _node(self, event: Any, path: str, depth: int) -> Node:
-        location = self._locate(event)
+        line = event.start_mark.line + 1
+        location = self.fixed or Location(self.file, line)
         if isinstance(event, events.AliasEvent):
-            self.report(path, f"alias '*{event.anchor}' is not allowed", _line(event), "refer with ${path.to.value}")
+            self.report(path, f"alias '*{event.anchor}' is not allowed", line, "refer with ${path.to.value}")
             return Node(BROKEN, location)
         if event.anchor is not None:
-            self.report(path, f"anchor '&{event.anchor}' is not allowed", _line(event), "refer with ${path.to.value}")
+            self.report(path, f"anchor '&{event.anchor}' is not allowed", line, "refer with ${path.to.value}")
         if event.tag is not None:
-            self.report(path, f"tag {event.tag!r} is not allowed", _line(event), "write the plain value")
+            self.report(path, f"tag {event.tag!r} is not allowed", line, "write the plain value")
         if isinstance(event, events.ScalarEvent):
-            value = self._shield.lift(event.value)
             if event.tag is not None:
                 return Node(BROKEN, location)
+            value = self._text(event)
             return Node(value, location) if event.style else Node(resolve_scalar(value), location, value)
         if depth >= DEEPEST:
-            self.report(path, f"is nested deeper than {DEEPEST} levels", _line(event))
+            self.report(path, f"is nested deeper than {DEEPEST} levels", line)
             self._skip()
             return Node(BROKEN, location)
         if isinstance(event, events.SequenceStartEvent):
@@ -268,12 +274,13 @@ class _Composer:
         entries: dict[str, Node] = {}
         lines: dict[str, int] = {}
         while not isinstance(event := next(self._events), events.MappingEndEvent):
+            line = event.start_mark.line + 1
             if not isinstance(event, events.ScalarEvent):
-                self.report(path, "a key is a plain word", _line(event))
+                self.report(path, "a key is a plain word", line)
                 self._node(event, path, depth + 1)
                 self._node(next(self._events), path, depth + 1)
                 continue
-            key, line = self._shield.lift(event.value), _line(event)
+            key = self._text(event)
             where = join(path, key)
             if event.anchor is not None or event.tag is not None:
                 self.report(where, "an anchor or tag on a key is not allowed", line)
@@ -288,7 +295,11 @@ class _Composer:
                 entries[key], lines[key] = node, line
         return entries
 
+    def _text(self, event: Any) -> str:
+        return str(event.value).replace(self.opening, "{").replace(self.closing, "}")
+
     def _skip(self) -> None:
+        """Pass over what is too deep."""
         depth = 1
         while depth:
             event = next(self._events)
@@ -304,25 +315,6 @@ _OPENED: Final = {
     "while parsing a flow mapping": "a '{'",
     "while scanning a quoted scalar": "a quote",
 }
-
-
-class _Shield:
-    """Allows references without quotes in flow style: YAML would read ``{root: ${a.b}}`` as a mapping in a mapping.
-
-    Their braces are exchanged for two characters that the text does not hold, which leaves every column as it is.
-    """
-
-    def __init__(self, text: str) -> None:
-        private_use = (mark for code in range(0xE000, 0xF900) if (mark := chr(code)) not in text)
-        self.opening, self.closing = next(private_use, "{"), next(private_use, "}")
-        self.text = re.sub(r"\$\{([^{}\n]*)\}", rf"${self.opening}\1{self.closing}", text)
-
-    def lift(self, text: str) -> str:
-        return text.replace(self.opening, "{").replace(self.closing, "}")
-
-
-def _line(event: Any) -> int:
-    return int(event.start_mark.line) + 1
 
 
 def join(path: str, key: str) -> str:

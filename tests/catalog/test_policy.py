@@ -18,7 +18,7 @@ from registry.errors import InputError
 from registry.recipe.request import Request, planned
 
 Install = Callable[..., None]
-WINDOW = 'def net(*, width: int = 1) -> "object":\n    """A net.\n\n    Args:\n        width: w.\n    """\n'
+SPEC = 'def net(*, width: int = 1) -> "object":\n    """A net.\n\n    Args:\n        width: w.\n    """\n'
 
 
 def test_the_public_surface_is_the_recorded_one() -> None:
@@ -33,7 +33,7 @@ def test_the_public_surface_is_the_recorded_one() -> None:
     )
 
 
-def test_which_declared_versions_are_taken() -> None:
+def test_accepted_api_versions() -> None:
     major, minor = API_VERSION
     for declared in ([], [f"{major}"], [f"{major}.{minor}"], ["nonsense"], [f"{major + 1}.0", f"{major}.0"]):
         assert refusal("some", declared) is None
@@ -49,10 +49,10 @@ def test_which_declared_versions_are_taken() -> None:
 def newer(install: Install, stranger: None) -> None:
     """A distribution that needs a newer API, with a name of its own and one that a working plugin has too."""
     names = {"backbones/novel": "novel:net", "backbones/stranger_net": "novel:net", "api/9.1": "registry:API_VERSION"}
-    install("from-the-future", names, {"novel.py": f"raise SystemError('loaded')\n{WINDOW}"})
+    install("from-the-future", names, {"novel.py": f"raise SystemError('loaded')\n{SPEC}"})
 
 
-def test_a_plugin_for_a_newer_api_is_passed_over(newer: None, recipe: Path) -> None:
+def test_plugin_for_a_newer_api_is_not_offered(newer: None, recipe: Path) -> None:
     registry = Registry()
     assert registry.find("backbones", "stranger_net").distribution == "stranger-nets"
     with pytest.raises(UnknownName, match=r"from-the-future 0.3, which is written for plugin API 9.1.*has 1.0"):
@@ -77,7 +77,7 @@ def test_a_plugin_for_a_newer_api_is_passed_over(newer: None, recipe: Path) -> N
         ("HW1CLI_PLUGINS_ALLOW", "other,stranger-nets", True),
     ],
 )
-def test_the_environment_says_who_may_offer(
+def test_environment_variables_block_plugins(
     variable: str, value: str, offered: bool, stranger: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -95,13 +95,13 @@ def test_the_environment_says_who_may_offer(
         assert variable in str(caught.value.hint)
 
 
-def test_a_broken_plugin_is_listed_with_its_reason(install: Install) -> None:
+def test_broken_plugin_is_listed_with_its_reason(install: Install) -> None:
     install("crashing", {"backbones/crash": "crashing:net"}, {"crashing.py": "raise RuntimeError('boom')\n"})
     (row,) = (row for row in list_plugins() if row["distribution"] == "crashing")
     assert row["components"] == {"backbones": ["crash"]} and "boom" in row["broken"]["backbones/crash"]
 
 
-def test_provenance_tells_what_has_changed(install: Install, stranger: None, site: Path, recipe: Path) -> None:
+def test_provenance_lists_what_changed(install: Install, stranger: None, site: Path, recipe: Path) -> None:
     info = site / "stranger_nets-0.3.dist-info"
     (info / "direct_url.json").write_text(json.dumps({"url": "file:///src", "dir_info": {"editable": True}}))
     provenance.origin_of.cache_clear()
@@ -115,8 +115,8 @@ def test_provenance_tells_what_has_changed(install: Install, stranger: None, sit
     (changed,) = provenance.differences(before, planned(Request(recipe), Registry()).as_json())
     assert changed.startswith("trainer.model.backbone (stranger_net): the Python files") and "changed" in changed
 
-    told = {"url": "https://example.org/s", "vcs_info": {"vcs": "git", "commit_id": "abc"}}
-    (info / "direct_url.json").write_text(json.dumps(told))
+    origin = {"url": "https://example.org/s", "vcs_info": {"vcs": "git", "commit_id": "abc"}}
+    (info / "direct_url.json").write_text(json.dumps(origin))
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger-nets\nVersion: 0.4\n")
     provenance.origin_of.cache_clear()
     changes = " ".join(provenance.differences(before, planned(Request(recipe), Registry()).as_json()))
@@ -124,7 +124,7 @@ def test_provenance_tells_what_has_changed(install: Install, stranger: None, sit
     provenance.origin_of.cache_clear()
 
 
-def test_resuming_tells_of_other_code_and_goes_on(stranger: None, site: Path, recipe: Path, tmp_path: Path) -> None:
+def test_resuming_with_other_code_gives_a_caveat(stranger: None, site: Path, recipe: Path, tmp_path: Path) -> None:
     from registry.engine.records.run_folder import RunFolder
     from registry.engine.train.session import differences
 
@@ -134,5 +134,5 @@ def test_resuming_tells_of_other_code_and_goes_on(stranger: None, site: Path, re
     (site / "stranger_nets-0.3.dist-info" / "METADATA").write_text(
         "Metadata-Version: 2.1\nName: stranger-nets\nVersion: 0.4\n"
     )
-    (told,) = differences(planned(Request(recipe), Registry()), folder)
-    assert "stranger-nets 0.3" in told and "0.4" in told
+    (caveat,) = differences(planned(Request(recipe), Registry()), folder)
+    assert "stranger-nets 0.3" in caveat and "0.4" in caveat

@@ -1,4 +1,4 @@
-"""The registry: names from entry points, and strangers' plugins good and bad."""
+"""The registry: names from entry points, and third-party plugins, working and broken."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def hostile(install: Callable[..., None]) -> None:
     install("hostile-zoo", names, HOSTILE)
 
 
-def test_a_stranger_is_found_under_both_names(stranger: None) -> None:
+def test_third_party_component_is_found_under_both_names(stranger: None) -> None:
     registry = Registry()
     component = registry.find("backbones", "stranger_net")
     assert (component.distribution, component.version) == ("stranger-nets", "0.3")
@@ -61,7 +61,7 @@ def test_a_stranger_is_found_under_both_names(stranger: None) -> None:
     )
 
 
-def test_two_distributions_with_one_name_hurt_only_who_uses_the_bare_name(stranger: None, install) -> None:
+def test_name_of_two_distributions_is_ambiguous_unless_qualified(stranger: None, install) -> None:
     install("twin", {"backbones/stranger_net": "twin_net:net"}, {"twin_net.py": "def net(*, depth: int = 1): ...\n"})
     registry = Registry()
     with pytest.raises(UnknownName) as caught:
@@ -86,7 +86,7 @@ def test_aliases_and_suggestions() -> None:
         registry.find("backbones", "timm/resnot50")
 
 
-def test_broken_plugins_are_told_with_their_reasons_and_hurt_nobody_else(hostile: None, hw1cli) -> None:
+def test_broken_plugins_are_listed_with_their_reasons_and_affect_no_others(hostile: None, hw1cli) -> None:
     answer = hw1cli("list", "--verify", "--json")
     assert answer.returncode == 0
     rows = json.loads(answer.stdout)  # what a plugin prints does not spoil it
@@ -107,20 +107,20 @@ def test_broken_plugins_are_told_with_their_reasons_and_hurt_nobody_else(hostile
     assert hw1cli("list", "backbones", "resnet18").returncode == 0
 
 
-def test_a_broken_plugin_fails_the_recipe_that_names_it(hostile: None, hw1cli, recipe) -> None:
+def test_broken_plugin_fails_the_recipe_that_names_it(hostile: None, hw1cli, recipe) -> None:
     assert hw1cli("check", recipe, "--set", "model.backbone=timm/resnet18").returncode == 0
     answer = hw1cli("check", recipe, "--set", "model.backbone=crash")
     assert answer.returncode == 3
     assert "hostile-zoo 0.3" in answer.stderr and "boom at import" in answer.stderr and "Traceback" not in answer.stderr
 
 
-def test_a_working_zoo_beside_a_broken_one_of_the_same_prefix_answers(hostile: None) -> None:
+def test_working_zoo_beside_a_broken_one_of_the_same_prefix(hostile: None) -> None:
     assert Registry().find("models", "timm/resnet18").distribution == "hw1cli"
     with pytest.raises(PluginError, match="not a Zoo"):
         Registry().find("backbones", "hostile/x")
 
 
-def test_metadata_that_cannot_be_read_hurts_nobody_else(site, hw1cli) -> None:
+def test_unreadable_metadata_affects_no_other_plugin(site, hw1cli) -> None:
     folder = site / "corrupt-1.0.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: corrupt\nVersion: 1.0\n")
@@ -130,28 +130,28 @@ def test_metadata_that_cannot_be_read_hurts_nobody_else(site, hw1cli) -> None:
     assert "focal" in {row["name"] for row in json.loads(answer.stdout)}
 
 
-def test_what_a_plugin_writes_below_python_does_not_spoil_json(install, hw1cli) -> None:
+def test_output_below_python_does_not_corrupt_json(install, hw1cli) -> None:
     source = "import os\nos.write(1, b'from below')\ndef raw(*, a: int = 1): ...\n"
     install("raw-writer", {"losses/raw": "raw_writer:raw"}, {"raw_writer.py": source})
     rows = json.loads(hw1cli("list", "losses", "--verify", "--json").stdout)
     assert "from below" in next(row["broken"] for row in rows if row["name"] == "raw")
 
 
-def test_every_zoo_of_ours_has_an_example_that_it_offers() -> None:
+def test_every_first_party_zoo_has_an_example_that_it_offers() -> None:
     zoos = [
         component for component in Registry().components() if component.is_zoo and component.distribution == "hw1cli"
     ]
     assert {zoo.example for zoo in zoos} >= {"timm/resnet18", "smp/resnet18", "smp/unet", "smp/dice"}
 
 
-def test_an_example_that_a_zoo_does_not_offer_is_its_fault(install) -> None:
+def test_example_that_a_zoo_does_not_offer_is_reported(install) -> None:
     text = """
         from registry import ComponentSpec, Zoo
 
-        def _window(name): return ComponentSpec.of(lambda: None)
-        zoo = Zoo(lambda: ["a", "b"], _window, "Letters.", example="c")
+        def _spec(name): return ComponentSpec.of(lambda: None)
+        zoo = Zoo(lambda: ["a", "b"], _spec, "Letters.", example="c")
         """
     install("letters", {"losses/letters/*": "letters:zoo"}, {"letters.py": text})
     (zoo,) = [component for component in Registry().components("losses") if component.name == "letters/*"]
-    with pytest.raises(PluginError, match="its example 'c' is none of its names"):
+    with pytest.raises(PluginError, match="its example 'c' is not one of its names"):
         _ = zoo.example

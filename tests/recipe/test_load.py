@@ -23,7 +23,7 @@ def write(**texts: str) -> None:
         Path(f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
-def told(recipe: Recipe) -> list[tuple[str, str | None, int | None]]:
+def reported(recipe: Recipe) -> list[tuple[str, str | None, int | None]]:
     return [(problem.path, problem.file, problem.line) for problem in recipe.problems]
 
 
@@ -52,7 +52,7 @@ def test_merge(base: str, over: str, merged: Any) -> None:
     assert below.plain() == before
 
 
-def test_everything_is_applied_in_its_order() -> None:
+def test_order_of_base_demo_and_command_line() -> None:
     write(
         base="trainer: {epochs: 1, size: 1}\nname: base\n",
         recipe="extends: base.yaml\ntrainer: {epochs: 2}\nlog: ${trainer.epochs}\n"
@@ -64,19 +64,19 @@ def test_everything_is_applied_in_its_order() -> None:
     assert recipe.demo and recipe.has_demo and recipe.touched == {"trainer.epochs", "trainer.size"}
 
 
-def test_a_demo_not_asked_for_changes_nothing() -> None:
+def test_demo_that_is_not_requested_changes_nothing() -> None:
     write(recipe="a: 1\ndemo: {a: 2}\n")
     recipe = load(Path("recipe.yaml"))
     assert recipe.root.plain() == {"a": 1} and recipe.has_demo and not recipe.demo
 
 
 @pytest.mark.parametrize(("text", "path"), [("a: 1\n", "--demo"), ("a: 1\ndemo: 3\n", "demo")])
-def test_a_demo_that_is_none_is_a_problem(text: str, path: str) -> None:
+def test_missing_or_malformed_demo_is_a_problem(text: str, path: str) -> None:
     write(recipe=text)
     assert [problem.path for problem in load("recipe.yaml", demo=True).problems] == [path]
 
 
-def test_a_demo_is_inherited_and_merged_like_everything_else() -> None:
+def test_demo_is_inherited_and_merged() -> None:
     write(
         base="trainer: {epochs: 9}\nm: {use: x, p: 1}\ndemo: {trainer: {epochs: 1, seed: 1}, m: {p: 2}}\n",
         recipe="extends: base.yaml\ntrainer: {epochs: 8}\ndemo: {trainer: {seed: 2}}\n",
@@ -88,21 +88,21 @@ def test_a_demo_is_inherited_and_merged_like_everything_else() -> None:
 
 @pytest.mark.parametrize("demo", [False, True])
 @pytest.mark.parametrize("option", ["demo.trainer.epochs=1", "extends=other.yaml"])
-def test_what_would_be_set_too_late_is_refused(option: str, demo: bool) -> None:
+def test_set_of_demo_or_extends_is_refused(option: str, demo: bool) -> None:
     write(recipe="trainer: {epochs: 9}\ndemo: {trainer: {epochs: 2}}\n")
     recipe = load("recipe.yaml", sets=[option], demo=demo)
-    assert told(recipe) == [(option.partition(".")[0].partition("=")[0], f"--set {option}", None)]
+    assert reported(recipe) == [(option.partition(".")[0].partition("=")[0], f"--set {option}", None)]
     assert "cannot be changed" in recipe.problems[0].message
     assert recipe.root.plain() == {"trainer": {"epochs": 2 if demo else 9}}
 
 
-def test_a_demo_cannot_extend() -> None:
+def test_demo_cannot_extend() -> None:
     write(recipe="a: 1\ndemo: {a: 2,\n  extends: base.yaml}\n", base="b: 1\n")
     recipe = load("recipe.yaml", demo=True)
-    assert told(recipe) == [("extends", "recipe.yaml", 3)] and recipe.root.plain() == {"a": 2}
+    assert reported(recipe) == [("extends", "recipe.yaml", 3)] and recipe.root.plain() == {"a": 2}
 
 
-def test_later_bases_lie_upon_earlier_ones() -> None:
+def test_later_bases_override_earlier_ones() -> None:
     write(
         one="m: {use: x, p: 1}\na: 1\n",
         two="m: {use: y}\na: 2\nb: 2\n",
@@ -111,22 +111,22 @@ def test_later_bases_lie_upon_earlier_ones() -> None:
     assert load("recipe.yaml").root.plain() == {"m": {"use": "x", "q": 3}, "a": 2, "b": 3}
 
 
-def test_bases_are_found_beside_the_file_that_names_them_and_keep_their_places() -> None:
+def test_bases_are_relative_to_their_file_and_keep_locations() -> None:
     Path("inner").mkdir()
     write(recipe="extends: inner/middle.yaml\nc: 3\n")
     Path("inner/middle.yaml").write_text("extends: ../base.yaml\nb: ${nothing}\n")
     write(base="# a comment\na: 1\na: 2\n")
     recipe = load("recipe.yaml")
     assert recipe.root.plain() == {"a": 1, "b": None, "c": 3}
-    assert told(recipe) == [("a", "inner/../base.yaml", 3), ("b", "inner/middle.yaml", 2)]
+    assert reported(recipe) == [("a", "inner/../base.yaml", 3), ("b", "inner/middle.yaml", 2)]
     assert recipe.root.value["a"].location == Location("inner/../base.yaml", 2)
     assert recipe.root.value["c"].location == Location("recipe.yaml", 2)
 
 
-def test_a_base_reached_twice_is_told_once() -> None:
+def test_base_included_twice_is_reported_once() -> None:
     write(base="a: 1\na: 2\n", one="extends: base.yaml\n", two="extends: base.yaml\n")
     write(recipe="extends: [one.yaml, two.yaml]\n")
-    assert told(load("recipe.yaml")) == [("a", "base.yaml", 2)]
+    assert reported(load("recipe.yaml")) == [("a", "base.yaml", 2)]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_base_reached_twice_is_told_once() -> None:
         ('"a\\0b"', "cannot be read", ""),
     ],
 )
-def test_a_wrong_extends_is_told_where_it_stands(extends: str, word: str, hint: str) -> None:
+def test_wrong_extends_is_reported_at_its_line(extends: str, word: str, hint: str) -> None:
     write(base="a: 1\n", loop="extends: recipe.yaml\nb: 1\n", recipe=f"c: 1\nextends: {extends}\n")
     recipe = load("recipe.yaml")
     (problem,) = recipe.problems
@@ -149,9 +149,14 @@ def test_a_wrong_extends_is_told_where_it_stands(extends: str, word: str, hint: 
     assert recipe.root.plain()["c"] == 1
 
 
-def test_problems_of_every_stage_come_together() -> None:
+def test_problems_of_all_stages_are_collected() -> None:
     write(recipe="a: 1\na: 2\nb: ${x}\n")
-    assert [path for path, _, _ in told(load("recipe.yaml", sets=["c"], demo=True))] == ["a", "--demo", "--set c", "b"]
+    assert [path for path, _, _ in reported(load("recipe.yaml", sets=["c"], demo=True))] == [
+        "a",
+        "--demo",
+        "--set c",
+        "b",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +171,7 @@ def test_problems_of_every_stage_come_together() -> None:
         ("large.yaml", "1 MB", ""),
     ],
 )
-def test_a_file_that_cannot_be_read_is_one_problem(name: str, word: str, hint: str) -> None:
+def test_unreadable_file_is_one_problem(name: str, word: str, hint: str) -> None:
     Path("recipes").mkdir()
     Path("recipes/seg.yaml").write_text("a: 1\n")
     Path("latin.yaml").write_bytes("a: é\n".encode("latin-1"))
@@ -178,6 +183,6 @@ def test_a_file_that_cannot_be_read_is_one_problem(name: str, word: str, hint: s
 
 
 @pytest.mark.parametrize("text", ["", "- !x a\n", "*a\n", "a: [1\n", "\ufeffa: 1\na: 2\n"])
-def test_nothing_is_raised_for_a_malformed_file(text: str) -> None:
+def test_malformed_file_raises_nothing(text: str) -> None:
     write(recipe=text)
     assert len(load("recipe.yaml", sets=["b=1"], demo=False).problems) == 1

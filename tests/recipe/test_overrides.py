@@ -102,7 +102,7 @@ def test_unset(key: str, path: str, value: object) -> None:
         (".".join("x" * 2000) + "=1", "deeper", ""),
     ],
 )
-def test_set_refuses_and_leaves_the_tree(option: str, word: str, hint: str) -> None:
+def test_refused_set_leaves_the_tree_unchanged(option: str, word: str, hint: str) -> None:
     root = tree()
     (problem,) = apply(root, [option], [])
     assert problem.path == f"--set {option}" and word in problem.message and hint in (problem.hint or "")
@@ -119,21 +119,21 @@ def test_set_refuses_and_leaves_the_tree(option: str, word: str, hint: str) -> N
         ("", "empty part", "dotted key"),
     ],
 )
-def test_unset_refuses(key: str, word: str, hint: str) -> None:
+def test_refused_unset_leaves_the_tree_unchanged(key: str, word: str, hint: str) -> None:
     root = tree()
     (problem,) = apply(root, [], [key])
     assert problem.path == f"--unset {key}" and word in problem.message and hint in (problem.hint or "")
     assert root.plain() == tree().plain()
 
 
-def test_every_wrong_option_is_told_and_the_others_are_carried_out_in_order() -> None:
+def test_wrong_options_are_reported_and_the_others_applied_in_order() -> None:
     root = tree()
     problems = apply(root, ["seed", "seed=1", "seed=2", "x..y=1"], ["nothing", "schedule"])
     assert [problem.path for problem in problems] == ["--set seed", "--set x..y=1", "--unset nothing"]
     assert root.plain()["seed"] == 2 and "schedule" not in root.plain()
 
 
-def test_a_value_knows_its_option() -> None:
+def test_value_has_the_location_of_its_option() -> None:
     root = tree()
     apply(root, ["model.backbone={use: x}"], [])
     location = Location("--set model.backbone={use: x}", None)
@@ -141,13 +141,13 @@ def test_a_value_knows_its_option() -> None:
     assert backbone.location == location and backbone.value["use"].location == location
 
 
-def test_below_what_is_broken_nothing_more_is_told() -> None:
+def test_nothing_is_reported_below_a_broken_value() -> None:
     root = Node({"a": Node(BROKEN, Location("r.yaml", 1))}, Location("r.yaml", 1))
     assert apply(root, ["a.b=1", "a+=1", "a-=1"], ["a.b"]) == []
     assert root.value["a"].value is BROKEN
 
 
-def test_the_paths_that_were_changed_are_returned() -> None:
+def test_changed_paths_are_returned() -> None:
     root, _ = parse("{a: [{p: 1}], model: {backbone: x}}", "r.yaml")
     assert root is not None
     sets = ["data . root=x", "a[0].p=1", "malformed", "x..y=1"]

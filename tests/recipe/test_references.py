@@ -45,13 +45,13 @@ def resolved(text: str) -> tuple[Node, list[Problem]]:
         ("a: {x: 1, y: '${a.x}'}", {"x": 1, "y": 1}),
     ],
 )
-def test_a_reference_becomes_what_it_refers_to(text: str, value: Any) -> None:
+def test_reference_is_replaced_by_its_target(text: str, value: Any) -> None:
     root, problems = resolved(text)
     assert problems == []
     assert root.plain()["a"] == value and type(root.plain()["a"]) is type(value)
 
 
-def test_what_is_referred_to_is_copied_and_the_referring_place_kept() -> None:
+def test_target_is_copied_and_the_location_kept() -> None:
     root, _ = resolved("a: ${b}\nb: [1]")
     assert root.value["a"].location.line == 1
     root.value["a"].value.append(1)
@@ -75,7 +75,7 @@ def test_what_is_referred_to_is_copied_and_the_referring_place_kept() -> None:
         ("a: x ${b", "a", 1, "without its '}'"),
     ],
 )
-def test_what_cannot_be_followed_is_one_problem(text: str, path: str, line: int, word: str) -> None:
+def test_unresolvable_reference_is_one_problem(text: str, path: str, line: int, word: str) -> None:
     root, problems = resolved(text)
     assert [(problem.path, problem.line, problem.file) for problem in problems] == [(path, line, "r.yaml")]
     assert word in problems[0].message and problems[0].hint
@@ -85,12 +85,12 @@ def test_what_cannot_be_followed_is_one_problem(text: str, path: str, line: int,
     assert node.value is BROKEN
 
 
-def test_an_unknown_path_is_told_the_nearest_one() -> None:
+def test_unknown_path_suggests_the_nearest_one() -> None:
     _, problems = resolved("data: {root: x}\na: ${data.rot}")
     assert (problems[0].hint or "").startswith("did you mean 'data.root'")
 
 
-def test_every_wrong_reference_of_a_text_is_told_and_what_depends_on_it_is_silent() -> None:
+def test_all_wrong_references_of_a_text_are_reported_once() -> None:
     root, problems = resolved("a: ${x} ${y}\nb: ${a}\nc: is ${b}")
     assert [problem.path for problem in problems] == ["a", "a"]
     assert all(root.value[key].value is BROKEN for key in "abc")
@@ -104,7 +104,7 @@ def test_every_wrong_reference_of_a_text_is_told_and_what_depends_on_it_is_silen
         "k{0}: [[[[[[[[[['${{k{1}}}']]]]]]]]]]",  # 400 levels
     ],
 )
-def test_references_cannot_blow_a_recipe_up(line: str) -> None:
+def test_references_cannot_grow_exponentially(line: str) -> None:
     _, problems = resolved("\n".join(line.format(at, at + 1) for at in range(40)) + "\nk40: x")
     assert problems and re.search("too (large|far)", problems[0].message)
 
@@ -118,6 +118,6 @@ def test_references_into_a_long_list_take_linear_time() -> None:
     assert time.process_time() - began < 2  # 0.1 s, and 6 s where every look-up went through the list
 
 
-def test_an_endless_chain_is_a_problem() -> None:
+def test_long_chain_of_references_is_a_problem() -> None:
     _, problems = resolved("\n".join(f"k{at}: ${{k{at + 1}}}" for at in range(2000)) + "\nk2000: 1")
     assert problems and "too far" in problems[0].message

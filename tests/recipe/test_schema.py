@@ -68,7 +68,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("text", [GOOD, *OTHERS])
-def test_what_the_grammar_allows_validates(text: str, validator: Draft7Validator) -> None:
+def test_valid_recipes_pass_the_schema(text: str, validator: Draft7Validator) -> None:
     assert [error.message for error in validator.iter_errors(data_of(text))] == []
 
 
@@ -109,12 +109,12 @@ def test_no_default_is_source_text(everything: dict[str, Any]) -> None:
         ("loss: focal", "loss: focal\nschedule: {use: step}"),  # without its times
     ],
 )
-def test_what_is_wrong_does_not_validate(old: str, new: str, validator: Draft7Validator) -> None:
+def test_invalid_recipes_fail_the_schema(old: str, new: str, validator: Draft7Validator) -> None:
     assert old in GOOD
     assert not validator.is_valid(data_of(GOOD.replace(old, new)))
 
 
-def test_the_committed_schema_is_of_today() -> None:
+def test_committed_schema_is_up_to_date() -> None:
     """But for the members of zoos, which follow their libraries' versions."""
     path = ROOT / "recipes" / "schema.json"
     fresh, kept = json.loads(schema_text(distributions=["hw1cli"])[0]), json.loads(path.read_text())
@@ -127,7 +127,7 @@ _ZOOS = ("albumentations", "smp", "timm", "torch", "torchmetrics")
 
 
 def _without_zoos(schema: dict[str, Any]) -> dict[str, Any]:
-    """What the plugins themselves say: no definition of a zoo's member, and nothing that lists or collects these."""
+    """What the plugins define: no definition of a zoo's member, and nothing that lists or collects these."""
     definitions = {
         key: value
         for key, value in schema["definitions"].items()
@@ -138,7 +138,7 @@ def _without_zoos(schema: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "definitions": definitions}
 
 
-def test_a_strangers_component_and_a_broken_one(stranger, install, tmp_path: Path, hw1cli) -> None:
+def test_third_party_and_broken_components_in_the_schema(stranger, install, tmp_path: Path, hw1cli) -> None:
     install("crasher", {"losses/crashy": "crasher:loss"}, {"crasher.py": "raise RuntimeError('boom')\n"})
     out = tmp_path / "schema.json"
     answer = hw1cli("schema", "--out", out)

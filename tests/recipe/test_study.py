@@ -30,7 +30,7 @@ def problems(tmp_path: Path, text: str) -> list[tuple[str, str]]:
     return [(problem.path, problem.message) for problem in load(path).problems]
 
 
-def test_runs_lie_upon_the_recipe_and_crossed_values_upon_the_runs(tmp_path: Path) -> None:
+def test_runs_override_the_recipe_and_matrix_values_override_the_runs(tmp_path: Path) -> None:
     found = members(
         tmp_path,
         """
@@ -61,13 +61,13 @@ def test_runs_lie_upon_the_recipe_and_crossed_values_upon_the_runs(tmp_path: Pat
     }
 
 
-def test_a_matrix_alone_makes_runs(tmp_path: Path) -> None:
+def test_matrix_without_runs(tmp_path: Path) -> None:
     found = members(tmp_path, "model: {use: a}\nmatrix: {model: [a, {use: b, width: 2}], seed: [0, 1]}")
     assert list(found) == ["model=a_seed=0", "model=a_seed=1", "model=b_seed=0", "model=b_seed=1"]
     assert found["model=b_seed=1"][1] == {"model": {"use": "b", "width": 2}, "seed": 1}
 
 
-def test_runs_that_differ_in_an_argument_alone_are_named_by_it(tmp_path: Path) -> None:
+def test_runs_that_differ_in_one_argument_are_named_by_it(tmp_path: Path) -> None:
     found = members(
         tmp_path,
         "matrix: {model.backbone: [{use: resnet18, width: 8}, {use: resnet18, width: 16}, {use: other, n: 1}]}",
@@ -76,26 +76,26 @@ def test_runs_that_differ_in_an_argument_alone_are_named_by_it(tmp_path: Path) -
     assert [own["model"]["backbone"].get("width") for _, own in found.values()] == [8, 16, None]
 
 
-def test_equal_last_words_of_two_crossed_paths_are_told_apart(tmp_path: Path) -> None:
+def test_equal_last_keys_of_two_matrix_paths_are_written_in_full(tmp_path: Path) -> None:
     assert list(members(tmp_path, "matrix: {model.lr: [1], head.lr: [1, 2]}")) == [
         "model.lr=1_head.lr=1",
         "model.lr=1_head.lr=2",
     ]
 
 
-def test_every_reference_to_a_run_in_a_text_is_replaced(tmp_path: Path) -> None:
+def test_all_references_to_runs_in_a_text_are_replaced(tmp_path: Path) -> None:
     _, after = members(tmp_path, "runs: {a: {}, b: {}, c: {x: '${runs.a}/p:${runs.b}/q:${runs.a}'}}")["c"]
     a, b = tmp_path / "out" / "a", tmp_path / "out" / "b"
     assert after == {"x": f"{a}/p:{b}/q:{a}"}
 
 
-def test_a_study_section_of_null_is_left_out(tmp_path: Path) -> None:
+def test_null_study_section_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("a: 1\nruns: null\nmatrix:\nrepeat: 2\n")
     recipe = load(tmp_path / "study.yaml", sets=["repeat=null"])
     assert recipe.problems == [] and not recipe.is_study and recipe.root.plain() == {"a": 1}
 
 
-def test_a_huge_matrix_is_counted_and_not_crossed(tmp_path: Path) -> None:
+def test_huge_matrix_is_counted_not_expanded(tmp_path: Path) -> None:
     values = ", ".join(map(str, range(2000)))
     began = time.process_time()
     (found,) = problems(tmp_path, f"matrix: {{a: [{values}], b: [{values}], c: [{values}], d: [{values}]}}")
@@ -103,7 +103,7 @@ def test_a_huge_matrix_is_counted_and_not_crossed(tmp_path: Path) -> None:
     assert time.process_time() - began < 5
 
 
-def test_a_run_finds_the_folder_of_the_one_it_needs_with_the_same_seed(tmp_path: Path) -> None:
+def test_reference_to_a_run_means_the_one_with_the_same_seed(tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text("trainer: {use: byol}\ndemo: {trainer: {epochs: 1}}\n")
     found = members(
         tmp_path,
@@ -128,7 +128,7 @@ def test_a_run_finds_the_folder_of_the_one_it_needs_with_the_same_seed(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("text", "path", "said"),
+    ("text", "path", "message"),
     [
         ("runs: {}", "runs", "has no runs"),
         ("runs: {a: 3}", "runs.a", "not a mapping"),
@@ -143,11 +143,11 @@ def test_a_run_finds_the_folder_of_the_one_it_needs_with_the_same_seed(tmp_path:
         ("matrix: {seed: [1, 2]}\nrepeat: 2", "repeat", "matrix sets the seed"),
     ],
 )
-def test_faults_of_a_study_are_told(tmp_path: Path, text: str, path: str, said: str) -> None:
-    assert any(where == path and said in message for where, message in problems(tmp_path, text))
+def test_problems_of_a_study(tmp_path: Path, text: str, path: str, message: str) -> None:
+    assert any(where == path and message in found for where, found in problems(tmp_path, text))
 
 
-def test_runs_that_need_one_another_are_told(stranger: None, recipe: Path) -> None:
+def test_circular_references_between_runs_are_a_problem(stranger: None, recipe: Path) -> None:
     recipe.write_text(
         recipe.read_text() + "runs: {a: {seed: 1, description: '${runs.b}'}, b: {description: '${runs.a}'}}\n"
     )
@@ -155,7 +155,7 @@ def test_runs_that_need_one_another_are_told(stranger: None, recipe: Path) -> No
         planned_runs(Request(recipe), Registry())
 
 
-def test_a_fault_in_one_run_stops_all_before_they_start(stranger: None, recipe: Path, tmp_path: Path) -> None:
+def test_problem_in_one_run_stops_the_study_before_it_starts(stranger: None, recipe: Path, tmp_path: Path) -> None:
     recipe.write_text(recipe.read_text() + "runs: {good: {}, bad: {trainer: {epochz: 1}}, worse: {loss: focall}}\n")
     with pytest.raises(InputError) as caught:
         run(Request(recipe, out=tmp_path / "out"), resume=False)
@@ -172,7 +172,7 @@ runs:
 """
 
 
-def test_a_study_goes_on_where_it_was_and_beside_what_fails(
+def test_study_skips_finished_runs_and_continues_after_failures(
     stranger: None, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe.write_text(recipe.read_text() + STUDY)
@@ -183,8 +183,8 @@ def test_a_study_goes_on_where_it_was_and_beside_what_fails(
     assert "skipped: it needs broken" in capsys.readouterr().out
     assert json.loads((out / "after" / "summary.json").read_text())["status"] == "done"
     assert not (out / "orphan").exists() and not (out / "broken").exists()
-    told = json.loads((out / "study.json").read_text())["miou"]
-    assert [row["name"] for row in told["settings"]] == ["before", "after"]
+    scores = json.loads((out / "study.json").read_text())["miou"]
+    assert [row["name"] for row in scores["settings"]] == ["before", "after"]
 
     stamps = {name: (out / name / "summary.json").stat().st_mtime_ns for name in ("before", "after")}
     again = Request(recipe, ("runs.broken.model.backbone.width=8", "runs.broken.trainer.epochs=1"), out=out)
@@ -196,7 +196,7 @@ def test_a_study_goes_on_where_it_was_and_beside_what_fails(
         run(Request(recipe, ("seed=3", "runs.broken={}"), out=out), resume=False)
 
 
-def test_a_finished_demo_of_a_study_is_not_done_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_finished_study_demo_is_not_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = tmp_path / "votes.yaml"
     recipe.write_text(
         "trainer: {use: knn, eval_batch_size: 128}\nbackbone: {use: resnet18, width: 8}\n"
@@ -207,5 +207,5 @@ def test_a_finished_demo_of_a_study_is_not_done_again(tmp_path: Path, capsys: py
     run(request, resume=False)
     capsys.readouterr()
     run(request, resume=False)
-    told = capsys.readouterr().out
-    assert told.count("finished before") == 2 and "row minus column" in told
+    output = capsys.readouterr().out
+    assert output.count("finished before") == 2 and "row minus column" in output

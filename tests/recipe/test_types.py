@@ -19,7 +19,7 @@ def planned(value: Any, annotation: Any) -> Any:
     return plan_value(as_node(value), type_of(annotation), "key", Registry())
 
 
-def test_a_word_beside_a_component_is_taken_before_a_component_is_looked_up() -> None:
+def test_literal_takes_precedence_over_a_component_name() -> None:
     for annotation in (Backbone | Literal["none"], Literal["none"] | Backbone):
         assert planned("none", annotation) == "none"
         backbone = planned("resnet18", annotation)
@@ -28,7 +28,7 @@ def test_a_word_beside_a_component_is_taken_before_a_component_is_looked_up() ->
             planned("resnet81", annotation)
 
 
-def test_a_number_beyond_64_bits_is_refused() -> None:
+def test_integer_beyond_64_bits_is_refused() -> None:
     for annotation in (int, float, int | None, Any):
         with pytest.raises(InputError, match="64 bits"):
             planned(10**400, annotation)

@@ -42,7 +42,7 @@ from registry.recipe.yaml import BROKEN, DEEPEST, LARGEST, Location, parse, pars
         ("0x" + "f" * 3990, "0x" + "f" * 3990),  # str() would raise
     ],
 )
-def test_scalars_are_those_of_yaml_1_2(written: str, value: object) -> None:
+def test_scalars_follow_yaml_1_2(written: str, value: object) -> None:
     root, problems = parse(f"key: {written}", None)
     assert root is not None and not problems
     read = root.plain()["key"]
@@ -57,7 +57,7 @@ def test_nan_and_source_text() -> None:
     assert list(root.value) == ["a", "b", "c", "no", "012"]
 
 
-def test_every_value_knows_its_line() -> None:
+def test_every_value_has_its_line() -> None:
     root, _ = parse("a:\n  b: 1\n  c:\n    - x\n    - {d: 2}\n", "r.yaml")
     assert root is not None
     inner = root.value["a"].value
@@ -65,7 +65,7 @@ def test_every_value_knows_its_line() -> None:
     assert [item.location.line for item in inner["c"].value] == [4, 5]
 
 
-def test_everything_refused_is_told_at_once() -> None:
+def test_all_refused_constructs_are_reported_together() -> None:
     text = "a: &x 1\nb: *x\nc: !!python/name:os.system 3\nd: {<<: {e: 1}}\nf:\n  g: 1\n  g: 2\n---\nh: 1\n"
     root, problems = parse(text, "r.yaml")
     assert [(problem.path, problem.line, problem.file) for problem in problems] == [
@@ -107,13 +107,13 @@ def test_everything_refused_is_told_at_once() -> None:
         ("a: " + "[" * 20_000, 1, "deeper"),
     ],
 )
-def test_what_is_no_recipe_is_one_problem_with_its_line(text: str, line: int, word: str) -> None:
+def test_malformed_yaml_is_one_problem_with_its_line(text: str, line: int, word: str) -> None:
     root, problems = parse(text, "r.yaml")
     assert root is None
     assert len(problems) == 1 and problems[0].line == line and word in problems[0].message
 
 
-def test_tabs_are_answered_with_spaces() -> None:
+def test_hint_for_tabs() -> None:
     assert parse("a:\n\tb: 1\n", None)[1][0].hint == "write spaces instead"
 
 
@@ -125,14 +125,14 @@ def test_byte_order_marks_line_ends_and_json_are_read(text: str) -> None:
     assert not problems and root is not None and root.plain() == {"a": 1, "b": {"c": "x"}}
 
 
-def test_an_alias_bomb_is_refused_without_growing() -> None:
+def test_alias_bomb_is_refused() -> None:
     text = "a0: &a0 [x, x]\n" + "".join(f"a{at}: &a{at} [*a{at - 1}, *a{at - 1}]\n" for at in range(1, 40))
     root, problems = parse(text, None)
     assert root is not None and root.plain()["a39"] == [None, None]
     assert len(problems) == 40 + 2 * 39
 
 
-def test_depth_is_limited_and_reading_goes_on() -> None:
+def test_depth_is_limited_and_reading_continues() -> None:
     at_limit = "[" * (DEEPEST - 1) + "]" * (DEEPEST - 1)
     assert parse(f"a: {at_limit}", None)[1] == []
     _, problems = parse(f"a: [{at_limit}]\nb: 1\nb: 2", None)
@@ -144,7 +144,7 @@ def test_size_is_limited() -> None:
     assert root is None and "1 MB" in problems[0].message and problems[0].path == "r.yaml"
 
 
-def test_references_may_stand_bare_in_braces() -> None:
+def test_references_need_no_quotes_in_flow_style() -> None:
     root, problems = parse("a: {b: ${c.d}, e: [${f}/g]}", None)
     assert not problems and root is not None
     assert root.plain() == {"a": {"b": "${c.d}", "e": ["${f}/g"]}}
@@ -162,14 +162,14 @@ def test_references_may_stand_bare_in_braces() -> None:
         *((text, text) for text in ("a: b", "#fff", "*.png", "!x", "&x", "- a", "C:\\data", "%d", "a b")),
     ],
 )
-def test_a_value_of_the_command_line(text: str, value: object) -> None:
+def test_value_of_the_command_line(text: str, value: object) -> None:
     location = Location("--set", None)
     node, problems = parse_value(text, location)
     assert not problems and node.plain() == value and node.location == location
 
 
 @pytest.mark.parametrize("text", ["[1, 2", "{a: 1, a: 2}", "[*x]", '"a" b'])
-def test_a_wrong_value_of_the_command_line_has_no_line(text: str) -> None:
+def test_wrong_value_of_the_command_line_has_no_line(text: str) -> None:
     _, problems = parse_value(text, Location("--set", None))
     assert problems and all(problem.line is None and problem.file == "--set" for problem in problems)
 
@@ -188,13 +188,13 @@ DATA = st.recursive(
 
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(TEXTS, DATA, min_size=1, max_size=5))
-def test_what_is_dumped_is_read_back(data: dict[str, Any]) -> None:
+def test_dump_round_trip(data: dict[str, Any]) -> None:
     root, problems = parse(dump(data), None)
     assert problems == [] and root is not None
     assert repr(root.plain()) == repr(data)  # types, the order of keys and the sign of zero included
 
 
-def test_a_dump_is_readable() -> None:
+def test_dump_is_readable() -> None:
     data = {"model": {"use": "unet", "lr": 1e-4}, "classes": ["sky", "road"], "images": ["0013", "no"], "none": None}
     assert dump(data) == (
         "model:\n  use: unet\n  lr: 0.0001\nclasses: [sky, road]\nimages: [\"0013\", 'no']\nnone: null\n"

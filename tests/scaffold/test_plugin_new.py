@@ -135,7 +135,7 @@ def test_a_users_own_classifier(site: Path, tmp_path: Path) -> None:
     carry_out(installed(tmp_path / "mine", site), run=True, skipped=1)  # it has no features(), which pca needs
     assert "pca" not in (tmp_path / "mine/recipes/mine.yaml").read_text()
     spec = Registry().find("models", "mine").spec()
-    found = {p.name: (p.default, p.supplied, p.doc) for p in spec.parameters if p.name not in spec.adopted}
+    found = {p.name: (p.default, p.supplied, p.doc) for p in spec.parameters if p.name not in spec.reserved}
     assert found["num_classes"][1] and found["width"] == (8, False, "channels at the start.")
     assert (
         found["rates"][0] == [0.1, 0.2]
