@@ -25,11 +25,11 @@ def differing(plans: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     found = {path: [each.get(path, ABSENT) for each in flat] for path in paths}
     found = {path: values for path, values in found.items() if any(value != values[0] for value in values)}
     others = tuple(path.removesuffix("use") for path in found if path.endswith(".use"))
-    return {
-        _as_in_a_recipe(path): values
-        for path, values in found.items()
-        if not path.startswith(others) or any(path == f"{other}use" for other in others if not _inside(other, others))
-    }
+    # A component that is an argument of another one that differs is not listed either.
+    outer = [one for one in others if not any(one != other and one.startswith(other) for other in others)]
+    listed = [path for path in found if not path.startswith(others) or path.removesuffix("use") in outer]
+    as_in_a_recipe = {path: path.removesuffix(".use").replace(".arguments", "") for path in listed}
+    return {re.sub(r"^loop\.", "trainer.", name): found[path] for path, name in as_in_a_recipe.items()}
 
 
 def _with_sections(plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,15 +45,6 @@ def _holds_components(value: Any) -> bool:
     if isinstance(value, list):
         return any(map(_holds_components, value))
     return isinstance(value, Mapping) and "use" in value
-
-
-def _inside(path: str, others: Sequence[str]) -> bool:
-    """Whether a component is an argument of another one that differs."""
-    return any(path != other and path.startswith(other) for other in others)
-
-
-def _as_in_a_recipe(path: str) -> str:
-    return re.sub(r"^loop\.", "trainer.", path.removesuffix(".use").replace(".arguments", ""))
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -43,31 +43,20 @@ class FinishedRun:
     rows: Sequence[Mapping[str, Any]]
 
     @property
-    def recipe(self) -> str:
-        return Path(self.summary["recipe"]).stem + (" (demo)" if self.summary["demo"] else "")
-
-    @property
     def monitor(self) -> str:
+        """The name of the score that chooses the best epoch."""
         return str(self.summary["monitor"])
 
     @property
     def score(self) -> float | None:
         """The monitored score of the best epoch; None where nothing was evaluated."""
-        score: float | None = self.summary["best"].get(self.monitor)
-        return score
+        return self.summary["best"].get(self.monitor)  # type: ignore[no-any-return]
 
     def result(self, name: str) -> Result | None:
         """The score under a name of the run; None without a score, or where the run stopped before its end."""
         if self.score is None or self.summary["status"] != "done":
             return None
         return Result(name, self.score, self.summary["evaluation_images"], self.summary["seed"])
-
-    @property
-    def computed_by(self) -> dict[str, Any]:
-        """Machine, precision and libraries."""
-        machine = {name: self.environment.get(name) for name in _ENVIRONMENT}
-        machine |= {name: self.summary.get(name) for name in _COMPUTED}
-        return machine | dict(self.environment.get("libraries", {}))
 
 
 def read(folder: Path) -> FinishedRun:
@@ -82,7 +71,10 @@ def read(folder: Path) -> FinishedRun:
         )
         metrics = folder / "metrics.jsonl"
         lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else []
-        return FinishedRun(folder, summary, plan, environment, [_row(line) for line in lines if line])
+        rows = [json.loads(line).items() for line in lines if line]
+        # JSON has no NaN, so null stands for it.
+        rows = [{name: math.nan if value is None else value for name, value in row} for row in rows]
+        return FinishedRun(folder, summary, plan, environment, rows)
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).name
         started = missing == _SUMMARY and (folder / _PLAN).is_file()
@@ -90,11 +82,6 @@ def read(folder: Path) -> FinishedRun:
         raise InputError.of(str(folder), f"is not a finished run: it has no {missing}", hint) from error
     except (OSError, ValueError) as error:
         raise InputError.of(str(folder), f"cannot be read: {error}") from error
-
-
-def _row(line: str) -> dict[str, Any]:
-    """An epoch's row; JSON has no NaN, so that null stands for it."""
-    return {name: math.nan if value is None else value for name, value in json.loads(line).items()}
 
 
 def read_if_done(folder: Path) -> FinishedRun | None:
@@ -113,19 +100,20 @@ def find_runs(path: Path) -> list[Path]:
     """
     if not path.exists():
         raise InputError.of(str(path), "does not exist", "runs are in runs/RECIPE/DATE")
-    is_run = (path / _SUMMARY).is_file() or (path / _PLAN).is_file()
-    found = [path] if is_run else sorted(_below(path, _DEEPEST))
+    if (path / _SUMMARY).is_file() or (path / _PLAN).is_file():
+        return [path]
+
+    def below(folder: Path, depth: int) -> Iterator[Path]:
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            if (entry / _SUMMARY).is_file():
+                yield entry
+            elif depth > 1 and entry.is_dir() and not (entry / _PLAN).is_file():
+                yield from below(entry, depth - 1)
+
+    found = sorted(below(path, _DEEPEST))
     if not found:
         raise InputError.of(str(path), "contains no finished run")
     return found
-
-
-def _below(folder: Path, depth: int) -> Iterator[Path]:
-    for entry in folder.iterdir() if folder.is_dir() else ():
-        if (entry / _SUMMARY).is_file():
-            yield entry
-        elif depth > 1 and entry.is_dir() and not (entry / _PLAN).is_file():
-            yield from _below(entry, depth - 1)
 
 
 def compare_runs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
@@ -137,30 +125,20 @@ def compare_runs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
         that differ in the seed alone are one setting), ``settings`` and ``computed_by`` (path -> a value a run), and
         ``code`` (number of the run -> sentences on how its code differs from that of the first run).
     """
-    plans = [run.plan for run in runs]
-    machines = [run.computed_by for run in runs]
+    plans, machines = [run.plan for run in runs], []
+    for run in runs:
+        machine = {name: run.environment.get(name) for name in _ENVIRONMENT}
+        machine |= {name: run.summary.get(name) for name in _COMPUTED}
+        machines.append(machine | dict(run.environment.get("libraries", {})))
     names = sorted({name for machine in machines for name in machine})
     values = {name: [machine.get(name) for machine in machines] for name in names}
-    return {
-        "runs": _rows(runs),
-        "scores": _scores(runs),
-        "settings": diff.differing(plans),
-        "computed_by": {name: each for name, each in values.items() if any(value != each[0] for value in each)},
-        "code": {
-            number: sentences
-            for number, plan in enumerate(plans[1:], 2)
-            if (sentences := provenance.differences(plans[0], plan))
-        },
-    }
-
-
-def _rows(runs: Sequence[FinishedRun]) -> list[dict[str, Any]]:
+    code = {number: provenance.differences(plans[0], plan) for number, plan in enumerate(plans[1:], 2)}
     above = Path(os.path.commonpath([run.folder.resolve().parent for run in runs]))
-    return [
+    rows = [
         {
             "number": number,
             "name": run.folder.resolve().relative_to(above).as_posix(),
-            "recipe": run.recipe,
+            "recipe": Path(run.summary["recipe"]).stem + (" (demo)" if run.summary["demo"] else ""),
             "status": run.summary["status"],
             "epochs": run.summary["epochs"],
             "monitor": run.monitor,
@@ -173,18 +151,30 @@ def _rows(runs: Sequence[FinishedRun]) -> list[dict[str, Any]]:
         }
         for number, run in enumerate(runs, 1)
     ]
+    return {
+        "runs": rows,
+        "scores": _scores(runs),
+        "settings": diff.differing(plans),
+        "computed_by": {name: each for name, each in values.items() if any(value != each[0] for value in each)},
+        "code": {number: sentences for number, sentences in code.items() if sentences},
+    }
 
 
 def _scores(runs: Sequence[FinishedRun]) -> list[dict[str, Any]]:
+    def comparable(one: int, other: int) -> bool:
+        sections = {path.split(".")[0] for path in diff.differing([runs[one].plan, runs[other].plan])}
+        return runs[one].monitor == runs[other].monitor and sections.isdisjoint(_DATA)
+
+    def repeated(one: int, other: int) -> bool:
+        return diff.differing([runs[one].plan, runs[other].plan]).keys() == {"seed"}
+
     # A run that was stopped has trained for less than its setting says.
     results = {number: result for number, run in enumerate(runs) if (result := run.result(str(number + 1)))}
     tables = []
-    for comparable in _grouped(list(results), lambda one, other: _on_the_same_data(runs[one], runs[other])):
-        monitor = runs[comparable[0]].monitor
-        settings = [
-            Setting(", ".join(results[n].run for n in group), monitor, tuple(results[n] for n in group))
-            for group in _grouped(comparable, lambda one, other: _but_for_the_seed(runs[one], runs[other]))
-        ]
+    for numbers in _grouped(list(results), comparable):
+        monitor, groups = runs[numbers[0]].monitor, _grouped(numbers, repeated)
+        each = [tuple(results[number] for number in group) for group in groups]
+        settings = [Setting(", ".join(result.run for result in found), monitor, found) for found in each]
         tables.append({"monitor": monitor, **statistics.compare(settings)})
     return tables
 
@@ -199,12 +189,3 @@ def _grouped(numbers: Sequence[int], alike: Callable[[int, int], bool]) -> list[
         else:
             group.append(number)
     return groups
-
-
-def _on_the_same_data(one: FinishedRun, other: FinishedRun) -> bool:
-    differing = diff.differing([one.plan, other.plan])
-    return one.monitor == other.monitor and not any(path.split(".")[0] in _DATA for path in differing)
-
-
-def _but_for_the_seed(one: FinishedRun, other: FinishedRun) -> bool:
-    return diff.differing([one.plan, other.plan]).keys() == {"seed"}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 #: Seeds that both settings need before a difference is marked: two may agree by chance.
 LEAST_SEEDS: Final = 3
@@ -22,11 +22,10 @@ _STUDENT: Final = (
 _SHARES: Final = ("accuracy", "knn", "top")
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """One run's score.
 
-    Args:
+    Attributes:
         run: its name.
         score: of its best epoch.
         images: evaluation images.
@@ -39,8 +38,7 @@ class Result:
     seed: int
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """Runs that differ in their seed alone."""
 
     name: str
@@ -49,25 +47,22 @@ class Setting:
 
     @property
     def mean(self) -> float:
+        """Of the scores."""
         return statistics.fmean(result.score for result in self.results)
 
     @property
-    def seed_error(self) -> float | None:
-        """Standard error of the mean over the seeds; None for a single seed."""
-        if len(self.results) < 2:
-            return None
-        return statistics.stdev(result.score for result in self.results) / math.sqrt(len(self.results))
+    def errors(self) -> dict[str, float | None]:
+        """Standard errors of the mean: over the ``seeds``, None for a single one, and over the ``images``.
 
-    @property
-    def image_error(self) -> float | None:
-        """Binomial standard error sqrt(p (1 - p) / n) of a share p of n images; None for other scores.
-
-        All seeds are evaluated on the same images, so that more seeds do not lower it.
+        The latter is the binomial sqrt(p (1 - p) / n) of a share p of n images, None for other scores. All seeds are
+        evaluated on the same images, so that more seeds do not lower it.
         """
-        images = min(result.images for result in self.results)
-        if not self.monitor.startswith(_SHARES) or not images or not 0 <= self.mean <= 1:
-            return None
-        return math.sqrt(self.mean * (1 - self.mean) / images)
+        scores, images = [result.score for result in self.results], min(result.images for result in self.results)
+        share = self.monitor.startswith(_SHARES) and images and 0 <= self.mean <= 1
+        return {
+            "seeds": statistics.stdev(scores) / math.sqrt(len(scores)) if len(scores) > 1 else None,
+            "images": math.sqrt(self.mean * (1 - self.mean) / images) if share else None,
+        }
 
 
 def compare(settings: Sequence[Setting]) -> dict[str, Any]:
@@ -80,31 +75,28 @@ def compare(settings: Sequence[Setting]) -> dict[str, Any]:
         is beyond Student's t times the error over seeds and beyond 1.96 times the error over images, both 95 %. Errors
         are taken as independent; runs on the same images are a little more alike, which makes the test careful.
     """
-    pairs = [(one, other) for index, one in enumerate(settings) for other in settings[index + 1 :]]
-    return {"settings": [_row(each) for each in settings], "differences": [_difference(*pair) for pair in pairs]}
+    differences = [_difference(one, other) for one, other in itertools.combinations(settings, 2)]
+    return {"settings": [_row(each) for each in settings], "differences": differences}
 
 
 def _row(setting: Setting) -> dict[str, Any]:
-    errors = {"seeds": setting.seed_error, "images": setting.image_error}
-    known = {name: error for name, error in errors.items() if error is not None}
-    source = max(known, key=lambda name: known[name], default=None)
-    return {
-        "name": setting.name,
-        "mean": setting.mean,
-        "standard_error": None if source is None else known[source],
-        "error_from": source,
-        "runs": [vars(result) for result in setting.results],
-    }
+    known = [(error, source) for source, error in setting.errors.items() if error is not None]
+    error, source = max(known, key=lambda each: each[0], default=(None, None))
+    runs = [result._asdict() for result in setting.results]
+    return {"name": setting.name, "mean": setting.mean, "standard_error": error, "error_from": source, "runs": runs}
 
 
 def _difference(one: Setting, other: Setting) -> dict[str, Any]:
     difference = other.mean - one.mean
-    over_seeds, over_images = _joined(one.seed_error, other.seed_error), _joined(one.image_error, other.image_error)
-    known = [error for error in (over_seeds, over_images) if error is not None]
+    joined: dict[str, float | None] = {}
+    for source, error in one.errors.items():
+        others = other.errors[source]
+        joined[source] = None if error is None or others is None else math.hypot(error, others)
+    over_seeds, known = joined["seeds"], [error for error in joined.values() if error is not None]
     marked = None
     # Scores that are the same for every seed do not show how much chance changes them.
     if min(len(one.results), len(other.results)) >= LEAST_SEEDS and over_seeds is not None and max(known) > 0:
-        noise = max(student_t(_degrees(one, other)) * over_seeds, _NORMAL * (over_images or 0))
+        noise = max(student_t(_degrees(one, other)) * over_seeds, _NORMAL * (joined["images"] or 0))
         marked = abs(difference) > noise
     return {
         "one": one.name,
@@ -115,14 +107,9 @@ def _difference(one: Setting, other: Setting) -> dict[str, Any]:
     }
 
 
-def _joined(one: float | None, other: float | None) -> float | None:
-    """Standard error of a difference."""
-    return None if one is None or other is None else math.hypot(one, other)
-
-
 def _degrees(one: Setting, other: Setting) -> float:
     """Degrees of freedom of a difference between means of unequal variance (Welch, 1947)."""
-    parts = [((setting.seed_error or 0.0) ** 2, len(setting.results) - 1) for setting in (one, other)]
+    parts = [((setting.errors["seeds"] or 0.0) ** 2, len(setting.results) - 1) for setting in (one, other)]
     below = sum(variance**2 / degrees for variance, degrees in parts)
     return sum(variance for variance, _ in parts) ** 2 / below if below else math.inf
 

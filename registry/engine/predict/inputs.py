@@ -6,7 +6,7 @@ import glob
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from ...errors import InputError, Problem
 from ..data.images import IMAGE_SUFFIXES, images_in
@@ -49,8 +49,7 @@ class Settings:
     overlays: bool = False
 
 
-@dataclass(frozen=True)
-class InputImage:
+class InputImage(NamedTuple):
     """An image to predict.
 
     Attributes:
@@ -123,11 +122,9 @@ def _folder(folder: Path, settings: Settings, suffix: str, found: Inputs, proble
         hint = "--recursive searches its subfolders" if deeper else _ACCEPTED
         problems.append(Problem(str(folder), "has no images", hint))
         return
-    stems = {(path.parent, path.stem.removesuffix(suffix)) for path in files}
-    ends = {path: [end for end in _WRITTEN if path.stem.endswith(end)] for path in files}
-    kept = [p for p in files if not any((p.parent, p.stem.removesuffix(end)) in stems for end in ends[p])]
-    if suffix and any(path.stem.endswith(suffix) for path in kept):
-        kept = [path for path in kept if path.stem.endswith(suffix)]
+    written = {(path.parent, path.stem.removesuffix(suffix) + end) for path in files for end in _WRITTEN}
+    kept = [path for path in files if (path.parent, path.stem) not in written]
+    kept = [path for path in kept if suffix and path.stem.endswith(suffix)] or kept
     if len(kept) < len(files):
         others = sorted(set(files) - set(kept))
         some = ", ".join(path.name for path in others[:3]) + ", ..." * (len(others) > 3)
@@ -158,10 +155,9 @@ def _csv(path: Path, images: Path | None, found: Inputs, problems: list[Problem]
         problems += error.problems
         return
     for line, cells in table.rows:
-        if len(cells) > len(table.columns):
-            problems.append(Problem("row", "has more cells than the header", line=line, file=str(path)))
-        elif not cells[column]:
-            problems.append(Problem("row", f"has no {table.columns[column]}", line=line, file=str(path)))
+        if len(cells) > len(table.columns) or not cells[column]:
+            reason = f"has no {table.columns[column]}" if not cells[column] else "has more cells than the header"
+            problems.append(Problem("row", reason, line=line, file=str(path)))
         else:
             name = Path(cells[column])
             # A result stays in its folder, wherever the image comes from.

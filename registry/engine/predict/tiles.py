@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -14,16 +13,13 @@ from torch.nn import functional as F
 
 #: (height, width).
 Size: TypeAlias = tuple[int, int]
+#: Takes the probabilities of the tile at (row, column).
+Take: TypeAlias = Callable[[tuple[int, int], Tensor], None]
 #: Numbers, at most, that a strip of stretched probabilities holds: 64 MB.
 _STRIP: Final = 16_000_000
 
 
-#: Takes the probabilities of the tile at (row, column).
-Take: TypeAlias = Callable[[tuple[int, int], Tensor], None]
-
-
-@dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):
     """Part of an image, or all of it.
 
     Attributes:
@@ -48,25 +44,19 @@ def batches(tiles: Iterable[Tile], size: int, pixels: int | None = None) -> Iter
         pixels: in a batch, at most, where it holds more than one tile; None for any number.
     """
     waiting: dict[tuple[int, ...], list[Tile]] = {}
-    held = 0
     for tile in tiles:
         shape = tile.pixels.shape
         most = size if pixels is None else max(1, min(size, pixels // (shape[0] * shape[1])))
         waiting.setdefault(shape, []).append(tile)
-        held += 1
-        if len(waiting[shape]) < most and held >= 2 * size:
+        if len(waiting[shape]) < most:
+            if sum(map(len, waiting.values())) < 2 * size:
+                continue
             shape = next(iter(waiting))  # many sizes: the one that has waited longest goes incomplete
-        elif len(waiting[shape]) < most:
-            continue
-        batch = waiting.pop(shape)
-        held -= len(batch)
-        yield batch
-        del batch
+        yield waiting.pop(shape)
     yield from waiting.values()
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(NamedTuple):
     """Tiles side by side along one axis.
 
     Attributes:
@@ -138,31 +128,23 @@ class TileBlender:
             return
         if self._strip is None:
             self._strip = probabilities.new_zeros(probabilities.shape[0], min(self.rows.tile, height), width)
-        down, across = (
-            axis.weights[number][:side].to(probabilities.device)
-            for axis, number, side in zip(
-                (self.rows, self.columns), (row, column), probabilities.shape[1:], strict=True
-            )
-        )
+        _, high, wide = probabilities.shape
+        down, across = self.rows.weights[row][:high], self.columns.weights[column][:wide]
         left = self.columns.starts[column]
-        part = self._strip[:, : probabilities.shape[1], left : left + probabilities.shape[2]]
-        part.addcmul_(probabilities, down[:, None] * across)
-        if column == len(self.columns.starts) - 1:
-            self._finish(row)
-
-    def _finish(self, row: int) -> None:
-        """Emit the rows that no later tile covers, and move the others up."""
-        assert self._strip is not None
-        top = self.rows.starts[row]
-        last = row == len(self.rows.starts) - 1
-        done = (self.rows.size if last else self.rows.starts[row + 1]) - top
+        weights = down[:, None].to(probabilities.device) * across.to(probabilities.device)
+        self._strip[:, :high, left : left + wide].addcmul_(probabilities, weights)
+        if column < len(self.columns.starts) - 1:
+            return
+        # Emit the rows that no later tile covers, and move the others up.
+        top, last = self.rows.starts[row], row == len(self.rows.starts) - 1
+        done = (height if last else self.rows.starts[row + 1]) - top
         self.emit(top, self._strip[:, :done])
         if last:
             self._strip = None
-            return
-        rest = self._strip[:, done:].clone()
-        self._strip[:, : rest.shape[1]] = rest
-        self._strip[:, rest.shape[1] :] = 0
+        else:
+            rest = self._strip[:, done:].clone()
+            self._strip[:, : rest.shape[1]] = rest
+            self._strip[:, rest.shape[1] :] = 0
 
 
 def stretch(probabilities: Tensor, size: Size) -> Iterator[tuple[int, Tensor]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain, combinations
+from itertools import combinations, product
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -56,22 +56,21 @@ class Views(NamedTuple):
 
     def _mean(self, images: Tensor) -> Tensor:
         total: Tensor | None = None
-        turns = list(chain.from_iterable(combinations(self.flips, n) for n in range(len(self.flips) + 1)))
-        for scale in self.scales:
-            scaled = self._scaled(images, scale)
-            for turn in turns:
-                axes = [FLIPS[letter] for letter in turn]
-                logits = self.saved.task.model(scaled.flip(axes) if axes else scaled).float()
-                if logits.dim() not in (2, 4):
-                    raise InputError.of(
-                        "model", f"gives {tuple(logits.shape)}, expected (B, classes) or (B, classes, H, W)"
-                    )
-                seen = logits.softmax(1)
-                if seen.dim() == 4:
-                    seen = seen.flip(axes) if axes else seen
-                    if seen.shape[-2:] != images.shape[-2:]:
-                        seen = F.interpolate(seen, size=images.shape[-2:], mode="bilinear")
-                total = seen if total is None else total.add_(seen)
+        turns = [turn for number in range(len(self.flips) + 1) for turn in combinations(self.flips, number)]
+        scaled = images
+        for scale, turn in product(self.scales, turns):
+            axes = [FLIPS[letter] for letter in turn]
+            scaled = scaled if turn else self._scaled(images, scale)  # the first turn of a scale is none
+            logits = self.saved.task.model(scaled.flip(axes) if axes else scaled).float()
+            if logits.dim() not in (2, 4):
+                message = f"gives {tuple(logits.shape)}, expected (B, classes) or (B, classes, H, W)"
+                raise InputError.of("model", message)
+            seen = logits.softmax(1)
+            if seen.dim() == 4:
+                seen = seen.flip(axes) if axes else seen
+                if seen.shape[-2:] != images.shape[-2:]:
+                    seen = F.interpolate(seen, size=images.shape[-2:], mode="bilinear")
+            total = seen if total is None else total.add_(seen)
         assert total is not None
         return total.div_(len(turns) * len(self.scales)) if len(turns) * len(self.scales) > 1 else total
 
