@@ -50,7 +50,7 @@ class Digits:
         """Write both splits into ``folder``; returns counts, size, seed and origin.
 
         Raises:
-            InputError: a split's folder holds something.
+            InputError: a split's folder is not empty.
         """
         scans = load_digits()
         grey = np.round(scans.images * (255 / _BRIGHTEST)).astype(np.uint8)
@@ -60,7 +60,7 @@ class Digits:
         for split, chosen in splits.items():
             place = Path(folder) / f"{split}_50"
             if place.is_dir() and any(place.iterdir()):
-                raise InputError.of(str(place), "holds something already", "use a new folder")
+                raise InputError.of(str(place), "is not empty", "use a new folder")
             place.mkdir(parents=True, exist_ok=True)
             for number in sorted(number for number in chosen if scans.target[number] in self.digits):
                 image = Image.fromarray(grey[number]).resize((self.size, self.size), Image.Resampling.BICUBIC)

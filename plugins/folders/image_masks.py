@@ -111,7 +111,7 @@ def _disagreements(
     if colors:
         further = ignore_index is not None and ignore_index >= count
         if len(colors) not in (count, count + further):
-            problems.append(Problem("colors", f"has {len(colors)} colours for {count} classes"))
+            problems.append(Problem("colors", f"expected {count} colours, one for each class, got {len(colors)}"))
         if any(len(color) != 3 or not all(0 <= part <= 255 for part in color) for color in colors):
             problems.append(Problem("colors", "expected [R, G, B] in 0..255 for each class"))
         elif mask_format == "colors" and len({tuple(color) for color in colors}) < len(colors):

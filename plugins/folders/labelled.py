@@ -128,7 +128,7 @@ def _strangers(found: Iterable[Found], names: Sequence[str]) -> list[Problem]:
     return [
         Problem(
             str(one.file),
-            f"is of class {name!r}, which the training split lacks",
+            f"is of class {name!r}, which the training split does not have",
             did_you_mean(name, names) if number < _SHOWN else None,
             one.line,
             None if one.table is None else str(one.table),

@@ -71,9 +71,7 @@ class FeatureMap:
             run.trackers.scalar(f"{self.name}/{figure}", value, epoch)
         some = f"{len(labels):,} of " if len(labels) < len(everything.names) else ""
         if some:
-            run.add_caveat(
-                f"{self.name}: {some}{len(everything.names):,} evaluation images, every class with its share"
-            )
+            run.add_caveat(f"{self.name}: {some}{len(everything.names):,} evaluation images, a stratified sample")
         title = f"{self.title}, {some}{len(everything.names):,} evaluation images"
         draw_stages(run, self.name, title, [*stages, stage], self.marks, self.axes, self.claims)
         self._project(run, outputs, features, epoch)

@@ -233,7 +233,7 @@ def test_the_digits_are_scikit_learns_split_by_class_and_always_the_same(tmp_pat
         assert np.corrcoef(small.ravel(), scans.images[number].ravel())[0, 1] > 0.95
     Digits(seed=4).make(tmp_path / "other")
     assert {f.name for f in files["val_50"]} != {f.name for f in (tmp_path / "other" / "val_50").iterdir()}
-    with pytest.raises(InputError, match="holds something"):
+    with pytest.raises(InputError, match="is not empty"):
         Digits().make(tmp_path / "one")
 
 

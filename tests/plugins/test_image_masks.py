@@ -92,7 +92,7 @@ def test_all_mismatches_are_reported_together(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ({"mask_format": "colors"}, "colors: is missing"),
-        ({"colors": [(0, 0, 0)]}, "colors: has 1 colours for 3 classes"),
+        ({"colors": [(0, 0, 0)]}, "colors: expected 3 colours, one for each class, got 1"),
         ({"colors": [(0, 0, 0), (1, 1, 1), (0, 0, 0)], "mask_format": "colors"}, "repeats a colour"),
         ({"colors": [(0, 0, 0), (1, 1, 1), (0, 0, 300)]}, r"expected \[R, G, B\]"),
         ({"classes": ["a", "a"]}, "repeats a name"),

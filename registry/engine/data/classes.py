@@ -146,9 +146,9 @@ def parse_classes(text: str) -> KnownClasses:
     if len(set(names)) < len(names) or len(set(colors)) < len(colors):
         raise InputError.of("--classes", "repeats a name or a colour")
     if colors and len(colors) < len(names):
-        raise InputError.of("--classes", "gives a colour to some classes only")
+        raise InputError.of("--classes", "gives a colour to some classes only", "give all of them one, or none")
     if len(names) > 256:
-        raise InputError.of("--classes", f"has {len(names)} names", "give 256 at most")
+        raise InputError.of("--classes", f"expected 256 names at most, got {len(names)}")
     return KnownClasses(names, colors or None, given=True)
 
 

@@ -103,7 +103,7 @@ def _questions(scan: SplitScan, facts: Mapping[str, Any], arguments: Mapping[str
     if ignored is not None:
         pixels = np.sum(list(scan.masks.values()), axis=0)
         share = percent(float(pixels[ignored] / max(pixels.sum(), 1))) if 0 <= ignored < len(pixels) else "none"
-        text = f"label {ignored} ({share} of the pixels) is taken for pixels to ignore, which are not learned"
+        text = f"label {ignored} ({share} of the pixels) is taken to mark ignored pixels, which are not learned"
         return [f"{text}; is it a class? Then name it in classes and remove ignore_index"]
     if arguments.get("mask_format") == "colors" and list(facts["class_colors"]) == [(0, 0, 0), (255, 255, 255)]:
         text = "the masks hold 0 and 255 only, taken for two classes; are pixels of 255 to be ignored?"

@@ -148,7 +148,7 @@ def _compare_masks(question: Question, console: Console) -> tuple[Tally, list[Ex
     if problems:
         raise InputError(problems[:_MOST])
     if not tally.confusion.known.any():
-        raise InputError.of(str(question.truth), "holds nothing but the ignored label", "look at --ignore")
+        raise InputError.of(str(question.truth), "contains only the ignored label", "check --ignore")
     pictures = find_images(question.images or question.truth, truths)
     worst = []
     for at in tally.worst(question.worst):  # read anew: all masks of a large set would not fit into memory
@@ -227,15 +227,17 @@ def _paired(
     missing, further = sorted(truths.keys() - predictions.keys()), sorted(predictions.keys() - truths.keys())
     problems, notes = [], []
     if len(missing) == len(truths):
-        message = f"no name of {question.truth} is in it: {_some(missing, 3)} there, {_some(further, 3)} here"
+        message = f"has none of the names in {question.truth}: {_some(further, 3)}, not {_some(missing, 3)}"
         problems.append(Problem(str(question.predictions), message, "predictions are paired with the truth by name"))
     elif missing and question.allow_missing:
-        notes.append(f"{len(missing)} of {len(truths)} have no prediction and are left out: {_some(missing, 10)}")
+        notes.append(f"left out without a prediction: {len(missing)} of {len(truths)} images: {_some(missing, 10)}")
     elif missing:
-        message = f"lacks {len(missing)} of the truth's {len(truths)}: {_some(missing, _MOST)}"
+        message = f"has no prediction for {len(missing)} of {len(truths)} images: {_some(missing, _MOST)}"
         problems.append(Problem(str(question.predictions), message, "--allow-missing leaves them out of the scores"))
     if further and len(missing) < len(truths):
-        notes.append(f"{len(further)} predictions have no truth and are left out: {_some(further, 10)}")
+        notes.append(
+            f"left out without truth: {len(further)} prediction{'s' * (len(further) > 1)}: {_some(further, 10)}"
+        )
     return sorted(truths.keys() & predictions.keys()), problems, notes
 
 

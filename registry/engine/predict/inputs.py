@@ -128,7 +128,9 @@ def _folder(folder: Path, settings: Settings, suffix: str, found: Inputs, proble
     if len(kept) < len(files):
         others = sorted(set(files) - set(kept))
         some = ", ".join(path.name for path in others[:3]) + ", ..." * (len(others) > 3)
-        found.notes.append(f"{len(others)} masks or overlays (by their names) in {folder} are skipped: {some}")
+        found.notes.append(
+            f"skipped {len(others)} file{'s' * (len(others) > 1)} in {folder}, named as masks or overlays: {some}"
+        )
     found.images += [InputImage(path, path.relative_to(folder).as_posix()) for path in kept]
 
 
@@ -165,7 +167,7 @@ def _csv(path: Path, images: Path | None, found: Inputs, problems: list[Problem]
             found.images.append(InputImage(folder / name, str(PurePosixPath(inside))))
     if found.images and not any(image.path.is_file() for image in found.images):
         first, hint = found.images[0].path, "--images names the folder of the files"
-        message = f"names {len(table.rows)} files, none of which exists; the first is {first}"
+        message = f"names {len(table.rows)} file{'s' * (len(table.rows) > 1)}, and none exists; the first is {first}"
         problems.append(Problem(str(path), message, hint))
     elif not table.rows:
         problems.append(Problem(str(path), "has no rows below its header"))

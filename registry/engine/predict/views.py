@@ -51,7 +51,7 @@ class Views(NamedTuple):
             hint = "try a smaller --batch-size or --tile"
             raise Hw1Error(f"the device has too little memory for {_text(images)}", hint) from error
         except (RuntimeError, AssertionError, ValueError) as error:
-            hint = "a network made for one size needs augment.eval to resize to it, or a --tile of it"
+            hint = "a network of a fixed input size needs a resize to it in augment.eval, or --tile with that size"
             raise Hw1Error(f"the model fails on {_text(images)}: {type(error).__name__}: {error}", hint) from error
 
     def _mean(self, images: Tensor) -> Tensor:

@@ -331,7 +331,7 @@ def test_every_problem_of_masks_is_reported_at_once(masks: Callable[..., Any], t
     words = ("evaluate", "--predictions", predictions, "--truth", truth, "--out", tmp_path / "out")
     called = call(*words)
     assert called.code == 2 and "3 problems" in called.err and not (tmp_path / "out").exists()
-    assert "lacks 1 of the truth's 3: 0000" in called.err
+    assert "has no prediction for 1 of 3 images: 0000" in called.err
     assert "is 16x6, but its truth" in called.err and "16x12" in called.err
     assert "0002.png: has values of no class: 9 (" in called.err
     Image.fromarray(predicted[1]).save(predictions / "0001.png")
@@ -352,7 +352,7 @@ def test_csv_files_of_labels(tmp_path: Path) -> None:
     )
     words = ("evaluate", "--predictions", guesses, "--truth", truth, "--out", tmp_path / "out")
     called = call(*words)
-    assert called.code == 2 and "lacks 1 of the truth's 4: d.png" in called.err
+    assert called.code == 2 and "has no prediction for 1 of 4 images: d.png" in called.err
     for name in "abcd":
         Image.new("RGB", (20, 20)).save(tmp_path / f"{name}.png")
     called = call(*words, "--allow-missing", "--images", tmp_path, "--json")

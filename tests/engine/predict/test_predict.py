@@ -306,7 +306,7 @@ def test_a_csv_keeps_its_rows_and_columns(labeller: SavedRun, tmp_path: Path) ->
     written = (tmp_path / "out" / "predictions.csv").read_text()
     assert written == "id,filename,label,note\n7,b.png,green,x\n9,gone.png,None,\n8,a.png,red,z\n10,b.png,green,\n"
     assert [each["file"] for each in summary["failed"]] == [str(tmp_path / "photos" / "gone.png")]
-    with pytest.raises(InputError, match=r"names 4 files, none of which exists"):
+    with pytest.raises(InputError, match=r"names 4 files, and none exists"):
         done(labeller, tmp_path / "out", table)
     with pytest.raises(InputError, match="is the input"):
         done(labeller, table, table, images=tmp_path / "photos")
