@@ -30,7 +30,7 @@ _GRAY: Final = np.array([(0.299, 0.587, 0.114, 0.0)] * 3)
 _SOLARIZED: Final = np.array([value if value < 128 else 255 - value for value in range(256)], np.uint8)
 
 
-class View(A.ImageOnlyTransform):  # type: ignore[misc]
+class View(A.DualTransform):  # type: ignore[misc]
     """A random crop, flip, jitter of colours, greyness, blur and solarisation, in this order.
 
     Args:
@@ -99,11 +99,7 @@ class View(A.ImageOnlyTransform):  # type: ignore[misc]
         """
         if img.ndim != 3 or img.shape[2] != 3:
             raise ValueError(f"expected an RGB image (H, W, 3), got shape {img.shape}")
-        top, left, height, width = box
-        crop = img[top : top + height, left : left + width]
-        view = np.asarray(cv2.resize(crop, (self.size, self.size), interpolation=cv2.INTER_LINEAR), np.uint8)
-        if mirrored:
-            view = np.asarray(cv2.flip(view, 1), np.uint8)
+        view = self._cropped(img, box, mirrored, cv2.INTER_LINEAR)
         for step, amount in colours:
             view = step(view, amount)
         if grayed:  # before the blur, which then has one channel to do
@@ -114,6 +110,16 @@ class View(A.ImageOnlyTransform):  # type: ignore[misc]
         if grayed:
             view = np.asarray(cv2.cvtColor(view, cv2.COLOR_GRAY2RGB), np.uint8)
         return np.asarray(cv2.LUT(view, _SOLARIZED), np.uint8) if solarized else view
+
+    def apply_to_mask(self, mask: Image, box: tuple[int, int, int, int], mirrored: bool, **_: Any) -> Image:
+        """The mask (size, size) of the view."""
+        return self._cropped(mask, box, mirrored, cv2.INTER_NEAREST)
+
+    def _cropped(self, image: Image, box: tuple[int, int, int, int], mirrored: bool, interpolation: int) -> Image:
+        top, left, height, width = box
+        crop = image[top : top + height, left : left + width]
+        view = np.asarray(cv2.resize(crop, (self.size, self.size), interpolation=interpolation), np.uint8)
+        return np.asarray(cv2.flip(view, 1), np.uint8) if mirrored else view
 
 
 def _crop(random: Any, height: int, width: int, min_scale: float) -> tuple[int, int, int, int]:

@@ -30,7 +30,7 @@ def run(request: Request, out: Path | None, resume: bool) -> None:
     """Train what RECIPE describes.
 
     Everything is checked first; a recipe with a problem writes nothing. Where the recipe's own data are missing, its
-    demo runs instead, with a notice. A recipe of several runs trains those that are not finished yet, in
+    demo runs instead, announced by a banner. A recipe of several runs trains those that are not finished yet, in
     runs/RECIPE/study.
 
     \b
@@ -149,7 +149,7 @@ def _train_unfinished(plan: Plan, out: Path, console: Console) -> None:
     from ..results.runs import read_if_done
 
     if (finished := read_if_done(out)) is not None:
-        console.print(f"finished before: {finished.folder}", markup=False, highlight=False)
+        console.print(f"already finished: {finished.folder}", markup=False, highlight=False)
         return
     resume = (out / "checkpoints" / "last.pt").is_file()
     if not resume and (out / "plan.json").is_file():

@@ -21,6 +21,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution,
 from typing import Any
 
 from ..catalog.components import Component
+from ..catalog.kinds import KINDS
 from ..errors import InputError, did_you_mean
 from .violations import CONTRACTS, Check, ContractViolation, Inconclusive
 
@@ -51,8 +52,17 @@ def checks(
 def _checks(found: Distribution, run: bool, only: str, arguments: Mapping[str, Mapping[str, Any]]) -> Iterator[Check]:
     from . import static
 
-    name, components = found.name, static.components_of(found)
-    chosen = [each for each in components if _fits(each, only)]
+    name, groups = found.name, {kind.group: kind.name for kind in KINDS.values()}
+    components = [  # whether or not registry.catalog.policy admits them
+        Component(groups[entry.group], entry.name, name, found.version, entry.value, entry)
+        for entry in found.entry_points
+        if entry.group in groups
+    ]
+    chosen = [
+        each
+        for each in components
+        if fnmatch.fnmatchcase(each.name, only) or (each.is_zoo and only.startswith(each.name.removesuffix("*")))
+    ]
     yield Check(name, "entry points", partial(static.entry_points, found, components))
     yield Check(name, "API version", partial(static.api_version, found))
     for module in dict.fromkeys(each.target.partition(":")[0] for each in chosen):
@@ -65,11 +75,6 @@ def _checks(found: Distribution, run: bool, only: str, arguments: Mapping[str, M
             yield Check(subject, read.__name__, partial(read, component))
         for tried in ("builds", *CONTRACTS[component.kind].checks) if run else ():
             yield Check(subject, tried.replace("_", " "), partial(_try, component, only, arguments, tried))
-
-
-def _fits(component: Component, only: str) -> bool:
-    prefix = component.name.removesuffix("*")
-    return fnmatch.fnmatchcase(component.name, only) or (component.is_zoo and only.startswith(prefix))
 
 
 def _try(component: Component, only: str, arguments: Mapping[str, Mapping[str, Any]], check: str) -> None:

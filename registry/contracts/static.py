@@ -23,25 +23,13 @@ from .import_probe import probe
 from .violations import ContractViolation, Inconclusive
 
 #: Libraries that a spec's module must not import: each takes from a tenth of a second to several seconds.
-HEAVY: Final = frozenset(
-    {
-        *("torch", "torchvision", "torchaudio", "torchmetrics", "timm", "segmentation_models_pytorch", "transformers"),
-        *("lightly", "lightning", "pytorch_lightning", "diffusers", "tensorflow", "keras", "jax", "albumentations"),
-        *("cv2", "skimage", "sklearn", "scipy", "pandas", "numpy", "matplotlib"),
-    }
-)
+HEAVY: Final = {
+    *("torch", "torchvision", "torchaudio", "torchmetrics", "timm", "segmentation_models_pytorch", "transformers"),
+    *("lightly", "lightning", "pytorch_lightning", "diffusers", "tensorflow", "keras", "jax", "albumentations"),
+    *("cv2", "skimage", "sklearn", "scipy", "pandas", "numpy", "matplotlib"),
+}
 #: Seconds that importing a spec's module may take.
 SLOW: Final = 2.0
-
-
-def components_of(found: Distribution) -> list[Component]:
-    """What a distribution declares, whether or not ``registry.catalog.policy`` admits it."""
-    groups = {kind.group: kind.name for kind in KINDS.values()}
-    return [
-        Component(groups[entry.group], entry.name, found.name, found.version, entry.value, entry)
-        for entry in found.entry_points
-        if entry.group in groups
-    ]
 
 
 def entry_points(found: Distribution, components: Sequence[Component]) -> None:
@@ -210,12 +198,8 @@ def documentation(component: Component) -> None:
     except PluginError as error:
         raise Inconclusive("its spec is wrong") from error
     if not read.summary or len(read.summary) > 120:
-        what = (
-            "has no docstring"
-            if not read.summary
-            else f"begins its docstring with a line of {len(read.summary)} characters"
-        )
-        raise ContractViolation("summary", f"{subject} {what}")
+        long = f"begins its docstring with a line of {len(read.summary)} characters"
+        raise ContractViolation("summary", f"{subject} {long if read.summary else 'has no docstring'}")
     own = [each for each in read.parameters if each.name not in read.reserved]
     # What the run supplies is explained by hw1cli; a recipe that gives it all the same is rare.
     missing = [each.name for each in own if not each.doc and not each.supplied]

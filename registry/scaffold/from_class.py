@@ -32,10 +32,9 @@ _FACT_TYPES: Final = {
     "seed": "int",
 }
 #: Other names that networks use for the facts.
-_SYNONYMS: Final = {
-    "num_classes": ("n_classes", "nclasses", "classes", "num_class", "n_class", "out_classes", "num_labels"),
-    "in_channels": ("in_chans", "in_ch", "input_channels", "num_channels", "n_channels", "img_channels"),
-}
+_CLASSES = ("n_classes", "nclasses", "classes", "num_class", "n_class", "out_classes", "num_labels")
+_CHANNELS = ("in_chans", "in_ch", "input_channels", "num_channels", "n_channels", "img_channels")
+_SYNONYMS: Final = {**dict.fromkeys(_CLASSES, "num_classes"), **dict.fromkeys(_CHANNELS, "in_channels")}
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,22 @@ def wrap(source: str, kind: Kind, component: str) -> Wrapped:
         InputError: the file, the class or its constructor does not allow it; the hint is what to change.
     """
     if kind.name not in _KINDS:
-        raise InputError.of("--from-file", f"does not go with --kind {kind.singular}", "backbone, model or loss")
+        raise InputError.of(
+            "--from-file", f"cannot be combined with --kind {kind.singular}", "expected backbone, model or loss"
+        )
     file, _, name = source.rpartition(":")
     if not file or not name.isidentifier():
         raise InputError.of("--from-file", f"{source!r} is not FILE:CLASS", "such as net.py:MyNet")
     path = Path(file).expanduser()
     text, tree = read(path)
-    node = _class(tree, path, name)
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    if name not in classes:
+        names = f"its classes are {', '.join(classes)}" if classes else "it has none"
+        raise InputError.of("--from-file", f"{path} has no class {name!r}", did_you_mean(name, classes, names))
+    node = classes[name]
+    if not node.bases:
+        hint = f"write class {name}(nn.Module):"
+        raise InputError.of(f"{path}:{node.lineno}", f"{name} has no base class", hint)
     notes: list[str] = []
     arguments = sorted(_arguments(node, path, notes), key=lambda each: each.default is not None)
     files = dict(copied(path, text, tree, notes))
@@ -102,18 +110,6 @@ def wrap(source: str, kind: Kind, component: str) -> Wrapped:
     return Wrapped(files, spec, about, ["hw1cli", *requirements(tree, files)], notes)
 
 
-def _class(tree: ast.Module, path: Path, name: str) -> ast.ClassDef:
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    if name not in classes:
-        names = f"its classes are {', '.join(classes)}" if classes else "it has none"
-        raise InputError.of("--from-file", f"{path} has no class {name!r}", did_you_mean(name, classes, names))
-    node = classes[name]
-    if not node.bases:
-        where = f"{path}:{node.lineno}"
-        raise InputError.of(where, f"{name} has no base class", f"write class {name}(nn.Module):")
-    return node
-
-
 def _arguments(node: ast.ClassDef, path: Path, notes: list[str]) -> Iterator[Argument]:
     """The constructor's parameters that a recipe can give, and those that the run supplies."""
     init = next((i for i in node.body if isinstance(i, ast.FunctionDef) and i.name == "__init__"), None)
@@ -126,7 +122,7 @@ def _arguments(node: ast.ClassDef, path: Path, notes: list[str]) -> Iterator[Arg
     pairs = [*zip(positional, [*missing, *init.args.defaults], strict=False)]
     pairs += [*zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)]
     for argument, default in pairs:
-        name = next((fact for fact, others in _SYNONYMS.items() if argument.arg in others), argument.arg)
+        name = _SYNONYMS.get(argument.arg, argument.arg)
         doc = " ".join((docs.get(argument.arg) or f"{argument.arg} of {node.name}.").split())
         value, literal = _literal(default)
         fact = _FACT_TYPES.get(name)

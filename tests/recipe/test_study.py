@@ -208,4 +208,4 @@ def test_finished_study_demo_is_not_repeated(tmp_path: Path, capsys: pytest.Capt
     capsys.readouterr()
     run(request, resume=False)
     output = capsys.readouterr().out
-    assert output.count("finished before") == 2 and "row minus column" in output
+    assert output.count("already finished") == 2 and "row minus column" in output

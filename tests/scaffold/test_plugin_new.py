@@ -173,7 +173,7 @@ def test_wrong_names_and_classes_are_rejected(tmp_path: Path, monkeypatch: pytes
         (("1st", "loss"), {}, "cannot be imported", "my-1st"),
         (("my net!", "loss"), {}, "not a name for a package", "my-net"),
         (("x-net", "backbon"), {}, "there is no kind", "backbone"),
-        (("x-net", "report"), {"source": f"{source}:Maps"}, "does not go with", "backbone"),
+        (("x-net", "report"), {"source": f"{source}:Maps"}, "cannot be combined with", "backbone"),
         (("x-net", "model"), {"source": f"{source}:Map"}, "no class 'Map'", "Maps"),
         (("x-net", "model"), {"source": f"{source}:Needs"}, "inner: nn.Module", "default"),
         (("x-net", "model"), {"source": f"{source}:Untyped"}, "'cfg' of Untyped has no type", "cfg: int"),
