@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -153,10 +154,7 @@ def parse_classes(text: str) -> KnownClasses:
 
 
 def _parsed(word: str, as_color: bool) -> int | None:
-    digits = word.removeprefix("#") if as_color else word
-    try:
-        value = int(digits, 16 if as_color else 10)
-    except ValueError:
-        return None
-    valid = word.startswith("#") and len(digits) == 6 if as_color else 0 <= value <= 255
-    return value if valid else None
+    """The colour ``#rrggbb`` as a number, or a value 0..255; None for anything else."""
+    if as_color:
+        return int(word[1:], 16) if re.fullmatch("#[0-9a-fA-F]{6}", word) else None
+    return int(word) if re.fullmatch("[0-9]{1,3}", word) and int(word) <= 255 else None

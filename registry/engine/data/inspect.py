@@ -38,12 +38,12 @@ def inspect(data: Any, *, title: str, arguments: Mapping[str, Any], sheet: Path 
     """
     scans = {name: scan_split(split) for name in ("train", "val") if (split := data.split(name)) is not None}
     facts = dict(data.facts)
-    found = {
+    found: dict[str, Any] = {
         "facts": facts,
         "splits": {name: _figures(scan, facts) for name, scan in scans.items()},
         "augment": proposed_augment(list(scans.values())),
-        "questions": _questions(scans["train"], facts, arguments),
     }
+    found["questions"] = _questions(found, arguments) if scans["train"].masks else []
     if sheet is not None:
         from .sheet import draw_sheet  # imports matplotlib
 
@@ -95,14 +95,14 @@ def _proposed_side(side: float, most: int) -> int:
     return max(_MULTIPLE, min(most, round(side / _MULTIPLE) * _MULTIPLE))
 
 
-def _questions(scan: SplitScan, facts: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
+def _questions(found: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
     """What the masks leave open: whether a label is a class, or marks pixels that are not to be learned."""
-    if not scan.masks or "ignore_index" not in arguments:
+    if "ignore_index" not in arguments:
         return []
+    facts, figures = found["facts"], found["splits"]["train"]
     ignored, names = facts.get("ignore_index"), class_names(facts)
     if ignored is not None:
-        pixels = np.sum(list(scan.masks.values()), axis=0)
-        share = percent(float(pixels[ignored] / max(pixels.sum(), 1))) if 0 <= ignored < len(pixels) else "none"
+        share = percent(figures["ignored"]) if "ignored" in figures else "none"
         text = f"label {ignored} ({share} of the pixels) is taken to mark ignored pixels, which are not learned"
         return [f"{text}; is it a class? Then name it in classes and remove ignore_index"]
     if arguments.get("mask_format") == "colors" and list(facts["class_colors"]) == [(0, 0, 0), (255, 255, 255)]:

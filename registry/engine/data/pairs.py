@@ -6,7 +6,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias, overload
 
@@ -114,7 +113,8 @@ def find_images(folder: Path, masks: Mapping[str, Path]) -> dict[str, Path]:
     """
     own = {path.resolve() for path in masks.values()}
     others = [path for path in _image_files(folder) if path.resolve() not in own]
-    named = [(name, path) for path in others for name in islice(filter(masks.__contains__, _names_of(path.stem)), 1)]
+    nearest = {path: next((name for name in _names_of(path.stem) if name in masks), None) for path in others}
+    named = [(name, path) for path, name in nearest.items() if name is not None]
     # Of a_sat.jpg and a stray a_2.jpg, the image is the one whose ending more names have.
     endings = Counter(path.stem.removeprefix(name) for name, path in named)
 

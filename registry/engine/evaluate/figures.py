@@ -94,7 +94,7 @@ class Example:
 
     def thin(self) -> Example:
         """The same, no larger than a panel shows."""
-        thinned = {}
+        thinned: dict[str, Any] = {}
         for name in ("image", "truth", "predicted"):
             if (pixels := getattr(self, name)) is not None:
                 step = -(-max(pixels.shape[:2]) // _SIDE)

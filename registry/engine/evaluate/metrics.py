@@ -113,8 +113,8 @@ class Scores:
 
     def notes(self) -> list[str]:
         """What the metrics report besides scores, such as classes that do not occur."""
-        noting = [metric for metric in self.metrics if hasattr(metric, "notes")]
-        return list(dict.fromkeys(text for metric in noting for text in metric.notes()))
+        notes = [metric.notes() for metric in self.metrics if callable(getattr(metric, "notes", None))]
+        return list(dict.fromkeys(text for own in notes for text in own))
 
 
 def _name_of(metric: Any) -> str:

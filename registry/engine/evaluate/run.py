@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -156,7 +156,13 @@ def _walk(
     task, settings = saved.task, saved.plan.loop
     task.eval()
     task.begin_evaluation()
-    with torch.inference_mode(), saved.runtime.autocast(), _outputs_of(task) as outputs:
+    # One pass serves the task's scores and ours: its model's outputs are kept while the task evaluates.
+    outputs: list[Any] = []
+    model = getattr(task, "model", None)
+    collecting: Any = nullcontext()
+    if isinstance(model, torch.nn.Module):
+        collecting = model.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
+    with torch.inference_mode(), saved.runtime.autocast(), collecting:
         for name, split in splits.items():
             order = EpochOrder(len(split), settings.eval_batch_size or settings.batch_size, seed=None)
             workers = workers_for(saved.plan.runtime.workers, len(split))
@@ -171,21 +177,6 @@ def _walk(
             finally:
                 close(loader)
     return task.scores()
-
-
-@contextmanager
-def _outputs_of(task: Any) -> Iterator[list[Any]]:
-    """What the task's model gives while the task evaluates: one pass serves its scores and ours."""
-    outputs: list[Any] = []
-    model = getattr(task, "model", None)
-    if not isinstance(model, torch.nn.Module):
-        yield outputs
-        return
-    handle = model.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
-    try:
-        yield outputs
-    finally:
-        handle.remove()
 
 
 def _add(tally: Tally, batch: Mapping[str, Any], logits: Any, classes: int) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from rich.console import Console as Terminal
@@ -28,24 +28,6 @@ from .views import Views
 _CPU_PIXELS: Final = 1_000_000
 #: Failures that are shown; the file lists all of them.
 _SHOWN: Final = 10
-
-
-class Results(AbstractContextManager[Any], Protocol):
-    """Where predictions go: a table of labels, or a folder of masks. After an exception, what is incomplete is dropped.
-
-    Attributes:
-        path: what is reported to the user.
-        failures: the list of files that could not be read.
-    """
-
-    path: Path
-    failures: Path
-
-    def tiles(self, index: int, sample: dict[str, Any]) -> Iterable[Tile]:
-        """The tiles of an image."""
-
-    def add_unreadable(self, index: int) -> None:
-        """The image cannot be read."""
 
 
 def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str, Any]:
@@ -77,7 +59,7 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
         notes.append("--overlay, --tile and --mask-format have no effect: this run predicts labels")
     for note in notes:
         console.note(note)
-    results: Results
+    results: Masks | Labels
     if dense:
         found.images = list(dict.fromkeys(found.images))  # a csv may name an image twice
         results = Masks(found, settings, saved.facts)
