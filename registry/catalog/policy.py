@@ -27,7 +27,6 @@ ALLOW: Final = "HW1CLI_PLUGINS_ALLOW"
 DENY: Final = "HW1CLI_PLUGINS_DENY"
 SWITCH: Final = "HW1CLI_PLUGINS"
 
-
 #: Other spellings that people know, by kind: spelling -> registered name.
 ALIASES: Final[dict[str, dict[str, str]]] = {
     "losses": {"ce": "cross_entropy", "focal_loss": "focal"},

@@ -97,7 +97,7 @@ class Registry:
                     where = getattr(each, "_path", "?")
                     sys.stderr.write(f"warning: the entry points of {where} cannot be read: {error}\n")
             every = metadata.EntryPoints(readable)  # type: ignore[assignment]
-        groups = [*(kind.group for kind in KINDS.values()), policy.API_GROUP]
+        groups = [*(f"hw1cli.{kind}" for kind in KINDS), policy.API_GROUP]
         return [entry for group in groups for entry in every.select(group=group)]
 
     def components(self, kind: str | None = None) -> list[Component]:
@@ -129,12 +129,10 @@ class Registry:
             UnknownName: none, or several distributions offer it; says which, or what is spelt alike.
             PluginError: a zoo that had to be asked is broken.
         """
-        wanted, qualifier = policy.resolve(kind, name), None
-        if ":" in wanted:
-            qualifier, _, wanted = wanted.partition(":")
-            wanted = policy.resolve(kind, wanted)
+        qualifier, _, wanted = name.rpartition(":")
+        wanted = policy.resolve(kind, wanted)
         broken: list[PluginError] = []
-        found = [c for c in self._offers(kind, wanted, broken) if qualifier in (None, c.distribution)]
+        found = [c for c in self._offers(kind, wanted, broken) if qualifier in ("", c.distribution)]
         if broken and not found:
             raise broken[0]
         targets = {component.target for component in found}
@@ -183,11 +181,11 @@ class Registry:
                     if broken is not None:
                         broken.append(error)
 
-    def _withheld(self, kind: str, name: str, wanted: str, qualifier: str | None) -> UnknownName | None:
+    def _withheld(self, kind: str, name: str, wanted: str, qualifier: str) -> UnknownName | None:
         """The error of a name that only a refused distribution has; a zoo's names are not looked into."""
         for component, refusal in self.refused(kind):
             fits = wanted.startswith(component.prefix) if component.is_zoo else wanted == component.name
-            if fits and qualifier in (None, component.distribution):
+            if fits and qualifier in ("", component.distribution):
                 owner = f"{component.distribution} {component.version}"
                 return UnknownName(f"{name!r} is offered by {owner}, which {refusal.reason}", refusal.hint)
         return None

@@ -97,9 +97,8 @@ class ComponentSpec:
     def reserving(self, *parameters: Parameter) -> ComponentSpec:
         """The spec with parameters that the framework serves, where the factory has none of the name."""
         own = {parameter.name for parameter in self.parameters}
-        added = tuple(parameter for parameter in parameters if parameter.name not in own)
-        names = tuple(parameter.name for parameter in added)
-        return replace(self, parameters=(*self.parameters, *added), reserved=names)
+        added = [parameter for parameter in parameters if parameter.name not in own]
+        return replace(self, parameters=(*self.parameters, *added), reserved=tuple(each.name for each in added))
 
     @classmethod
     def of(
@@ -202,9 +201,8 @@ def _read(parameter: inspect.Parameter, factory: Callable[..., Any], doc: str) -
         try:
             annotation = eval(annotation, getattr(factory, "__globals__", {}))
         except Exception as error:
-            raise SpecError(
-                f"the annotation {annotation!r} of parameter {name!r} cannot be evaluated: {error}"
-            ) from error
+            message = f"the annotation {annotation!r} of parameter {name!r} cannot be evaluated: {error}"
+            raise SpecError(message) from error
     default = REQUIRED if parameter.default is inspect.Parameter.empty else parameter.default
     read = Parameter(name, annotation, default, doc)
     if read.supplied and name not in FACTS:
@@ -219,13 +217,9 @@ _ENTRY = re.compile(r"^(\s*)\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*:\s*(.*)$")
 def argument_lines(doc: str) -> dict[str, str]:
     """Parameter name -> its text, from the ``Args:`` section of a Google-style docstring."""
     found: dict[str, str] = {}
-    inside, current, indent = False, "", 0
-    for line in doc.splitlines():
-        if re.match(r"^\s*(Args|Arguments|Parameters):\s*$", line):
-            inside, indent = True, 0
-            continue
-        if not inside or not line.strip():
-            continue
+    _, _, section = re.sub(r"(?m)^\s*(Args|Arguments|Parameters):\s*$", "\0", doc, count=1).partition("\0")
+    current, indent = "", 0
+    for line in filter(str.strip, section.splitlines()):
         depth = len(line) - len(line.lstrip())
         match = _ENTRY.match(line)
         indent = indent or depth

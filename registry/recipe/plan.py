@@ -117,7 +117,13 @@ class ComponentPlan:
 
     def without_start(self) -> ComponentPlan:
         """The plan with random weights for every network in it: a checkpoint is about to replace them."""
-        arguments = {name: _without_start(value) for name, value in self.arguments.items()}
+
+        def changed(value: Any) -> Any:
+            if isinstance(value, ComponentPlan):
+                return value.without_start()
+            return [changed(item) for item in value] if isinstance(value, list) else value
+
+        arguments = {name: changed(value) for name, value in self.arguments.items()}
         if self.component.kind in NETWORKS:
             arguments |= {p.name: WITHOUT_START[p.name] for p in self.spec.parameters if p.name in WITHOUT_START}
         return replace(self, arguments=arguments)
@@ -133,12 +139,6 @@ class ComponentPlan:
             **({"provenance": provenance_of(self.component)} if provenance else {}),
             "arguments": _as_json(self.given_or_default(), provenance),
         }
-
-
-def _without_start(value: Any) -> Any:
-    if isinstance(value, ComponentPlan):
-        return value.without_start()
-    return [_without_start(item) for item in value] if isinstance(value, list) else value
 
 
 def _as_json(value: Any, provenance: bool) -> Any:

@@ -86,8 +86,9 @@ class _Planner:
         else:
             found = self._find(node, "trainers", "trainer")
         component, spec = found or (None, None)
-        own = trainer_sections(spec)
-        sections = [*(each for each in SECTIONS.values() if each.planned and each.name != "trainer"), *own]
+        sections: list[Parameter] = [each for each in SECTIONS.values() if each.planned and each.name != "trainer"]
+        own, accepted = trainer_sections(spec), trainer_arguments(spec)
+        sections += own
         entries = entries_of(root, sections)
         entries.pop("trainer", None)
         for key in [key for key in entries if key in LoopSettings.__dataclass_fields__]:
@@ -96,7 +97,7 @@ class _Planner:
         loop: Any = BROKEN
         arguments: dict[str, Any] = {}
         if node is not None:
-            loop, arguments = self._trainer_arguments(node, component, spec)
+            loop, arguments = self._trainer_arguments(node, component, own, accepted)
         owner = "a recipe" if component is None else f"a recipe with trainer {component.name!r}"
         parts = self.arguments(Node(entries, root.location), sections, "", owner, "section")
         parts.pop("description", None)
@@ -118,11 +119,11 @@ class _Planner:
         return {"seed": 0, "runtime": RuntimeSettings(), **parts, "loop": loop}
 
     def _trainer_arguments(
-        self, node: Node, trainer: Component | None, spec: ComponentSpec | None
+        self, node: Node, trainer: Component | None, own: Iterable[Parameter], accepted: Iterable[Parameter]
     ) -> tuple[Any, dict[str, Any]]:
         """What is written under ``trainer:``: the loop's settings, and the trainer's own arguments."""
-        written, accepted = dict(node.children()), trainer_arguments(spec)
-        for name in [section.name for section in trainer_sections(spec) if section.name in written]:
+        written = dict(node.children())
+        for name in [section.name for section in own if section.name in written]:
             message, hint = f"{name!r} is a section of its own", f"write '{name}:' at the top level"
             self.problems.append(written.pop(name).problem(f"trainer.{name}", message, hint))
         if trainer is None:  # what belongs to the loop is checked all the same
@@ -238,13 +239,11 @@ class _Planner:
 
     def _component(self, node: Node, kind: str, path: str) -> Any:
         """The plan of the component that a node names."""
-        found = self._find(node, kind, path)
-        if found is None:
+        if (found := self._find(node, kind, path)) is None:
             return BROKEN
         component, spec = found
         mapping = node if isinstance(node.value, dict) else Node({}, node.location)
-        owner = f"{KINDS[kind].singular} {component.name!r}"
-        arguments = self.arguments(mapping, spec.parameters, path, owner)
+        arguments = self.arguments(mapping, spec.parameters, path, f"{KINDS[kind].singular} {component.name!r}")
         return BROKEN if _broken(arguments.values()) else ComponentPlan(component, spec, arguments, path, node.location)
 
     def _find(self, node: Node, kind: str, path: str) -> tuple[Component, ComponentSpec] | None:

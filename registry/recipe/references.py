@@ -112,7 +112,9 @@ class _Resolver:
                 self._report(node, path, f"refers to {reference!r}, which is not there", hint)
                 return None
             found, walked = child, join(walked, part)
-            if self._is_open(walked, found, wanted):
+            # A mapping may be passed through while it waits for the node that refers into it.
+            waiting = [path for path in self.open if path == walked or path.startswith(f"{walked}.")]
+            if (walked == wanted and waiting) or (isinstance(found.value, str) and walked in waiting):
                 message = f"refers to {wanted!r}, which refers back to it"
                 self._report(node, path, message, "write the value in one of the two")
                 return None
@@ -122,12 +124,6 @@ class _Resolver:
                 node.value = BROKEN  # reported already
                 return None
         return found
-
-    def _is_open(self, walked: str, found: Node, wanted: str) -> bool:
-        """Whether a node waits for the one that refers to it; a mapping may be passed through while it is open."""
-        if walked == wanted:
-            return any(path == wanted or path.startswith(f"{wanted}.") for path in self.open)
-        return isinstance(found.value, str) and walked in self.open
 
     def _report(self, node: Node, path: str, message: str, hint: str | None) -> None:
         self.problems.append(node.problem(path, message, hint))

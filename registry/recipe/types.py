@@ -10,7 +10,6 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from ..catalog.kinds import KINDS, Range, Uses
 from ..catalog.registry import article
-from ..catalog.spec import annotations_of, bare
 from ..errors import Problem, did_you_mean
 from .yaml import BROKEN, FLOAT, Node
 
@@ -69,7 +68,8 @@ class Type:
 
 def type_of(annotation: Any) -> Type:
     """Take an annotation apart; this is the only function that does so."""
-    marks, plain = annotations_of(annotation), bare(annotation)
+    marks: tuple[Any, ...] = getattr(annotation, "__metadata__", ())  # of an Annotated type
+    plain = annotation.__origin__ if marks else annotation
     kind = next((mark.kind for mark in marks if isinstance(mark, Uses)), None)
     if kind is not None:
         return Type("component", of=kind)
