@@ -1,4 +1,4 @@
-"""Libraries read as text: where a module lies, what its classes take, without importing any of it.
+"""Libraries read as text: where a module is, what its classes take, without importing any of it.
 
 Importing torch.optim, timm.optim, torchmetrics or albumentations takes 5 to 14 s, even if only once for each version;
 reading their text takes less than a second. What the text leaves open is a constant of another library, such as
@@ -42,7 +42,7 @@ _NOT_IN_RECIPES: Final = ("Tensor", "Callable", "Module", "Generator", "ParamsT"
 
 
 class ClassText(TypedDict):
-    """What a class's source holds; plain JSON, so that it can be cached."""
+    """What a class's source contains; plain JSON, so that it can be cached."""
 
     module: str
     bases: list[str]
@@ -58,7 +58,7 @@ def locate(module: str) -> Path | None:
     parts = module.split(".")
     for end in range(1, len(parts) + 1):
         for finder in sys.meta_path:
-            with suppress(Exception):  # a broken import hook is not ours to report here
+            with suppress(Exception):  # a broken import hook is reported by whoever imports
                 spec = finder.find_spec(".".join(parts[:end]), search)
             if spec is not None:
                 break
@@ -74,7 +74,7 @@ def _parsed(path: Path, modified: int) -> ast.Module:
 
 
 def summary_of(target: str) -> str:
-    """First docstring line of ``module:function``, or '' when the source does not tell."""
+    """First docstring line of ``module:function``, or '' when the source has none."""
     module, _, name = target.partition(":")
     try:
         path = locate(module)

@@ -51,7 +51,7 @@ _ALL = (
     Kind(
         "datasets",
         "dataset",
-        "An object with `facts` (what the data tell of themselves) and split('train' or 'val') -> a sequence of "
+        "An object with `facts` (what is known about the data) and split('train' or 'val') -> a sequence of "
         "samples with their `names`, or None where there is none. A sample is a dict: `image` uint8 (H, W, 3), "
         "`name`, and `mask` uint8 (H, W) or `label` int, neither where it is not known. A split that has `labels` is "
         "counted without reading images; one that has `files`, the paths of each sample, is decoded once.",
@@ -71,7 +71,7 @@ _ALL = (
         "report",
         "An object with `at`, its epochs (first, middle, last, 3, '50%', 'every 10'), called with the run and epoch: "
         "it writes figures into the run folder. May have ready(run), which raises InputError before the training "
-        "where the run lacks what the report needs.",
+        "where the run does not have what the report needs.",
     ),
 )
 
@@ -151,14 +151,14 @@ Augmentation = Annotated[Any, Uses("augmentations")]
 Metric = Annotated[Any, Uses("metrics")]
 Dataset = Annotated[Any, Uses("datasets")]
 
-#: Numbers that are often wanted with their range.
+#: Common numbers with their ranges.
 Probability = Annotated[float, Range(0, 1)]
 Positive = Annotated[float, Range(above=0)]
 Count = Annotated[int, Range(1)]
 
 #: What a factory may ask of the run with ``FromData``, and what it gets.
 FACTS: Final[dict[str, str]] = {
-    "num_classes": "number of classes that the model tells apart",
+    "num_classes": "number of classes",
     "class_names": "their names, in the order of their indices",
     "class_colors": "their colours in figures and mask files, (R, G, B) in 0..255",
     "ignore_index": "the label that is not to be learned, or None",

@@ -50,7 +50,7 @@ class Refusal:
     """Why a distribution's components are not offered.
 
     Args:
-        blocked: whether the user's environment says so; else the plugin needs another framework.
+        blocked: whether the user's environment blocks it; else the plugin needs another version of hw1cli.
         reason: follows the distribution's name: "is blocked by ...", "needs ...".
         hint: what the user can do.
     """

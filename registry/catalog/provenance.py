@@ -1,4 +1,4 @@
-"""Where a component's code comes from: enough to tell whether the same code would compute a run again."""
+"""Where a component's code comes from: enough to decide whether the same code would compute a run again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def of(component: Component) -> dict[str, Any]:
     return {
         "entry_point": f"{KINDS[component.kind].group}: {component.entry_point.name}",
         "origin": origin,
-        # Installed from an index or an archive, a version says which code it is.
+        # Installed from an index or an archive, a version identifies the code.
         "source": source_hash(component.target) if origin is not None and origin["editable"] else None,
     }
 

@@ -17,7 +17,7 @@ from .policy import Refusal
 
 
 class UnknownName(Exception):
-    """No component of the wanted kind has this name, or (``ambiguous``) more than one has."""
+    """No component of the kind has this name, or (``ambiguous``) more than one has."""
 
     def __init__(self, message: str, hint: str | None, *, ambiguous: bool = False) -> None:
         super().__init__(message)
@@ -107,7 +107,7 @@ class Registry:
     def matching(self, kind: str | None, pattern: str | None) -> list[Component]:
         """Components whose name matches a shell pattern (or contains a plain word).
 
-        A zoo is opened when the pattern reaches inside its prefix or is a plain word, else it stands as one row,
+        A zoo is opened when the pattern reaches inside its prefix or is a plain word, else it is one row,
         as does a zoo that is broken.
         """
         if not pattern:
@@ -126,7 +126,7 @@ class Registry:
         """The component called ``name`` or ``distribution:name``.
 
         Raises:
-            UnknownName: none, or several distributions offer it; says which, or what is spelt alike.
+            UnknownName: none, or several distributions offer it; names these, or similar names.
             PluginError: a zoo that had to be asked is broken.
         """
         qualifier, _, wanted = name.rpartition(":")
@@ -155,17 +155,14 @@ class Registry:
             PluginError: none was found, and a zoo that might have it is broken.
         """
         found: list[Component] = []
-        broken: list[Exception] = []
+        errors: list[PluginError | UnknownName] = []
         for kind in KINDS:
             try:
                 found.append(self.find(kind, name))
-            except PluginError as error:
-                broken.append(error)
-            except UnknownName as unknown:
-                if unknown.ambiguous:
-                    broken.append(unknown)
-        if broken and not found:
-            raise broken[0]
+            except (PluginError, UnknownName) as error:
+                errors += [error] if isinstance(error, PluginError) or error.ambiguous else []
+        if errors and not found:
+            raise errors[0]
         return found
 
     def _offers(self, kind: str, name: str, broken: list[PluginError] | None = None) -> Iterator[Component]:

@@ -95,7 +95,7 @@ class ComponentSpec:
         return self.factory(**self.bound, **arguments)
 
     def reserving(self, *parameters: Parameter) -> ComponentSpec:
-        """The spec with parameters that the framework serves, where the factory has none of the name."""
+        """The spec with parameters that the framework serves, where the factory has no parameter of that name."""
         own = {parameter.name for parameter in self.parameters}
         added = [parameter for parameter in parameters if parameter.name not in own]
         return replace(self, parameters=(*self.parameters, *added), reserved=tuple(each.name for each in added))

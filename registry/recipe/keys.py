@@ -12,7 +12,7 @@ from ..catalog.spec import ComponentSpec, Parameter
 from ..errors import PluginError
 from .grammar import SECTIONS, STUDY_SECTIONS, trainer_arguments, trainer_sections
 from .overrides import merge
-from .types import Type, describe_type, shown, type_of
+from .types import Form, Type, describe_type, shown, type_of
 from .yaml import NOWHERE, Node, as_node
 
 
@@ -43,7 +43,7 @@ class Field:
         return {each.name: self._of(each, below.get(each.name)) for each in self._parameters() if not each.supplied}
 
     def at(self, *path: str) -> Field:
-        """The field below it at a path; one of which nothing is known where the path leads nowhere."""
+        """The field below it at a path; an unknown one where the path does not exist."""
         found = self
         for key in path:
             other = found.type.item if found.type.form == "list" else Type("other")
@@ -53,7 +53,8 @@ class Field:
     @property
     def opens(self) -> bool:
         """Whether keys may follow."""
-        return any(map(self.type.find, ("component", "settings", "recipe"))) or bool(self.keys)
+        forms: tuple[Form, ...] = ("component", "settings", "recipe")
+        return any(map(self.type.find, forms)) or bool(self.keys)
 
     def values(self, near: str) -> Iterator[tuple[str, str]]:
         """The values that begin with ``near``, with what each is; one that ends in / goes on."""

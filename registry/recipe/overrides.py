@@ -45,7 +45,7 @@ def apply(root: Node, sets: Sequence[str], unsets: Sequence[str], problems: list
     """Change a tree in place, options in their order, deletions last.
 
     Args:
-        root: a mapping; changed, so give a copy where the original is wanted.
+        root: a mapping; changed, so give a copy where the original is still needed.
         sets: ``a.b=c`` sets (making mappings on the way), ``a+=c`` appends to a list, ``a-=c`` removes every item that
             equals ``c`` or is the component ``c``. Items of a list are addressed by number: ``augment.train.0.p=1``.
         unsets: ``a.b`` deletes a key, ``a.0`` a list's item; negative numbers count from the end.

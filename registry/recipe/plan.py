@@ -26,7 +26,7 @@ class StartingWeights:
     Attributes:
         kind: ``random``; ``pretrained``, which the library finds; a ``file``; a ``run`` folder.
         source: the file or the run folder.
-        reserved: whether the argument ``weights`` is the framework's own, of which the factory knows nothing.
+        reserved: whether the argument ``weights`` is the framework's own, which the factory does not take.
         declines_pretrained: whether it could start from the library's pretrained weights, and the recipe declines.
     """
 

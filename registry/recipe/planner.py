@@ -200,9 +200,7 @@ class _Planner:
                 self.problems.append(value.problem(join(path, key), f"{owner} has no {noun} {key!r}", hint))
                 given[key] = BROKEN
         for name, parameter in known.items():
-            if name in given or (
-                not parameter.required and (parameter.default is REQUIRED or parameter.default is None)
-            ):
+            if name in given:
                 continue
             wanted = type_of(parameter.type)
             component = wanted.find("component")

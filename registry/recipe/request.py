@@ -49,7 +49,7 @@ def planned(request: Request, registry: Registry) -> Plan:
     plans = planned_runs(request, registry)
     if plans[0].recipe.title:
         names = ", ".join(plan.recipe.title for plan in plans[:6])
-        raise InputError.of(str(request.recipe), f"has {len(plans)} runs ({names}), and one is wanted")
+        raise InputError.of(str(request.recipe), f"has {len(plans)} runs ({names}), expected one")
     return plans[0]
 
 

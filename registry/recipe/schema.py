@@ -158,7 +158,7 @@ class _Writer:
         return found
 
     def _sections_of_trainer(self, group: _Group) -> Schema:
-        """If the trainer is this one: the sections that it asks for, and none else."""
+        """If the trainer is this one: the sections that it asks for, and no others."""
         own = trainer_sections(group.spec)
         sections = {each.name: self._parameter(each, partial=False) for each in own}
         self.definitions[f"sections.{group.key}"] = {

@@ -127,7 +127,7 @@ def describe(wanted: Type, *, with_article: bool = False, plural: bool = False) 
     return article(words) if with_article and not plural else words
 
 
-#: Forms of which there are no several.
+#: Forms that read the same in the plural and in sentences.
 _WORDS: Final = {"text": "text", "null": "null", "boolean": "true or false", "any": "any value"}
 
 
@@ -140,7 +140,8 @@ def shown(value: Any) -> str:
 
 def scalar(node: Node, wanted: Type, path: str) -> Any:
     """A value as a type of scalars wants it, or the problem of another type or of a number out of range."""
-    value, found = node.value, BROKEN
+    value = node.value
+    found: Any = BROKEN
     match wanted.form:
         case "any":
             return node.plain()

@@ -211,7 +211,7 @@ class _Composer:
             for event in self._events:
                 if isinstance(event, events.DocumentStartEvent):
                     if root is not None:
-                        self.report("", "holds more than one document", event.start_mark.line + 1, "remove the '---'")
+                        self.report("", "holds more than one document", _line(event), "remove the '---'")
                         break
                     root = self._node(next(self._events), "", 0)
         except yaml.YAMLError as error:
@@ -232,12 +232,12 @@ class _Composer:
             message, hint = "a tab where only spaces are allowed", "write spaces instead"
         elif context in _OPENED and began:
             # PyYAML gives up at the next line that does not fit, or at the end of the file.
-            line, hint = began.line + 1, "close it, and put ',' between items and quotes around text that holds ':'"
+            line, hint = began.line + 1, "close it, and put ',' between items and quotes around text that contains ':'"
             message = f"{_OPENED[context]} is not closed: {message}"
         elif "could not find expected ':'" in message and began:
             line, message, hint = began.line + 1, "a line without its ':'", "write 'key: value'"
         elif "mapping values are not allowed" in message:
-            message, hint = "a ':' that does not follow a key", "put text that holds ': ' in quotes, and align keys"
+            message, hint = "a ':' that does not follow a key", "put text that contains ': ' in quotes, and align keys"
         elif re.search(r"expected <block end>, but found '(<scalar>|[\]}])'", message):
             message, hint = "text after the end of a value", "put the whole value in quotes"
         elif "expected <block end>" in message:
@@ -245,7 +245,7 @@ class _Composer:
         self.report("", f"is not valid YAML: {message}", line, hint)
 
     def _node(self, event: Any, path: str, depth: int) -> Node:
-        line = event.start_mark.line + 1
+        line = _line(event)
         location = self.fixed or Location(self.file, line)
         if isinstance(event, events.AliasEvent):
             self.report(path, f"alias '*{event.anchor}' is not allowed", line, "refer with ${path.to.value}")
@@ -274,7 +274,7 @@ class _Composer:
         entries: dict[str, Node] = {}
         lines: dict[str, int] = {}
         while not isinstance(event := next(self._events), events.MappingEndEvent):
-            line = event.start_mark.line + 1
+            line = _line(event)
             if not isinstance(event, events.ScalarEvent):
                 self.report(path, "a key is a plain word", line)
                 self._node(event, path, depth + 1)
@@ -315,6 +315,10 @@ _OPENED: Final = {
     "while parsing a flow mapping": "a '{'",
     "while scanning a quoted scalar": "a quote",
 }
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
 
 
 def join(path: str, key: str) -> str:
