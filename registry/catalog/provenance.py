@@ -13,9 +13,6 @@ from .components import Component
 from .introspect import locate
 from .kinds import KINDS
 
-#: What every component of a recorded plan has, beside ``provenance``.
-_RECORDED = ("distribution", "version", "target")
-
 
 def of(component: Component) -> dict[str, Any]:
     """``entry_point``, ``origin`` (see ``origin_of``), and ``source`` for an installation that can change unnoticed."""
@@ -62,21 +59,19 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """How the code differs by which two plans are computed, in sentences, a line a component.
 
     Args:
-        old, new: what ``plan.json`` holds. Components of one name at one path are compared; a plan that was written
-            before provenance was recorded is compared by what it has.
+        old, new: what ``plan.json`` contains. Components of one name at one path are compared.
     """
     before = dict(_components(old))
     lines: list[str] = []
     for path, now in _components(new):
-        then = before.get(path)
-        if then is not None and then.get("use") == now.get("use"):
+        if (then := before.get(path)) is not None and then["use"] == now["use"]:
             lines += [f"{path} ({now['use']}): {change}" for change in _changes(then, now)]
     return lines
 
 
 def _components(value: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     if isinstance(value, Mapping):
-        if all(key in value for key in ("use", *_RECORDED)):
+        if "provenance" in value:
             yield path, value
         for key, item in value.items():
             below = path if key == "arguments" else f"{path}.{key}" if path else key
@@ -92,8 +87,6 @@ def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         changes.append(f"was {old}, is {new}")
     if then["target"] != now["target"]:
         changes.append(f"was {then['target']}, is {now['target']}")
-    if "provenance" not in then or "provenance" not in now:
-        return changes
     one, other = then["provenance"], now["provenance"]
     origins = [each["origin"] or {"url": "a package index", "commit": None, "editable": False} for each in (one, other)]
     old, new = (f"{each['url']}{' at ' + each['commit'] if each['commit'] else ''}" for each in origins)
