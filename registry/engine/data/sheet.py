@@ -122,10 +122,10 @@ def _mask_panels(scan: SplitScan, facts: Mapping[str, Any]) -> list[_Panel]:
     """Images beside the same images under their masks."""
     colors = facts.get("class_colors") or distinct_colors(len(class_names(facts)))
     samples = [scan.split[index] for index in _varied(scan.masks, facts.get("ignore_index"))]
-    height = _SIDE * min(1.0, max(sample["image"].shape[0] / sample["image"].shape[1] for sample in samples))
+    images = [np.asarray(sample["image"]) for sample in samples]
+    height = _SIDE * min(1.0, max(image.shape[0] / image.shape[1] for image in images))
     panels = []
-    for sample in samples:
-        image = np.asarray(sample["image"])
+    for sample, image in zip(samples, images, strict=True):
         pair = (image, overlay(image, np.asarray(sample["mask"]), colors))
         panels.append(_Panel(str(sample["name"]), "", _side_by_side(pair, 2, height, _SIDE)))
     return panels
@@ -135,8 +135,7 @@ def _legend(found: Mapping[str, Any]) -> list[Patch]:
     """The classes of masks with their shares of the pixels, and the ignored label."""
     facts, figures = found["facts"], found["splits"]["train"]
     names, ignored = class_names(facts), facts.get("ignore_index")
-    colors = facts.get("class_colors") or distinct_colors(len(names))
-    shares = figures["shares"]
+    colors, shares = facts.get("class_colors") or distinct_colors(len(names)), figures["shares"]
     rows = [(color, name, shares[name]) for name, color in zip(names, colors, strict=False) if name in shares]
     if ignored is not None:
         name = f"{names[ignored]} (not learned)" if ignored < len(names) else f"not learned ({ignored})"

@@ -113,8 +113,8 @@ class Scores:
 
     def notes(self) -> list[str]:
         """What the metrics report besides scores, such as classes that do not occur."""
-        notes = [metric.notes() for metric in self.metrics if callable(getattr(metric, "notes", None))]
-        return list(dict.fromkeys(text for own in notes for text in own))
+        readers = (getattr(metric, "notes", None) for metric in self.metrics)
+        return list(dict.fromkeys(text for read in readers if read is not None for text in read()))
 
 
 def _name_of(metric: Any) -> str:

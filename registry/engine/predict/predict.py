@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -92,7 +91,11 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
                 tile.take(tile.position, predicted)
                 bar.advance(tile.share, status=_speed_text(bar.speed))
             del batch, probabilities
-    _list_failures(failed, results.failures)
+    results.failures.unlink(missing_ok=True)  # of an earlier prediction
+    if failed:
+        with atomic_write(results.failures) as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerows([("file", "reason"), *((image.path, reason) for image, reason in failed)])
     summary = {
         "run": str(saved.folder.path),
         "epoch": saved.epoch,
@@ -154,14 +157,6 @@ def _keeping_geometry(transform: Any | None) -> tuple[Any | None, list[str]]:
     kept = [part for part in transform.transforms if stays(part)]
     left_out = [type(part).__name__ for part in transform.transforms if not stays(part)]
     return compose(kept) if kept else None, left_out
-
-
-def _list_failures(failed: Sequence[tuple[InputImage, str]], path: Path) -> None:
-    path.unlink(missing_ok=True)  # of an earlier prediction
-    if failed:
-        with atomic_write(path) as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerows([("file", "reason"), *((image.path, reason) for image, reason in failed)])
 
 
 def _speed_text(speed: float) -> str:
