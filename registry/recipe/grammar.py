@@ -28,6 +28,7 @@ class LoopSettings:
         clip_norm: gradients are scaled down to this L2 norm; null leaves them.
         evaluate_every: epochs between evaluations; the last epoch is always evaluated.
         log_every: optimizer steps between two readings of the loss (each waits for the device).
+        save_every: minutes between two checkpoints within an epoch; every epoch ends with one.
         patience: evaluations without a better score before the run ends early; null never ends early.
         ema: decay of an exponential moving average of the weights, such as 0.999; it is what is evaluated and kept as
             the best. null for none.
@@ -45,6 +46,7 @@ class LoopSettings:
     clip_norm: Positive | None = None
     evaluate_every: Count = 1
     log_every: Count = 20
+    save_every: Positive = 10.0
     patience: Count | None = None
     ema: Annotated[float, Range(0, 1)] | None = None
     layer_decay: Annotated[float, Range(most=1, above=0)] = 1.0
@@ -62,6 +64,7 @@ class RuntimeSettings:
         memory_format: layout of images; auto follows the measurement.
         compile: torch.compile the model: minutes of warm-up, worth it on GPUs and in long runs.
         workers: loader processes; auto chooses from the processor count. Results do not depend on it.
+        worker_timeout: seconds after which a batch that loader processes do not deliver ends the run.
         cache: where decoded images are kept from the first epoch on; auto is a folder of the user's cache, where the
             disk has room; off decodes in every epoch. Results do not depend on it.
         deterministic: only kernels that give the same bits again; slower on a GPU.
@@ -72,6 +75,7 @@ class RuntimeSettings:
     memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
     compile: bool = False
     workers: Annotated[int, Range(0, 128)] | Literal["auto"] = "auto"
+    worker_timeout: Positive = 300.0
     cache: Literal["auto", "off"] | Path = "auto"
     deterministic: bool = False
 

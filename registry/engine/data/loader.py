@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import signal
+import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
+from itertools import islice
 from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data._utils import signal_handling
 
 from ...errors import Hw1Error, InputError
+from .preprocess import checked, collate
 
 Sample = Mapping[str, Any]
+#: Linux' prctl: the signal that a process gets when its parent dies (linux/prctl.h).
+_PR_SET_PDEATHSIG: Final = 1
 #: Share of a step's time that loading has to take before other processes do it.
 _WORTH_WORKERS: Final = 0.2
 
@@ -184,82 +193,35 @@ def _changed(transform: Any, seed: int, sample: Mapping[str, Any], path: str) ->
     return changed
 
 
-def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
-    """Stack samples: images and views as uint8 (B, C, H, W), masks as uint8 (B, H, W), labels as int64 (B,).
-
-    A sample that could not be read, and samples that differ in size, make a batch ``{"error": ...}``.
-    """
-    for sample in samples:
-        if "error" in sample:
-            return sample
-    names = [sample["name"] for sample in samples]
-    batch: dict[str, Any] = {"name": names, "index": torch.tensor([sample["index"] for sample in samples])}
-    try:
-        if "image" in samples[0]:
-            batch["image"] = _stacked([sample["image"] for sample in samples], names)
-        if "feature" in samples[0]:
-            batch["feature"] = torch.stack([sample["feature"] for sample in samples])
-        if "views" in samples[0]:
-            batch["views"] = [_stacked(list(view), names) for view in zip(*(s["views"] for s in samples), strict=True)]
-    except InputError as error:
-        return {"error": error}
-    if "mask" in samples[0]:
-        batch["mask"] = torch.from_numpy(np.stack([np.asarray(sample["mask"], np.uint8) for sample in samples]))
-    labelled = sum("label" in sample for sample in samples)
-    if 0 < labelled < len(samples):
-        lone = next(sample["name"] for sample in samples if "label" not in sample)
-        message = f"some samples have a label and others, such as {lone}, have none"
-        return {"error": InputError.of("data", message, "take those without a label out of this split")}
-    if labelled:
-        batch["label"] = torch.tensor([int(sample["label"]) for sample in samples])
-    return batch
-
-
-def _stacked(images: Sequence[np.ndarray], names: Sequence[str]) -> Tensor:
-    first = images[0].shape
-    for image, name in zip(images, names, strict=True):
-        if image.shape != first:
-            seen = f"{names[0]} {first[1]}x{first[0]} and {name} {image.shape[1]}x{image.shape[0]}"
-            height, width = (max(32, side // 32 * 32) for side in first[:2])
-            resize = f"[{{use: albumentations/Resize, height: {height}, width: {width}}}]"
-            hint = f"write in the recipe: augment: {{train: {resize}, eval: {resize}}}, or add a crop to both"
-            raise InputError.of("augment", f"images of one batch differ in size: {seen}", hint)
-    # Channels stay innermost in memory: (B, C, H, W) is a view, which is the channels_last layout already.
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
-
-
-def checked(batch: dict[str, Any]) -> dict[str, Any]:
-    """The batch itself, or the sample's, unless it holds an error.
-
-    Raises:
-        InputError: a file could not be read, or the images of the batch differ in size.
-    """
-    if "error" in batch:
-        raise batch["error"]
-    return batch
-
-
-def _ignore_signals(_worker: int) -> None:
+def _begin_worker(number: int) -> None:
     # A signal to the process group must reach the main process alone: it saves, then ends the workers itself.
     for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if sys.platform.startswith("linux"):  # a killed parent takes its workers along, hung ones too
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     torch.set_num_threads(1)
-    try:
+    with suppress(ImportError):
         import cv2
-    except ImportError:
-        return
-    cv2.setNumThreads(0)
+
+        cv2.setNumThreads(0)
 
 
-def make_loader(data: Dataset[dict[str, Any]], order: EpochOrder, *, workers: int, pin_memory: bool) -> DataLoader[Any]:
-    """A loader whose batches do not depend on the number of workers."""
+def make_loader(
+    data: Dataset[dict[str, Any]], order: EpochOrder, *, workers: int, pin_memory: bool, timeout: float = 0
+) -> DataLoader[Any]:
+    """A loader whose batches do not depend on the number of workers.
+
+    Args:
+        timeout: seconds to wait for a batch of the workers; 0 waits for ever.
+    """
     return DataLoader(
         data,
         batch_sampler=order,
         num_workers=workers,
         collate_fn=collate,
-        worker_init_fn=_ignore_signals,
+        worker_init_fn=_begin_worker,
+        timeout=timeout if workers else 0,
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
         # iter() would otherwise draw from the global generator, and so change the weights with the worker count.
@@ -267,12 +229,58 @@ def make_loader(data: Dataset[dict[str, Any]], order: EpochOrder, *, workers: in
     )
 
 
+def batches(loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
+    """The batches of an epoch.
+
+    Raises:
+        InputError: a file could not be read, or the images of a batch differ in size.
+        Hw1Error: a worker was killed, or did not deliver in time.
+    """
+    iterator = iter(loader)
+    for position in range(len(loader.batch_sampler)):  # type: ignore[arg-type]
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader "):
+                raise
+            close(loader)
+            names = getattr(getattr(loader.dataset, "samples", None), "names", ())
+            batch_keys = next(islice(loader.batch_sampler, position, None), ())  # type: ignore[arg-type, call-overload]
+            reading = [str(names[index]) for _, index in batch_keys] if names else []
+            raise _loading_failed(error, loader.timeout, reading) from error
+        yield checked(batch)
+
+
+def _loading_failed(error: RuntimeError, timeout: float, reading: Sequence[str]) -> Hw1Error:
+    if "timed out" in str(error):
+        some = ", ".join(reading[:8]) + (", ..." if len(reading) > 8 else "")
+        hint = "look at these files and at the disk; runtime.worker_timeout sets how long to wait"
+        return Hw1Error(f"no batch came from the loader's workers for {timeout:g} s, while they read {some}", hint)
+    if "shared memory" in str(error) or "Bus error" in str(error):
+        return Hw1Error("shared memory (/dev/shm) is full", "set runtime.workers to 0, or enlarge it")
+    return Hw1Error(f"a loader's worker was killed: {error}", "often memory ran out: lower runtime.workers")
+
+
 def close(loader: DataLoader[Any]) -> None:
-    """End a loader's workers. They ignore signals, so a process that left them behind would wait for them for ever."""
+    """End a loader's workers, which ignore signals: those that are not done within a second are killed."""
     iterator = getattr(loader, "_iterator", None)
-    if iterator is not None and hasattr(iterator, "_shutdown_workers"):
-        iterator._shutdown_workers()
-        loader._iterator = None
+    if iterator is None or not hasattr(iterator, "_shutdown_workers"):
+        return
+
+    def kill() -> None:
+        if iterator._worker_pids_set:  # else torch would report their end as an error of the run
+            signal_handling._remove_worker_pids(id(iterator))
+            iterator._worker_pids_set = False
+        for worker in iterator._workers:
+            worker.kill()
+
+    ending = threading.Timer(1.0, kill)
+    ending.start()
+    iterator._shutdown_workers()
+    ending.cancel()
+    loader._iterator = None
 
 
 def workers_for(wanted: int | str, images: int, share: float = 1.0) -> int:

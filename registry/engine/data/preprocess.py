@@ -1,4 +1,4 @@
-"""What stands between a loader's batch and a network: transfer to the device, normalisation, memory format."""
+"""Samples to a batch, and a batch to what a network gets: transfer to the device, normalisation, memory format."""
 
 from __future__ import annotations
 
@@ -7,8 +7,66 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from ...errors import InputError
+
+
+def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Stack samples: images and views as uint8 (B, C, H, W), masks as uint8 (B, H, W), labels as int64 (B,).
+
+    A sample that could not be read, and samples that differ in size, make a batch ``{"error": ...}``.
+    """
+    for sample in samples:
+        if "error" in sample:
+            return sample
+    names = [sample["name"] for sample in samples]
+    batch: dict[str, Any] = {"name": names, "index": torch.tensor([sample["index"] for sample in samples])}
+    try:
+        if "image" in samples[0]:
+            batch["image"] = _stacked([sample["image"] for sample in samples], names)
+        if "feature" in samples[0]:
+            batch["feature"] = torch.stack([sample["feature"] for sample in samples])
+        if "views" in samples[0]:
+            batch["views"] = [_stacked(list(view), names) for view in zip(*(s["views"] for s in samples), strict=True)]
+    except InputError as error:
+        return {"error": error}
+    if "mask" in samples[0]:
+        batch["mask"] = torch.from_numpy(np.stack([np.asarray(sample["mask"], np.uint8) for sample in samples]))
+    labelled = sum("label" in sample for sample in samples)
+    if 0 < labelled < len(samples):
+        lone = next(sample["name"] for sample in samples if "label" not in sample)
+        message = f"some samples have a label and others, such as {lone}, have none"
+        return {"error": InputError.of("data", message, "take those without a label out of this split")}
+    if labelled:
+        batch["label"] = torch.tensor([int(sample["label"]) for sample in samples])
+    return batch
+
+
+def _stacked(images: Sequence[np.ndarray], names: Sequence[str]) -> Tensor:
+    first = images[0].shape
+    for image, name in zip(images, names, strict=True):
+        if image.shape != first:
+            seen = f"{names[0]} {first[1]}x{first[0]} and {name} {image.shape[1]}x{image.shape[0]}"
+            height, width = (max(32, side // 32 * 32) for side in first[:2])
+            resize = f"[{{use: albumentations/Resize, height: {height}, width: {width}}}]"
+            hint = f"write in the recipe: augment: {{train: {resize}, eval: {resize}}}, or add a crop to both"
+            raise InputError.of("augment", f"images of one batch differ in size: {seen}", hint)
+    # Channels stay innermost in memory: (B, C, H, W) is a view, which is the channels_last layout already.
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+
+
+def checked(batch: dict[str, Any]) -> dict[str, Any]:
+    """The batch itself, or the sample's, unless it holds an error.
+
+    Raises:
+        InputError: a file could not be read, or the images of the batch differ in size.
+    """
+    if "error" in batch:
+        raise batch["error"]
+    return batch
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from ...recipe.plan import Plan
 from ..console import Console
 from ..data.classes import classes_of
 from ..data.facts import completed_facts
-from ..data.loader import Augmented, EpochOrder, checked, close, derive_seed, make_loader, workers_for
+from ..data.loader import Augmented, EpochOrder, batches, close, derive_seed, make_loader, workers_for
+from ..data.preprocess import checked
 from ..train import demo
 from ..train.prepare import open_data
 from ..train.saved_run import Device, SavedRun, open_run
@@ -168,7 +169,7 @@ def _walk(
             workers = workers_for(saved.plan.runtime.workers, len(split))
             loader = make_loader(split, order, workers=workers, pin_memory=saved.runtime.device.type == "cuda")
             try:
-                for batch in console.track(map(checked, loader), len(loader), f"evaluating {name}"):
+                for batch in console.track(batches(loader), len(loader), f"evaluating {name}"):
                     prepared = saved.preprocess(batch)
                     outputs.clear()
                     task.evaluate({**prepared, "split": name})

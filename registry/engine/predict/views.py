@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...errors import Hw1Error, InputError
-from ..data.loader import collate
+from ..data.preprocess import collate
 from ..train.saved_run import SavedRun
 
 #: Tensor axes by the letter of a flip: h mirrors left and right, v top and bottom.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -20,6 +21,10 @@ from ...errors import Hw1Error
 FORMAT = 3
 
 
+#: The newest checkpoint of a run, and the one before it, for a newest one that turns out to be damaged.
+LAST, PREVIOUS = "last.pt", "previous.pt"
+
+
 class BrokenCheckpoint(Hw1Error):
     """A checkpoint that is damaged, torn or of another format."""
 
@@ -31,12 +36,26 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
         Hw1Error: the disk is full or the folder cannot be written; an older checkpoint stays as it was.
     """
     try:
+        if path.name == LAST and path.exists():
+            _link(path, path.with_name(PREVIOUS))
         with files.atomic_write(path, "wb") as file:
             torch.save({"format": FORMAT, **state}, file)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        if not path.parent.is_dir():
+            raise Hw1Error(f"{path} could not be written: its folder was removed while the run was going on") from error
         free = shutil.disk_usage(path.parent).free / 1e6
         reason = str(error).partition("\n")[0]
         raise Hw1Error(f"{path} could not be written, with {free:.0f} MB free there: {reason}") from error
+
+
+def _link(path: Path, other: Path) -> None:
+    """Give a file a second name, which may be that of another file; copy it where the file system has no links."""
+    temporary = other.with_name(f".{other.name}.{os.getpid()}.partial")
+    try:
+        os.link(path, temporary)
+    except OSError:
+        shutil.copyfile(path, temporary)
+    os.replace(temporary, other)
 
 
 class CheckpointWriter:
@@ -88,10 +107,31 @@ def load(path: Path) -> dict[str, Any]:
         raise BrokenCheckpoint(f"{path} cannot be read: {error}") from error
     if damaged is not None:
         raise BrokenCheckpoint(f"{path} is damaged: {damaged} fails its checksum")
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    if state.get("format") != FORMAT:
-        raise BrokenCheckpoint(f"{path} has format {state.get('format')}, and this version reads {FORMAT}")
-    return state
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch advises to load it with weights_only=False, which would run a stranger's code
+        message = f"{path} is not a checkpoint: it holds other objects than tensors and plain values"
+        raise BrokenCheckpoint(message, "nothing of it was loaded") from error
+    found = state.get("format") if isinstance(state, dict) else None
+    if found != FORMAT:
+        raise BrokenCheckpoint(f"{path} has format {found}, and this version reads {FORMAT}")
+    return state  # type: ignore[no-any-return]
+
+
+def load_newest(folder: Path) -> tuple[dict[str, Any], str | None]:
+    """The newest checkpoint that can be read, and a sentence where that is not the last one.
+
+    Raises:
+        BrokenCheckpoint: none can be read; with what is wrong with the last one.
+    """
+    try:
+        return load(folder / LAST), None
+    except BrokenCheckpoint as broken:
+        try:
+            state = load(folder / PREVIOUS)
+        except BrokenCheckpoint:
+            raise broken from None
+        return state, f"{broken.message}; the checkpoint before it, {PREVIOUS}, is used instead"
 
 
 def evaluated_weights(state: Mapping[str, Any]) -> dict[str, Tensor]:

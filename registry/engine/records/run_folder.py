@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from ... import files
 from ...errors import InputError
+from .checkpoints import LAST, PREVIOUS
 
 #: Libraries whose versions a run records.
 _LIBRARIES = (
@@ -133,7 +134,7 @@ def refuse_if_taken(path: Path, *, resume: bool) -> None:
     existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if not os.access(existing, os.W_OK):
         raise InputError.of(str(path), f"cannot be written: {existing} is read-only", "name another folder with --out")
-    if resume and not (path / "checkpoints" / "last.pt").is_file():
+    if resume and not any((path / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS)):
         raise InputError.of(str(path), "does not hold a run to resume", "leave --resume out to start one")
     if not resume and path.is_dir() and any(path.iterdir()):
         holds = "a run" if (path / "plan.json").exists() else "files"

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from ...errors import InputError
-from ..data.loader import EpochOrder, checked, close, make_loader
+from ..data.loader import EpochOrder, batches, close, make_loader
 from ..data.preprocess import Preprocessor
 from .runtime import Runtime
 from .task import Task
@@ -43,7 +43,7 @@ def extract(
     was_training = module.training
     module.eval()
     with torch.inference_mode(), runtime.autocast():
-        for batch in map(checked, loader):
+        for batch in batches(loader):
             names += batch["name"]
             for name, values in read(batch, preprocess(batch)).items():
                 if values is not None:

@@ -6,23 +6,19 @@ import math
 import shlex
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
 
 from ...errors import Hw1Error, StoppedBySignal
 from ...recipe.planner import epochs_at
 from ..console import Progress
-from ..data.loader import EpochOrder, checked, derive_seed
+from ..data.loader import batches, derive_seed
 from ..records.epoch import EpochRecord
-from .ema import WeightAverage
-from .run import Position, Run
-from .runtime import random_state, set_random_state
+from .run import Learning, Position, Run, computed_in, save
 from .signals import StopRequest
 
 #: Pictures of the evaluation split that trackers get after each evaluation.
@@ -35,31 +31,6 @@ class Diverged(Hw1Error):
     """The loss became NaN or infinite."""
 
 
-@dataclass
-class Learning:
-    """What changes the weights.
-
-    Attributes:
-        task, optimizer: as Fabric wrapped them; ``optimizer`` is None where nothing learns, and epochs only evaluate.
-        schedule: optimizer step -> factor of the learning rate.
-        train_loader, train_order: training batches, and the sampler that orders them.
-        reports: in the plan's order.
-        average: follows the weights and takes their place in evaluations, reports and ``best.pt``.
-    """
-
-    task: Any
-    optimizer: Any
-    schedule: Callable[[int], float]
-    train_loader: DataLoader[Any]
-    train_order: EpochOrder
-    reports: Sequence[Any]
-    average: WeightAverage | None = None
-
-    def __post_init__(self) -> None:
-        groups = self.optimizer.param_groups if self.optimizer is not None else []
-        self.base_rates = [group["lr"] * group.get("lr_scale", 1.0) for group in groups]
-
-
 def fit(run: Run, learning: Learning) -> None:
     """Train from ``run.position`` to the last epoch, or until ``patience`` evaluations have brought nothing better.
 
@@ -68,10 +39,10 @@ def fit(run: Run, learning: Learning) -> None:
         Diverged: the loss became NaN or infinite.
     """
     loop, position = run.plan.loop, run.position
-    batches = len(learning.train_order)
+    number = len(learning.train_order)
     started = time.monotonic() - position.wall_seconds
-    done = (position.epoch - 1) * batches + position.batch
-    bar = run.console.progress(loop.epochs * batches, "batches", done)
+    done = (position.epoch - 1) * number + position.batch
+    bar = run.console.progress(loop.epochs * number, "batches", done)
     with StopRequest() as stop, bar as progress, run.checkpoints:
         measure_start(run, stop)
         while position.epoch <= loop.epochs and not out_of_patience(run):
@@ -85,7 +56,7 @@ def fit(run: Run, learning: Learning) -> None:
             if not measured:
                 position.wall_seconds = time.monotonic() - started
                 save(run, learning, run.folder.last)
-                where = f"epoch {position.epoch}, batch {position.batch} of {batches}"
+                where = f"epoch {position.epoch}, batch {position.batch} of {number}"
                 recipe, out = shlex.quote(str(run.folder.path / "recipe.yaml")), shlex.quote(str(run.folder.path))
                 hint = f"go on with: hw1cli run {recipe} --out {out} --resume"
                 raise StoppedBySignal(f"stopped by {stop.name} in {where}; the state is saved", hint)
@@ -139,7 +110,9 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
     sums = {name: torch.tensor(value, device=run.runtime.device) for name, value in position.sums.items()}
     clock = shown = time.perf_counter()
     waiting = 0  # batches that the bar does not show yet
-    for group in _groups(map(checked, learning.train_loader), loop.accumulate):
+    for group in _groups(stop.until_requested(batches(learning.train_loader)), loop.accumulate):
+        if stop and len(group) < loop.accumulate:
+            break  # a step of some of its batches would not be the step of an uninterrupted run
         for parameters, rate in zip(optimizer.param_groups, learning.base_rates, strict=True):
             parameters["lr"] = rate * learning.schedule(position.step)
         images = sum(len(batch["name"]) for batch in group)
@@ -162,26 +135,42 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
 
         # Reading the figures waits for the device: at log points, and as often as a reader follows the bar.
         waiting += len(group)
-        now, last = time.perf_counter(), position.batch == len(order) or stop
-        if position.step % loop.log_every in (0, 1) or last or now - shown > _REFRESH:
-            position.sums = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
-            mean = position.sums["loss"] / position.images
-            if not math.isfinite(mean):
-                where = f"epoch {position.epoch}, step {position.step}"
-                raise Diverged(f"the training loss is {mean} in {where}", "lower optimizer.lr or set trainer.clip_norm")
+        if position.step % loop.log_every in (0, 1) or time.perf_counter() - shown > _REFRESH:
+            mean = read_figures(position, sums)
             rate = position.images / (position.epoch_seconds + time.perf_counter() - clock)
             status = f"loss {mean:.4f}  {rate:.1f} images/s{last_score(run)}"
             progress.advance(waiting, f"epoch {position.epoch}/{loop.epochs}", status)
             waiting, shown = 0, time.perf_counter()
         if stop:
             break
+        if time.monotonic() - learning.saved > loop.save_every * 60:
+            read_figures(position, sums)
+            position.epoch_seconds, clock = position.epoch_seconds + time.perf_counter() - clock, time.perf_counter()
+            save(run, learning, run.folder.last)
+    if position.images:
+        read_figures(position, sums)
     run.runtime.synchronize()
     position.epoch_seconds += time.perf_counter() - clock
+    progress.advance(waiting, f"epoch {position.epoch}/{loop.epochs}", last_score(run))
 
 
-def _groups(batches: Iterator[Any], size: int) -> Iterator[list[Any]]:
+def read_figures(position: Position, sums: dict[str, torch.Tensor]) -> float:
+    """Take the sums of the epoch so far into the position; the mean loss.
+
+    Raises:
+        Diverged: it is NaN or infinite.
+    """
+    position.sums = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
+    mean = position.sums["loss"] / position.images
+    if not math.isfinite(mean):
+        where = f"epoch {position.epoch}, step {position.step}"
+        raise Diverged(f"the training loss is {mean} in {where}", "lower optimizer.lr or set trainer.clip_norm")
+    return mean
+
+
+def _groups(walk: Iterator[Any], size: int) -> Iterator[list[Any]]:
     """Consecutive batches in lists of ``size``; the last may be shorter."""
-    while group := list(islice(batches, size)):
+    while group := list(islice(walk, size)):
         yield group
 
 
@@ -213,10 +202,11 @@ def evaluate(run: Run, stop: StopRequest | None = None) -> dict[str, float]:
     task.begin_evaluation()
     with torch.inference_mode(), run.runtime.autocast():
         for split, loader in run.loaders.items():
-            for batch in map(checked, loader):
+            walk = batches(loader)
+            for batch in walk if stop is None else stop.until_requested(walk):
                 task.evaluate({**run.preprocess(batch), "split": split})
-                if stop:
-                    return {}
+            if stop:
+                return {}
     return task.scores()
 
 
@@ -242,7 +232,7 @@ def record(run: Run, learning: Learning, scores: dict[str, float], wall: float, 
     run.console.say(epoch_line(run, epoch, best, progress.left))
     progress.line_printed()
     if best:
-        state = {"task": task.state_dict(), "epoch": position.epoch, "scores": epoch.columns(), **_computed_in(run)}
+        state = {"task": task.state_dict(), "epoch": position.epoch, "scores": epoch.columns(), **computed_in(run)}
         run.checkpoints.save(run.folder.best, state)
 
 
@@ -278,37 +268,6 @@ def below_start(run: Run, score: float) -> str:
     """A remark where a score is not better than the one before the first step; else nothing."""
     start = run.position.start.get(f"start/{run.task.monitor}")
     return "" if start is None or run.task.is_better(score, start) else f", but not better than the start's {start:.4f}"
-
-
-def _computed_in(run: Run) -> dict[str, str]:
-    return {"precision": run.runtime.precision, "memory_format": run.runtime.memory_format}
-
-
-def save(run: Run, learning: Learning, path: Any) -> None:
-    """Write everything that a resumed run needs."""
-    state = {
-        "task": run.task.state_dict(),
-        "optimizer": learning.optimizer.state_dict() if learning.optimizer is not None else {},
-        "position": vars(run.position),
-        "random": random_state(run.runtime.device),
-        "base_rates": learning.base_rates,
-        **_computed_in(run),
-    }
-    if learning.average is not None:
-        state["average"] = learning.average.state_dict()
-    run.checkpoints.save(path, state)
-
-
-def restore(run: Run, learning: Learning, state: dict[str, Any]) -> None:
-    """Put a checkpoint's state in place."""
-    run.task.load_state_dict(state["task"])
-    if learning.average is not None:
-        learning.average.load_state_dict(state["average"])
-    if learning.optimizer is not None:
-        learning.optimizer.load_state_dict(state["optimizer"])
-    learning.base_rates = state["base_rates"]
-    run.position = Position(**state["position"])
-    set_random_state(state["random"], run.runtime.device)
 
 
 def draw_reports(run: Run, learning: Learning, of_epoch: int | None = None) -> None:

@@ -19,16 +19,16 @@ from ..build import build, build_shrinking, compose
 from ..console import Console
 from ..data.decoded import open_decoded
 from ..data.facts import balancing_weights, completed_facts, plain_facts
-from ..data.loader import Augmented, EpochOrder, checked, collate, derive_seed, make_loader, workers_for
-from ..data.preprocess import Preprocessor
+from ..data.loader import Augmented, EpochOrder, derive_seed, make_loader, workers_for
+from ..data.preprocess import Preprocessor, checked, collate
 from ..data.split import Divided
 from ..network.contract import normalization_of
 from ..records.run_folder import RunFolder
-from . import autotune, loop
+from . import autotune
 from .ema import WeightAverage
 from .param_groups import refine
 from .rehearse import IMAGES, rehearse, train_step
-from .run import Run
+from .run import Learning, Run
 from .runtime import LAYOUTS, Runtime, device_for, open_runtime
 from .task import Task, has_batch_norm, learns, seed_everything
 
@@ -57,12 +57,12 @@ class Preparation:
         self.plan, self.folder, self.console, self.caveats = plan, folder, console, caveats
         self.loading_share = 1.0
 
-    def prepare(self, earlier: Mapping[str, Any] | None) -> tuple[Run, loop.Learning]:
+    def prepare(self, earlier: Mapping[str, Any] | None) -> tuple[Run, Learning]:
         """Build every component and rehearse a step; ``earlier`` is the checkpoint that a run resumes from."""
         with self.console.working("reading the data") as show:
             return self._prepare(earlier, show)
 
-    def _prepare(self, earlier: Mapping[str, Any] | None, show: Callable[[str], None]) -> tuple[Run, loop.Learning]:
+    def _prepare(self, earlier: Mapping[str, Any] | None, show: Callable[[str], None]) -> tuple[Run, Learning]:
         plan = self.plan
         seed_everything(derive_seed(plan.seed, 0))
         device = device_for(plan.runtime.device)
@@ -186,7 +186,7 @@ class Preparation:
             )
         return open_runtime(settings, *chosen, reason)
 
-    def _assemble(self, runtime: Runtime, reports: list[Any]) -> tuple[Run, loop.Learning]:
+    def _assemble(self, runtime: Runtime, reports: list[Any]) -> tuple[Run, Learning]:
         plan, task, settings = self.plan, self.task, self.plan.loop
         task.to(memory_format=runtime.layout)
         steps = -(-len(self.order) // settings.accumulate)
@@ -207,7 +207,7 @@ class Preparation:
         }
         train_loader = self._loader(self.train, self.order, runtime)
         average = WeightAverage(task, settings.ema) if settings.ema is not None else None
-        learning = loop.Learning(wrapped, optimizer, schedule, train_loader, self.order, reports, average)
+        learning = Learning(wrapped, optimizer, schedule, train_loader, self.order, reports, average)
         preprocess = replace(self.preprocess, device=runtime.device, layout=runtime.layout)
         run = Run(
             *(plan, self.folder, self.facts, runtime, task, self.train, self.held_out.get("val"), preprocess),
@@ -219,7 +219,8 @@ class Preparation:
 
     def _loader(self, split: Augmented, order: EpochOrder, runtime: Runtime) -> DataLoader[Any]:
         workers = workers_for(self.plan.runtime.workers, len(split), self.loading_share)
-        return make_loader(split, order, workers=workers, pin_memory=runtime.device.type == "cuda")
+        pinned, timeout = runtime.device.type == "cuda", self.plan.runtime.worker_timeout
+        return make_loader(split, order, workers=workers, pin_memory=pinned, timeout=timeout)
 
     @contextmanager
     def _capture_warnings(self) -> Iterator[None]:

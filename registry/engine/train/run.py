@@ -1,8 +1,9 @@
-"""A run in progress: what the loop and the reports share."""
+"""A run in progress: what the loop and the reports share, and what a checkpoint holds of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +13,14 @@ from torch.utils.data import DataLoader
 
 from ...recipe.plan import Plan
 from ..console import Console
-from ..data.loader import Augmented, checked, collate
-from ..data.preprocess import Preprocessor
+from ..data.loader import Augmented, EpochOrder
+from ..data.preprocess import Preprocessor, checked, collate
 from ..records.checkpoints import CheckpointWriter
 from ..records.run_folder import RunFolder
 from ..records.trackers import Trackers
+from .ema import WeightAverage
 from .features import Outputs, outputs_of
-from .runtime import Runtime
+from .runtime import Runtime, random_state, set_random_state
 from .task import Task
 
 
@@ -168,3 +170,62 @@ class Run:
                 outputs.append(self.task.model(batch["image"])[0].float().cpu())
         self.task.train(was_training)
         return outputs
+
+
+@dataclass
+class Learning:
+    """What changes the weights.
+
+    Attributes:
+        task, optimizer: as Fabric wrapped them; ``optimizer`` is None where nothing learns, and epochs only evaluate.
+        schedule: optimizer step -> factor of the learning rate.
+        train_loader, train_order: training batches, and the sampler that orders them.
+        reports: in the plan's order.
+        saved: when the last checkpoint was taken, in seconds of the monotonic clock.
+        average: follows the weights and takes their place in evaluations, reports and ``best.pt``.
+    """
+
+    task: Any
+    optimizer: Any
+    schedule: Callable[[int], float]
+    train_loader: DataLoader[Any]
+    train_order: EpochOrder
+    reports: Sequence[Any]
+    average: WeightAverage | None = None
+    saved: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        groups = self.optimizer.param_groups if self.optimizer is not None else []
+        self.base_rates = [group["lr"] * group.get("lr_scale", 1.0) for group in groups]
+
+
+def computed_in(run: Run) -> dict[str, str]:
+    return {"precision": run.runtime.precision, "memory_format": run.runtime.memory_format}
+
+
+def save(run: Run, learning: Learning, path: Any) -> None:
+    """Write everything that a resumed run needs."""
+    state = {
+        "task": run.task.state_dict(),
+        "optimizer": learning.optimizer.state_dict() if learning.optimizer is not None else {},
+        "position": vars(run.position),
+        "random": random_state(run.runtime.device),
+        "base_rates": learning.base_rates,
+        **computed_in(run),
+    }
+    if learning.average is not None:
+        state["average"] = learning.average.state_dict()
+    run.checkpoints.save(path, state)
+    learning.saved = time.monotonic()
+
+
+def restore(run: Run, learning: Learning, state: dict[str, Any]) -> None:
+    """Put a checkpoint's state in place."""
+    run.task.load_state_dict(state["task"])
+    if learning.average is not None:
+        learning.average.load_state_dict(state["average"])
+    if learning.optimizer is not None:
+        learning.optimizer.load_state_dict(state["optimizer"])
+    learning.base_rates = state["base_rates"]
+    run.position = Position(**state["position"])
+    set_random_state(state["random"], run.runtime.device)

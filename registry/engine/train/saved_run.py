@@ -16,8 +16,7 @@ from ...recipe.load import load
 from ...recipe.plan import Plan
 from ...recipe.planner import make_plan
 from ..build import build, build_transform
-from ..data.loader import collate
-from ..data.preprocess import Preprocessor
+from ..data.preprocess import Preprocessor, collate
 from ..network.contract import normalization_of
 from ..records import checkpoints
 from ..records.run_folder import RunFolder

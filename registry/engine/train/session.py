@@ -26,7 +26,7 @@ from ..records.trackers import Trackers
 from . import demo, loop
 from .features import encoded
 from .prepare import Preparation
-from .run import Run
+from .run import Learning, Run, restore
 from .summary import start_caveat, summarize
 
 #: What may differ without making it another run: where it is computed, how long it goes on, which figures it draws.
@@ -58,7 +58,8 @@ def execute(plan: Plan, terminal: Terminal, *, out: Path | None = None, resume: 
         plan = demo.generate_data(plan, console)
     earlier, caveats = None, []
     if resume:
-        earlier, caveats = checkpoints.load(folder.last), differences(plan, folder)
+        earlier, older = checkpoints.load_newest(folder.checkpoints)
+        caveats = [*differences(plan, folder), *filter(None, [older])]
         plan = replace(plan, recipe=started_with(plan.recipe, folder))
     run, learning = Preparation(plan, folder, console, caveats).prepare(earlier)
     return _Session(run.plan, folder, console).carry_out(run, learning, earlier)
@@ -96,13 +97,13 @@ class _Session:
     def __init__(self, plan: Plan, folder: RunFolder, console: Console) -> None:
         self.plan, self.folder, self.console = plan, folder, console
 
-    def carry_out(self, run: Run, learning: loop.Learning, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
+    def carry_out(self, run: Run, learning: Learning, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
         """Open the folder, train, and write the summary whatever happens."""
         self.folder.open(resume=earlier is not None)
         try:
             self._describe(run)
             if earlier is not None:
-                loop.restore(run, learning, dict(earlier))
+                restore(run, learning, dict(earlier))
             run.trackers = Trackers(self.folder.path, self.folder.tensorboard, after=run.position.epoch - 1)
             self._introduce(run, learning)
             if run.task.encodes_once:
@@ -121,7 +122,7 @@ class _Session:
             )
         return summary
 
-    def _train(self, run: Run, learning: loop.Learning) -> dict[str, Any]:
+    def _train(self, run: Run, learning: Learning) -> dict[str, Any]:
         status = "failed"
         try:
             loop.fit(run, learning)
@@ -131,6 +132,12 @@ class _Session:
         except StoppedBySignal:
             status = "stopped"
             raise
+        except KeyboardInterrupt:  # a second signal
+            status = "stopped"
+            if not self.folder.last.is_file():
+                raise
+            hint = f"--out {self.folder.path} --resume goes on from the last checkpoint"
+            raise StoppedBySignal("stopped at once by a second signal", hint) from None
         except InputError as error:
             # Exit code 2 promises that nothing was done, and by now something was.
             raise Hw1Error(f"the run failed in epoch {run.position.epoch}: {error}", "fix it, then --resume") from error
@@ -140,7 +147,7 @@ class _Session:
             run.trackers.close()
         return summary
 
-    def _encode_once(self, run: Run, learning: loop.Learning) -> None:
+    def _encode_once(self, run: Run, learning: Learning) -> None:
         """Replace the loaders of a task whose backbone stays frozen by loaders of its features."""
         start = time.monotonic()
         size = run.plan.loop.eval_batch_size or run.plan.loop.batch_size
@@ -157,7 +164,7 @@ class _Session:
         images = sum(map(len, datasets))
         self.console.say(f"features of {images} images extracted in {time.monotonic() - start:.0f} s")
 
-    def _export_backbone(self, run: Run, learning: loop.Learning) -> None:
+    def _export_backbone(self, run: Run, learning: Learning) -> None:
         """Write the weights that were evaluated last as ``backbone.safetensors``, with a card."""
         plan, records = run.plan.as_json(), run.trackers.records
         card = {
@@ -190,7 +197,7 @@ class _Session:
         facts = {**plain_facts(run.facts), "image_sizes": run.input_sizes()}
         self.folder.write_json("environment.json", {"recipe": recipe, **environment(), **computed, "facts": facts})
 
-    def _introduce(self, run: Run, learning: loop.Learning) -> None:
+    def _introduce(self, run: Run, learning: Learning) -> None:
         plan, say = self.plan, self.console.say
         sizes = [parameter.numel() for parameter in run.task.parameters()]
         learning_sizes = [parameter.numel() for parameter in run.task.parameters() if parameter.requires_grad]

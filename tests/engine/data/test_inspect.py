@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 from registry.cli.data import inspect_data
-from registry.engine.data.loader import checked, collate
+from registry.engine.data.preprocess import checked, collate
 from registry.errors import InputError
 
 

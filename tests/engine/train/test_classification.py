@@ -17,8 +17,8 @@ from plugins.trainers.mixing import mix
 from registry.engine.network.weights import read_state
 from registry.engine.records import checkpoints
 from registry.engine.train.ema import WeightAverage
-from registry.engine.train.loop import Learning
 from registry.engine.train.param_groups import refine
+from registry.engine.train.run import Learning
 from registry.engine.train.saved_run import open_run
 
 

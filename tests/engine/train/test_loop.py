@@ -25,7 +25,7 @@ from registry.engine.records.run_folder import RunFolder
 from registry.engine.records.trackers import Trackers
 from registry.engine.train import loop
 from registry.engine.train.ema import WeightAverage
-from registry.engine.train.run import Run
+from registry.engine.train.run import Learning, Run, restore
 from registry.engine.train.runtime import Runtime, open_runtime
 from registry.engine.train.summary import start_caveat
 from registry.engine.train.task import Batch, Task
@@ -104,7 +104,7 @@ class Trained:
         self.optimizer = torch.optim.SGD(task.parameters(), lr=lr)
         average = WeightAverage(task, plan.loop.ema) if plan.loop.ema is not None else None
         wrapped, optimizer = runtime.fabric.setup(task, self.optimizer)
-        self.learning = loop.Learning(wrapped, optimizer, lambda step: 1.0, train_loader, order, [], average)
+        self.learning = Learning(wrapped, optimizer, lambda step: 1.0, train_loader, order, [], average)
 
     def fit(self) -> Trained:
         loop.fit(self.run, self.learning)
@@ -185,7 +185,7 @@ def test_a_signal_stops_in_mid_epoch_and_the_rest_is_trained_later(tmp_path: Pat
     trained = Trained(tmp_path / "parts", runtime, Stopping([0.0]), epochs=1)
     with pytest.raises(StoppedBySignal, match="SIGUSR1 in epoch 1, batch 2 of 4"):
         trained.fit()
-    loop.restore(trained.run, trained.learning, checkpoints.load(trained.run.folder.last))
+    restore(trained.run, trained.learning, checkpoints.load(trained.run.folder.last))
     trained.fit()
     assert trained.weight == Trained(tmp_path / "whole", runtime, Line([0.0]), epochs=1).fit().weight
 
