@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import random
 import signal
 import sys
 import threading
@@ -179,8 +180,9 @@ class Augmented(Dataset[dict[str, Any]]):
 def _changed(transform: Any, seed: int, sample: Mapping[str, Any], path: str) -> dict[str, Any]:
     """Image and mask of a sample after a transform; ``path`` is for messages."""
     arrays = {key: sample[key] for key in ("image", "mask") if key in sample}
-    # albumentations draws from a generator of its own; without this every worker would draw the same stream.
-    transform.set_random_seed(seed)
+    # albumentations draws from generators of its own; without this every worker would draw the same stream. Not by
+    # set_random_seed, which gives every transform the same seed: two flips would both be drawn, or neither.
+    transform.set_random_state(np.random.default_rng(seed), random.Random(seed))
     try:
         changed: dict[str, Any] = transform(**arrays)
     except Exception as error:
