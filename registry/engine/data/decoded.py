@@ -141,7 +141,7 @@ def open_decoded(samples: Samples, identity: Any, sample: Sample, parent: Path |
         os.utime(records)  # the least recently used are removed first
     except OSError as error:
         return None, f"decoded in every epoch: {parent} cannot be written ({error.strerror or error})"
-    return DecodedSamples(folder, len(samples)), f"decoded once, then read from {folder} ({_size(expected)})"
+    return DecodedSamples(folder, len(samples)), f"decoded once, then read from {parent}"
 
 
 def _make_room(parent: Path, wanted: int) -> str | None:
