@@ -16,4 +16,4 @@ if [[ ! -d "$run" ]]; then
 fi
 images="$1" out="$2"
 shift 2
-exec "${PYTHON:-python3}" "$root/hw1cli.py" predict "$run" "$images" --out "$out" "$@"
+exec "${PYTHON:-python3}" "$root/hw1cli.py" predict "$run" "$images" --out "$out" --force "$@"

@@ -16,4 +16,4 @@ if [[ ! -d "$run" ]]; then
 fi
 table="$1" images="$2" out="$3"
 shift 3
-exec "${PYTHON:-python3}" "$root/hw1cli.py" predict "$run" "$table" --images "$images" --out "$out" "$@"
+exec "${PYTHON:-python3}" "$root/hw1cli.py" predict "$run" "$table" --images "$images" --out "$out" --force "$@"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from . import completion
-from .options import CHECKPOINT, DEVICE, JSON, PATH, print_json, unused_folder
+from .options import CHECKPOINT, DEVICE, FORCE, JSON, PATH, print_json, refuse_to_overwrite, unused_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,9 +50,12 @@ _OF_RUNS: Final = ("data", "split", "checkpoint", "device")
     help="The folder to write (default: RUN/evaluation/SPLIT; without a RUN evaluation/PREDICTIONS'-NAME, numbered "
     "where that exists).",
 )
+@FORCE
 @JSON
 @click.pass_context
-def evaluate(ctx: click.Context, /, run: Path | None, out: Path | None, as_json: bool, **options: Any) -> None:
+def evaluate(
+    ctx: click.Context, /, run: Path | None, out: Path | None, force: bool, as_json: bool, **options: Any
+) -> None:
     """Evaluate a run on its data, or predictions in files against the truth.
 
     A RUN is evaluated as in its training: same augmentations, precision and scores. Files need no model: masks in
@@ -69,6 +72,8 @@ def evaluate(ctx: click.Context, /, run: Path | None, out: Path | None, as_json:
       hw1cli evaluate --predictions pred.csv --truth val.csv --images data/val
     """
     _require_options_of_one_kind(ctx, run, options)
+    if out is not None:
+        refuse_to_overwrite(out, force)
     from rich.console import Console
 
     from ..engine.evaluate.report import require_writable, write

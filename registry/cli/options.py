@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from ..errors import InputError
 from . import completion
 
 PATH: Final[click.Path] = click.Path(path_type=Path)
@@ -25,6 +26,7 @@ DEVICE = click.option(
     default="auto",
     help="Where to compute; auto takes a GPU if there is one.",
 )
+FORCE = click.option("--force", is_flag=True, help="Overwrite files that --out holds.")
 _REQUEST: Final = (
     click.argument("recipe", type=PATH, shell_complete=completion.recipe_files),
     click.option(
@@ -57,6 +59,17 @@ def takes_request(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(Request(recipe, sets, unsets, demo), **others)
 
     return functools.reduce(lambda decorated, option: option(decorated), reversed(_REQUEST), with_request)
+
+
+def refuse_to_overwrite(out: Path, force: bool) -> None:
+    """Raise where ``--out`` exists and may hold something of the user's.
+
+    Raises:
+        InputError: it is a file, or a folder that is not empty, and ``--force`` is not given.
+    """
+    if out.exists() and not force and (not out.is_dir() or any(out.iterdir())):
+        holds = "holds files" if out.is_dir() else "exists"
+        raise InputError.of(str(out), f"already {holds}", "name another --out, or overwrite with --force")
 
 
 def print_json(value: Any) -> None:

@@ -10,7 +10,7 @@ import click
 
 from ..errors import DONE, FAILED, InputError, Problem
 from . import completion
-from .options import CHECKPOINT, DEVICE, JSON, PATH, print_json
+from .options import CHECKPOINT, DEVICE, FORCE, JSON, PATH, print_json, refuse_to_overwrite
 
 
 @click.command()
@@ -41,8 +41,11 @@ from .options import CHECKPOINT, DEVICE, JSON, PATH, print_json
 @click.option("--batch-size", type=click.IntRange(1), help="Images, or tiles, per batch (default: the run's).")
 @CHECKPOINT
 @DEVICE
+@FORCE
 @JSON
-def predict(run: Path, flips: str, scales: str, checkpoint: Any, device: Any, as_json: bool, **settings: Any) -> None:
+def predict(
+    run: Path, flips: str, scales: str, checkpoint: Any, device: Any, force: bool, as_json: bool, **settings: Any
+) -> None:
     """Predict labels or masks of images with the finished run in the folder RUN.
 
     INPUTS are folders, files, quoted patterns, or one csv with a column filename, image_id, file or image. A mask is
@@ -57,6 +60,7 @@ def predict(run: Path, flips: str, scales: str, checkpoint: Any, device: Any, as
       hw1cli predict runs/cls/DATE test.csv --images photos --out labels.csv
     """
     views = _views(flips, scales)
+    refuse_to_overwrite(settings["out"], force)
     # Nothing heavy is imported before this line.
     from rich.console import Console
 

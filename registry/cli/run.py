@@ -128,9 +128,9 @@ def _run_study(study: Sequence[Plan], folder: Path) -> None:
         except StoppedBySignal as stopped:
             hint = f"the same command continues; {len(study) - number + 1} of {len(study)} runs are left"
             raise StoppedBySignal(stopped.message, hint) from stopped
-        except Hw1Error as error:
-            failures[name] = error
-            text, color = (f"skipped: it {error}", "yellow") if missing else (f"{name} failed: {error}", "red")
+        except Exception as error:  # whatever it is, the runs that do not need this one go on
+            failures[name] = error if isinstance(error, Hw1Error) else Hw1Error(f"{type(error).__name__}: {error}")
+            text, color = (f"skipped: it {error}", "yellow") if missing else (f"{name} failed: {failures[name]}", "red")
             console.print(text, style=color, markup=False)
     _summarize(study, folder, console)
     errors = list(failures.values())
@@ -151,11 +151,11 @@ def _train_unfinished(plan: Plan, out: Path, console: Console) -> None:
     if (finished := read_if_done(out)) is not None:
         console.print(f"already finished: {finished.folder}", markup=False, highlight=False)
         return
-    resume = (out / "checkpoints" / "last.pt").is_file()
-    if not resume and (out / "plan.json").is_file():
-        from ..engine.records.run_folder import clear_unfinished_start
+    from ..engine.records.run_folder import can_resume, clear_unfinished_start
 
-        clear_unfinished_start(out)
+    resume = can_resume(out)
+    if not resume and (out / "plan.json").is_file() and (aside := clear_unfinished_start(out)) is not None:
+        console.print(f"it has no checkpoint to go on from: moved to {aside}", style="yellow", markup=False)
     _train(plan, out, resume=resume)
 
 

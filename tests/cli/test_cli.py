@@ -118,3 +118,19 @@ def test_commands_write_into_folders_of_their_own(tmp_path: Path, hw1cli) -> Non
         shown = hw1cli("evaluate", "--predictions", "true.csv", "--truth", "true.csv", cwd=tmp_path).stdout
         assert f"written to evaluation/{expected}" in shown
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evaluation", "inspection", "pets", "true.csv"]
+
+
+def test_predict_and_evaluate_do_not_overwrite(hw1cli, tmp_path: Path) -> None:
+    labels, folder = tmp_path / "mine.csv", tmp_path / "mine"
+    folder.mkdir()
+    for file in (labels, folder / "scores.json"):
+        file.write_text("mine")
+    for words in (
+        ["predict", tmp_path / "run", tmp_path, "--out", labels],
+        ["predict", tmp_path / "run", tmp_path, "--out", folder],
+        ["evaluate", tmp_path / "run", "--out", folder],
+    ):
+        done = hw1cli(*words)
+        assert done.returncode == 2 and "--force" in done.stderr, done.stderr
+        assert "run" in hw1cli(*words, "--force").stderr  # the next problem: there is no such run
+    assert labels.read_text() == (folder / "scores.json").read_text() == "mine"

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
-from torch.utils.data._utils import signal_handling
 
 from ...errors import Hw1Error, InputError
 from .preprocess import checked, collate
@@ -273,7 +272,7 @@ def close(loader: DataLoader[Any]) -> None:
 
     def kill() -> None:
         if iterator._worker_pids_set:  # else torch would report their end as an error of the run
-            signal_handling._remove_worker_pids(id(iterator))
+            torch._C._remove_worker_pids(id(iterator))
             iterator._worker_pids_set = False
         for worker in iterator._workers:
             worker.kill()

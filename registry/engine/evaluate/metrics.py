@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -113,7 +113,7 @@ class Scores:
 
     def notes(self) -> list[str]:
         """What the metrics report besides scores, such as classes that do not occur."""
-        readers = (getattr(metric, "notes", None) for metric in self.metrics)
+        readers: Iterator[Any] = (getattr(metric, "notes", None) for metric in self.metrics)
         return list(dict.fromkeys(text for read in readers if read is not None for text in read()))
 
 

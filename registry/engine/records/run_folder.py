@@ -108,8 +108,11 @@ def _try_lock(file: TextIO) -> bool:
     return True
 
 
-def clear_unfinished_start(path: Path) -> None:
-    """Empty the folder of a run that ended before its first checkpoint, unless it is still running.
+def clear_unfinished_start(path: Path) -> Path | None:
+    """Make room where a run ended before its first checkpoint: the folder is deleted, or moved aside.
+
+    Returns:
+        Where it was moved, because it holds more than such a run writes; None where it was deleted.
 
     Raises:
         InputError: another process is running in it.
@@ -118,9 +121,19 @@ def clear_unfinished_start(path: Path) -> None:
     try:
         if not _try_lock(lock):
             raise InputError.of(str(path), "another process is running in this folder")
+        own = {"recipe.yaml", "plan.json", "environment.json", "summary.json", "log.txt", ".lock", "tensorboard"}
+        if {each.name for each in path.iterdir()} - own - {"checkpoints"} or any((path / "checkpoints").glob("*.pt")):
+            stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+            return path.rename(path.with_name(f"{path.name}.before_{stamp}"))
         shutil.rmtree(path)
+        return None
     finally:
         lock.close()
+
+
+def can_resume(path: Path) -> bool:
+    """Whether a folder has a checkpoint to go on from."""
+    return any((path / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))
 
 
 def refuse_if_taken(path: Path, *, resume: bool) -> None:
@@ -134,7 +147,7 @@ def refuse_if_taken(path: Path, *, resume: bool) -> None:
     existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if not os.access(existing, os.W_OK):
         raise InputError.of(str(path), f"cannot be written: {existing} is read-only", "name another folder with --out")
-    if resume and not any((path / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS)):
+    if resume and not can_resume(path):
         raise InputError.of(str(path), "does not hold a run to resume", "leave --resume out to start one")
     if not resume and path.is_dir() and any(path.iterdir()):
         holds = "a run" if (path / "plan.json").exists() else "files"

@@ -30,7 +30,7 @@ from .run import Learning, Run, restore
 from .summary import start_caveat, summarize
 
 #: What may differ without making it another run: where it is computed, how long it goes on, which figures it draws.
-_FREE = frozenset(("trainer.epochs", "trainer.patience", "trainer.log_every", "trainer.eval_batch_size"))
+_FREE = frozenset(f"trainer.{name}" for name in ("epochs", "patience", "log_every", "eval_batch_size", "save_every"))
 _FREE_SECTIONS = ("runtime", "reports")
 
 

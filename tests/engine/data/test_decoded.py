@@ -128,7 +128,7 @@ def test_writers_that_are_killed_leave_whole_samples_or_none(tmp_path):
     while not (folder / "pixels.bin").exists() or (folder / "pixels.bin").stat().st_size < 2_000_000:
         pass
     for writer in writers:
-        os.kill(writer.pid, signal.SIGKILL)
+        writer.kill()
         writer.join()
     found = [DecodedSamples(folder, 8).read(index) for index in range(8)]
     assert sum(each is not None for each in found) >= 6

@@ -18,7 +18,9 @@ from runs import same, train, weights
 
 from registry.engine.records import checkpoints
 from registry.engine.records.checkpoints import BrokenCheckpoint, CheckpointWriter, load, load_newest
+from registry.engine.records.run_folder import clear_unfinished_start
 from registry.errors import Hw1Error
+from registry.results.runs import read_if_done
 
 #: A data set whose sample 5 never comes, and a report that never ends.
 HANGING = {
@@ -261,3 +263,53 @@ def test_what_is_written_is_the_state_at_the_time_of_the_call(tmp_path):
 def test_an_error_of_writing_is_raised_at_the_latest_when_the_writer_ends(tmp_path):
     with pytest.raises(Hw1Error, match="could not be written"), CheckpointWriter() as writer:
         writer.save(tmp_path / "missing" / "last.pt", {"weight": torch.zeros(1)})
+
+
+# --- nothing of the user's is deleted -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", ["notes.txt", "checkpoints/best.pt"])
+def test_a_run_without_a_checkpoint_is_moved_aside_where_it_holds_something_else(tmp_path, kept):
+    run = tmp_path / "small"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "plan.json").write_text("{}")
+    (run / kept).write_text("mine")
+    aside = clear_unfinished_start(run)
+    assert not run.exists()
+    assert (aside / kept).read_text() == "mine" and aside.parent == tmp_path
+
+
+def test_a_run_that_only_began_is_deleted(tmp_path):
+    run = tmp_path / "small"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "plan.json").write_text("{}")
+    assert clear_unfinished_start(run) is None
+    assert not run.exists()
+
+
+def test_any_error_of_one_run_of_a_study_leaves_the_others(stranger, install, recipe, tmp_path, hw1cli):
+    files = {
+        "failing.py": """
+        from torch import nn
+        class Loss(nn.CrossEntropyLoss):
+            def forward(self, logits, target):
+                if self.training and logits.requires_grad and Loss.count > 3:
+                    raise ZeroDivisionError("by chance")
+                Loss.count += 1
+                return super().forward(logits, target)
+        Loss.count = 0
+        """,
+        "failing_specs.py": """
+        def failing() -> "object":
+            "A loss that fails after some steps."
+            from failing import Loss
+            return Loss()
+        """,
+    }
+    install("failing", {"losses/failing": "failing_specs:failing"}, files)
+    recipe.write_text(recipe.read_text() + "runs: {bad: {loss: failing}, good: {}}\n")
+    ended = hw1cli("run", recipe, "--out", tmp_path / "study")
+    assert ended.returncode in (1, 3), ended.stderr
+    assert "ZeroDivisionError" in ended.stdout + ended.stderr
+    assert read_if_done(tmp_path / "study" / "good") is not None
+    assert read_if_done(tmp_path / "study" / "bad") is None

@@ -1,0 +1,90 @@
+"""``bench``: how fast a recipe trains on this machine, and what limits it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import JSON, print_json, takes_request
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..recipe.request import Request
+
+
+@click.command()
+@takes_request
+@click.option("--seconds", type=click.FloatRange(0.1), default=5.0, help="Seconds of each measurement.")
+@click.option("--find-batch-size", is_flag=True, help="Try doubling batch sizes: the largest that fits, the fastest.")
+@JSON
+def bench(request: Request, seconds: float, find_batch_size: bool, as_json: bool) -> None:
+    """Measure how fast RECIPE trains here, and say what limits it.
+
+    The loader alone, the network alone and both are measured in turn, and the network's step in its parts. Nothing is
+    written but generated data and decoded images.
+
+    \b
+    Examples:
+      hw1cli bench recipes/seg_deeplab_focal.yaml --demo
+      hw1cli bench my.yaml --set runtime.workers=4 --json
+      hw1cli bench my.yaml --find-batch-size
+    """
+    from ..catalog.registry import Registry
+    from ..recipe.request import planned
+
+    plan = planned(request, Registry())
+    for part in plan.components():
+        part.preflight()
+    # Nothing heavy is imported before this line.
+    from rich.console import Console
+
+    from ..engine import bench as measuring
+
+    console = Console(stderr=as_json)
+    if find_batch_size:
+        rows = measuring.find_batch_size(plan, console, min(seconds, 2.0))
+        print_json(rows) if as_json else _print_sizes(rows, console)
+        return
+    found = measuring.bench(plan, console, seconds)
+    print_json(found) if as_json else _print(found, console)
+
+
+def _print(found: dict[str, Any], console: Console) -> None:
+    from rich.table import Table
+
+    console.print(f"{found['runtime']}; batch {found['batch_size']}", highlight=False, soft_wrap=True)
+    table = Table()
+    for name, justify in (("measured", "left"), ("images/s", "right"), ("ms a step", "right"), ("share", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for name, rate in found["images_per_second"].items():
+        table.add_row(name, f"{rate:.1f}", f"{found['batch_size'] / rate * 1e3:.1f}", "", end_section=name == "both")
+    total = sum(found["step"].values())
+    for name, seconds in found["step"].items():
+        table.add_row(name, "", f"{seconds * 1e3:.1f}", f"{seconds / total:.0%}")
+    console.print(table)
+    share = found["gflops"] / found["matrix_gflops"]
+    speed = f"{found['gflops']:.0f} GFLOP/s of {found['matrix_gflops']:.0f} in a matrix product ({share:.0%})"
+    console.print(
+        f"a step: {found['gflop']:.1f} GFLOP, {speed}; peak memory {found['peak_mb']:.0f} MB", highlight=False
+    )
+    console.print(found["advice"], style="bold", highlight=False, soft_wrap=True)
+
+
+def _print_sizes(rows: list[dict[str, Any]], console: Console) -> None:
+    from rich.table import Table
+
+    table = Table(title="the network alone, by batch size", title_justify="left")
+    for name in ("batch size", "images/s", "peak MB"):
+        table.add_column(name, justify="right")
+    fits = [row for row in rows if "error" not in row]
+    for row in rows:
+        figures = (
+            ("does not fit", "") if "error" in row else (f"{row['images_per_second']:.1f}", f"{row['peak_mb']:.0f}")
+        )
+        table.add_row(str(row["batch_size"]), *figures)
+    console.print(table)
+    if fits:
+        fastest = max(fits, key=lambda row: float(row["images_per_second"]))["batch_size"]
+        console.print(f"fastest: trainer.batch_size={fastest}; largest tried that fits: {fits[-1]['batch_size']}")
