@@ -1,4 +1,4 @@
-"""Figures of commands: written without a display, names shown letter by letter."""
+"""What figures share: drawn without a display, names shown as they are (no mathtext)."""
 
 from __future__ import annotations
 

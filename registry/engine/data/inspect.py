@@ -1,4 +1,4 @@
-"""``data inspect``: figures of a data set, what its recipe should say besides, and what only the user can know."""
+"""``data inspect``: statistics of a data set, the settings they suggest, and questions that only the user can answer."""
 
 from __future__ import annotations
 
