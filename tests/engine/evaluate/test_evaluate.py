@@ -152,7 +152,7 @@ def test_a_segmentation_run_scores_as_it_did_in_training(
     asked = ("--predictions", tmp_path / "masks", "--truth", tmp_path / "data" / "validation", "--like", run, "--json")
     found = {}
     for rule in ((), ("--ignored-pixels", "count_against"), ("--ignored-pixels", "leave_out")):
-        answer = call("evaluate", *asked, "--out", tmp_path / "out", *rule)
+        answer = call("evaluate", *asked, "--out", tmp_path / "out", "--force", *rule)
         assert answer.code == 0, answer.err
         found[rule[-1:]] = json.loads(answer.out)["scores"]["miou"]
     assert found[()] == found[("count_against",)] < found[("leave_out",)] == 1.0
@@ -315,7 +315,18 @@ def test_masks_like_a_run_are_scored_without_the_classes_that_its_metric_leaves_
     plan = {"trainer": {"kind": "trainers", "arguments": {"loss": loss, "metrics": [metric]}}}
     (run / "plan.json").write_text(json.dumps(plan))
     ious = by_hand(np.stack(true), np.stack(predicted), 3, True)
-    words = ("--predictions", predictions, "--truth", truth, "--like", run, "--out", tmp_path / "out", "--json")
+    words = (
+        "--predictions",
+        predictions,
+        "--truth",
+        truth,
+        "--like",
+        run,
+        "--out",
+        tmp_path / "out",
+        "--force",
+        "--json",
+    )
     for rule, left_out in (((), {"g", "k"}), (("--ignored-pixels", "leave_out"), {"k"})):
         found = json.loads(call("evaluate", *words, *rule).out)
         assert {name for name, own in found["classes"].items() if not own["in_mean"]} == left_out
@@ -380,7 +391,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     assert "--device cannot be combined with --predictions" in call(*words, "--device", "cpu").err
     assert "has no images" in call(*words).err
     (tmp_path / "file").write_text("")
-    assert "is a file" in call(*words, "--out", tmp_path / "file").err
+    assert "is a file" in call(*words, "--out", tmp_path / "file", "--force").err
 
 
 def test_files_are_compared_without_torch(masks: Callable[..., Any], tmp_path: Path) -> None:
