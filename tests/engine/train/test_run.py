@@ -151,7 +151,7 @@ def test_demo_shows_its_caveats(tmp_path: Path, capsys: pytest.CaptureFixture[st
     plan = planned(Request(ROOT / "recipes" / "seg_deeplab_focal.yaml", sets=small, demo=True), Registry())
     summary = execute(plan, Console(width=100), out=tmp_path / "run")
     output = capsys.readouterr().out
-    assert "DEMO" in output and "timm/resnet18 starts from random weights" in output
+    assert "DEMO" in output and "timm/resnet10t starts from random weights" in output
     assert summary["demo"] is True and any("random weights" in notice for notice in summary["caveats"])
     assert Image.open(tmp_path / "run" / "figures" / "mask_stages.png").height > 300
 
