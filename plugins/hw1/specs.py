@@ -45,7 +45,7 @@ def landcover_scenes(
     size: Annotated[int, Range(64, 2048)] = 128,
     seed: Annotated[int, Range(0)] = 0,
 ) -> LandCoverScenes:
-    """Makes land-cover scenes with their masks on the spot, in the layout of ``landcover``.
+    """Generates land-cover scenes with their masks, in the layout of ``landcover``.
 
     Not real data: for demonstrations and tests. The same arguments give the same files.
 

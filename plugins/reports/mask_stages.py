@@ -64,7 +64,7 @@ class MaskStages:
         if missing:
             found = found or list(range(min(len(self.images), len(names))))
             drawn = ", ".join(names[index] for index in found)
-            run.add_caveat(f"mask_stages: there is no evaluation image {', '.join(missing)}; drawn instead: {drawn}")
+            run.add_caveat(f"mask_stages: {', '.join(missing)} not among the evaluation images; shown instead: {drawn}")
         return found
 
     def _figure(self, run: Run, samples: Sequence[dict[str, Any]], folder: Path) -> Figure:

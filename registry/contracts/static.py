@@ -85,7 +85,7 @@ def installed_with(found: Distribution, module: str) -> None:
     """The module's file is one that the distribution installed."""
     path = locate(module)
     if path is None:
-        raise ContractViolation("module_missing", f"there is no module {module!r}, which an entry point names")
+        raise ContractViolation("module_missing", f"module {module!r} does not exist, and an entry point names it")
     direct = json.loads(found.read_text("direct_url.json") or "{}")
     if direct.get("dir_info", {}).get("editable") or found.files is None:
         return

@@ -73,7 +73,7 @@ def build_transform(plans: list[ComponentPlan], facts: Mapping[str, Any]) -> Any
 
 
 def build_shrinking(plans: list[ComponentPlan], facts: Mapping[str, Any]) -> tuple[Any | None, Any | None]:
-    """The same in two parts: a first resizing without randomness, and the rest; each None where there is none."""
+    """The same in two parts: a first resizing without randomness, and the rest; None for a part without transforms."""
     import albumentations
 
     resizing = (albumentations.Resize, albumentations.SmallestMaxSize, albumentations.LongestMaxSize)

@@ -154,8 +154,8 @@ SECTIONS: Final = {
         Section("schedule", _Schedule, "constant", "factor of the learning rate over the run"),
         Section("reports", list[_Report], (), "figures drawn along the way"),
         Section("runtime", RuntimeSettings, None, "device, precision, workers"),
-        Section("make", _Generator, None, "the data made on the spot (in `demo:`)"),
-        Section("demo", dict[str, Any], None, "what changes on data made on the spot", settable=False),
+        Section("make", _Generator, None, "the data to generate (in `demo:`)"),
+        Section("demo", dict[str, Any], None, "what changes on generated data", settable=False),
         Section("extends", str | list[str], None, "the recipe that this one changes", settable=False),
     )
 }

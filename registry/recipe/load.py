@@ -119,7 +119,7 @@ class Files:
     trees: dict[Path, Node | None] = field(default_factory=dict)
 
     def read(self, path: Path, named_at: Node | None = None, chain: tuple[Path, ...] = ()) -> Node | None:
-        """The tree of a file; None, with a problem appended, where there is none.
+        """The tree of a file; None, with a problem appended, where it cannot be read.
 
         Args:
             path: the file.
@@ -170,7 +170,7 @@ class Files:
 
 
 def _text_of(path: Path) -> str | Problem:
-    """A file's text, or why there is none."""
+    """A file's text, or why it cannot be read."""
     try:
         if path.exists() and not path.is_file() and not path.is_dir():  # reading a FIFO would wait for ever
             return Problem(str(path), "is not a regular file", "name a YAML file")
@@ -182,7 +182,7 @@ def _text_of(path: Path) -> str | Problem:
     except IsADirectoryError:
         return Problem(str(path), "is a directory, expected a recipe file", _recipes_near(path, path))
     except FileNotFoundError:
-        return Problem(str(path), "is not there", _recipes_near(path, path.parent))
+        return Problem(str(path), "does not exist", _recipes_near(path, path.parent))
     except OSError as error:
         return Problem(str(path), f"cannot be read: {error.strerror or error}")
     except ValueError as error:  # a name that no file can have

@@ -17,7 +17,7 @@ _KEY_USAGE = "write a dotted key, such as trainer.epochs or augment.train.0"
 class _RefusedError(Exception):
     """An option that cannot be carried out.
 
-    Its arguments are (message, hint) pairs; there are none where the cause has been reported before.
+    Its arguments are (message, hint) pairs; none where the cause has been reported before.
     """
 
 
@@ -152,7 +152,9 @@ def _walk(root: Node, parts: Sequence[str]) -> Node:
         known = node.value if isinstance(node.value, dict) else {}
         if not isinstance(node.value, list) and part not in known:
             listed = f"the keys there: {', '.join(list(known)[:8])}" if known else "no keys are there"
-            raise _RefusedError((f"there is no {part!r} to remove or change", did_you_mean(part, known, listed)))
+            raise _RefusedError(
+                (f"{part!r} does not exist, so it cannot be removed or changed", did_you_mean(part, known, listed))
+            )
         node = node.value[_position(node, part)]
     return node
 
@@ -166,7 +168,7 @@ def _position(holder: Node, part: str) -> int | str:
         raise _RefusedError((f"{part!r} is not a position in a list of {length}", "number the items from 0"))
     if not -length <= int(part) < length:
         hint = f"its items are 0 to {length - 1}; += appends" if length else "the list is empty; += appends"
-        raise _RefusedError((f"there is no item {int(part)} in a list of {length}", hint))
+        raise _RefusedError((f"item {int(part)} does not exist in a list of {length}", hint))
     return int(part)
 
 

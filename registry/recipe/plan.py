@@ -184,7 +184,7 @@ class Plan:
 
     @property
     def demo(self) -> bool:
-        """Whether it learns from data made on the spot."""
+        """Whether it learns from generated data."""
         return self.make is not None or self.recipe.demo
 
     def as_json(self) -> dict[str, Any]:

@@ -110,8 +110,8 @@ def _missing_root(recipe: Recipe) -> list[Problem]:
         return []
     hint = "unpack the data there, or name the folder: --set data.root=FOLDER"
     if recipe.has_demo:
-        hint += ", or try the recipe on data made on the spot: --demo"
-    return [root.problem("data.root", f"there is no folder {root.value!r}", hint)]
+        hint += ", or try the recipe on generated data: --demo"
+    return [root.problem("data.root", f"folder {root.value!r} does not exist", hint)]
 
 
 def _listed(problems: Iterable[Problem]) -> list[Problem]:

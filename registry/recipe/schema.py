@@ -208,7 +208,7 @@ class _Writer:
         return {"properties": properties, "additionalProperties": False}
 
     def _defined(self, key: str, write: Callable[[], Schema]) -> Schema:
-        """A reference to a definition, which is written where there is none yet."""
+        """A reference to a definition, which is written at its first use."""
         if key not in self.definitions:
             self.definitions[key] = {}  # a component may hold others of its kind
             self.definitions[key] = write()

@@ -103,7 +103,7 @@ class Node:
             yield from child.walk(join(path, key))
 
     def get(self, key: str) -> Node | None:
-        """The node right below it at a key or position; None where there is none."""
+        """The node right below it at a key or position; None where it is missing."""
         if isinstance(self.value, dict):
             return self.value.get(key)
         if isinstance(self.value, list) and re.fullmatch(r"0|[1-9][0-9]{0,8}", key) and int(key) < len(self.value):

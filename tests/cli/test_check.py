@@ -129,7 +129,7 @@ def test_thousands_of_problems_are_counted_and_the_first_are_shown(tmp_path: Pat
     ("old", "new", "path", "word"),
     [
         ("epochs: 2", f"epochs: 2, batch_size: {'9' * 400}", "trainer.batch_size", "64 bits"),
-        ("root: .", f"root: {'x' * 5000}", "data.root", "there is no folder"),
+        ("root: .", f"root: {'x' * 5000}", "data.root", "does not exist"),
         ("trainer:", "extends: fifo\ntrainer:", "extends", "not a regular file"),
     ],
     ids=["a number of 400 digits", "a root of 5,000 characters", "a FIFO"],
@@ -150,7 +150,7 @@ def test_the_demo_replaces_only_the_recipes_own_root(tmp_path: Path) -> None:
     path.write_text(GOOD.replace("root: .", "root: absent") + "demo: {make: landcover, trainer: {epochs: 1}}\n")
     plan = planned(Request(path), Registry())
     assert plan.recipe.demo and plan.make is not None and plan.loop.epochs == 1
-    with pytest.raises(InputError, match="there is no folder 'elsewhere'"):
+    with pytest.raises(InputError, match="folder 'elsewhere' does not exist"):
         planned(Request(path, sets=["data.root=elsewhere"]), Registry())
 
 

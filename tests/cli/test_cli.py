@@ -82,7 +82,7 @@ def test_describe_shows_signature_and_origin(hw1cli) -> None:
         (["data", "inspect", "nowhere"], 2, "is not a directory"),
         (["predict", "run", "photos", "--out", "x", "--flips", "d", "--scales", "0"], 2, "2 problems"),
         (["rnu"], 2, "No such command"),
-        (["run", "recipes/seg_deeplab_focal.yaml", "--set", "data.root=gone"], 2, "no folder 'gone'"),
+        (["run", "recipes/seg_deeplab_focal.yaml", "--set", "data.root=gone"], 2, "folder 'gone' does not exist"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -1,4 +1,4 @@
-"""The course's land-cover layout, and the scenes made on the spot in it."""
+"""The course's land-cover layout, and the generated scenes in it."""
 
 from __future__ import annotations
 

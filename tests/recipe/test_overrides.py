@@ -91,11 +91,11 @@ def test_unset(key: str, path: str, value: object) -> None:
         ("a..b=3", "empty part", "dotted key"),
         ("a. .b=3", "empty part", "dotted key"),
         ("trainer.epochs.x=1", "goes through 3", "'trainer.epochs'"),
-        ("augment.train.9=x", "no item 9", "0 to 3"),
+        ("augment.train.9=x", "item 9 does not exist", "0 to 3"),
         ("augment.train.first=x", "not a position", "from 0"),
         ("augment.train-=flop", "no 'flop'", "'flip'"),
         ('augment.train-=""', "no ''", "flip, crop"),
-        ("augment.trian-=flip", "no 'trian'", "'train'"),
+        ("augment.trian-=flip", "'trian' does not exist", "'train'"),
         ("trainer.epochs+=1", "not a list", "KEY=VALUE"),
         ("a=[1, 2", "not valid YAML", ""),
         ("a={b: 1, b: 2}", "b: is given twice", "keep one"),
@@ -112,10 +112,10 @@ def test_refused_set_leaves_the_tree_unchanged(option: str, word: str, hint: str
 @pytest.mark.parametrize(
     ("key", "word", "hint"),
     [
-        ("trainer.epoch", "no 'epoch'", "'epochs'"),
-        ("trainr.epochs", "no 'trainr'", "'trainer'"),
-        ("augment.train.4", "no item 4", "0 to 3"),
-        ("trainer.epochs.x", "no 'x'", "no keys"),
+        ("trainer.epoch", "'epoch' does not exist", "'epochs'"),
+        ("trainr.epochs", "'trainr' does not exist", "'trainer'"),
+        ("augment.train.4", "item 4 does not exist", "0 to 3"),
+        ("trainer.epochs.x", "'x' does not exist", "no keys"),
         ("", "empty part", "dotted key"),
     ],
 )

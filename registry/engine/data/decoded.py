@@ -145,7 +145,7 @@ def open_decoded(samples: Samples, identity: Any, sample: Sample, parent: Path |
 
 
 def _make_room(parent: Path, wanted: int) -> str | None:
-    """Remove the caches that were not used for the longest time; why there is no room, or None where there is."""
+    """Remove the least recently used caches; the reason where the disk has too little room, else None."""
     limit = float(os.environ.get("HW1CLI_DECODED_GB", _LIMIT_GB)) * 1e9
     free = shutil.disk_usage(parent).free
     if wanted > min(limit, free * _OF_FREE):

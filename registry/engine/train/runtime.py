@@ -69,7 +69,9 @@ def device_for(wanted: str) -> torch.device:
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     here = [name for name, is_present in present.items() if is_present]
     if wanted != "auto" and wanted not in here:
-        raise InputError.of("runtime.device", f"there is no {wanted} device here", f"devices here: {', '.join(here)}")
+        raise InputError.of(
+            "runtime.device", f"{wanted} is not available on this machine", f"devices here: {', '.join(here)}"
+        )
     device = torch.device(here[0] if wanted == "auto" else wanted)
     if device.type == "cpu":
         keep_large_blocks()
