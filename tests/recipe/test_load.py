@@ -132,7 +132,7 @@ def test_base_included_twice_is_reported_once() -> None:
 @pytest.mark.parametrize(
     ("extends", "word", "hint"),
     [
-        ("bsae.yaml", "not there", "'base.yaml'"),
+        ("bsae.yaml", "does not exist", "'base.yaml'"),
         ("recipe.yaml", "in turn", ""),
         ("loop.yaml", "in turn", ""),
         ("3", "expected the name", "extends: base.yaml"),
@@ -162,10 +162,10 @@ def test_problems_of_all_stages_are_collected() -> None:
 @pytest.mark.parametrize(
     ("name", "word", "hint"),
     [
-        ("recipes/segm.yaml", "not there", "'recipes/seg.yaml'"),
-        ("recipes/seg", "not there", "'recipes/seg.yaml'"),
+        ("recipes/segm.yaml", "does not exist", "'recipes/seg.yaml'"),
+        ("recipes/seg", "does not exist", "'recipes/seg.yaml'"),
         ("recipes", "is a directory", "recipes/seg.yaml"),
-        ("nowhere/seg.yaml", "not there", ""),
+        ("nowhere/seg.yaml", "does not exist", ""),
         ("recipes/seg.yaml/x", "cannot be read", ""),
         ("latin.yaml", "UTF-8", ""),
         ("large.yaml", "1 MB", ""),
