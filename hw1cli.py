@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from registry.cli import bench, compare, data, describe, evaluate, list, plugin, predict, run, schema
+from registry.cli.commands import bench, compare, data, describe, evaluate, list, plugin, predict, run, schema
 from registry.cli.errors import DEBUG, CommandGroup
 
 

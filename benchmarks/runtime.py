@@ -2,7 +2,7 @@
 
     python benchmarks/runtime.py --json runtime.json
 
-Each network is measured in a process of its own: first ``registry.engine.train.autotune`` chooses as a run does, then
+Each network is measured in a process of its own: first ``registry.engine.runtime.autotune`` chooses as a run does, then
 every candidate is measured again with more repetitions in alternation. The last column is the time of the best
 candidate over that of the chosen one; 1.00 is the best possible. The allocator's columns are seconds of the chosen
 candidate, page faults and peak memory with and without ``keep_large_blocks``.
@@ -66,8 +66,8 @@ def measure(name: str, repeats: int) -> dict[str, Any]:
     """The choice, and what an independent measurement says."""
     import torch
 
-    from registry.engine.train import autotune
-    from registry.engine.train.runtime import DTYPES, LAYOUTS, device_for
+    from registry.engine.runtime import autotune
+    from registry.engine.runtime.device import DTYPES, LAYOUTS, device_for
 
     kind, batch, side, training = NETWORKS[name]
     device = device_for("cpu")

@@ -4,8 +4,8 @@
     python benchmarks/scenes.py --against ../hw1cli-before     # another checkout, in alternation
 
 Each measurement runs in a process of its own, in which glibc keeps large blocks as it does under ``hw1cli`` (see
-registry/engine/allocator.py). A checkout whose generator knows no threads uses one. Where other programs use the
-processors, too, look at processor time.
+registry/engine/runtime/allocator.py). A checkout whose generator knows no threads uses one. Where other programs use
+the processors, too, look at processor time.
 """
 
 from __future__ import annotations

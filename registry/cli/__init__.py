@@ -1,5 +1,5 @@
-"""How is the framework used? One module for each command: it reads the options, calls one function below and prints.
+"""How is the framework used? ``commands`` holds one module for each command; ``hw1cli.py`` lists them.
 
-Begin at ``hw1cli.py``, which lists the commands. ``options`` holds what several commands take, ``errors`` turns an
-exception into a readable block and an exit code, ``tables`` prints for readers, ``completion`` serves the tab key.
+``options`` holds what several commands take, ``errors`` turns an exception into a readable block and an exit code,
+``tables`` prints for readers, ``completion`` serves the tab key.
 """

@@ -12,8 +12,8 @@ from public_surface import RECORD, surface
 from registry.catalog import provenance
 from registry.catalog.policy import API_VERSION, refusal
 from registry.catalog.registry import Registry, UnknownName
-from registry.cli.list import list_components
-from registry.cli.plugin import list_plugins
+from registry.cli.commands.list import list_components
+from registry.cli.commands.plugin import list_plugins
 from registry.errors import InputError
 from registry.recipe.request import Request, planned
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from runs import train
 
-from registry.cli.compare import compare_folders as compare
+from registry.cli.commands.compare import compare_folders as compare
 from registry.errors import InputError
 from registry.results.diff import ABSENT, differing
 from registry.results.runs import compare_runs, read

@@ -9,7 +9,7 @@ import pytest
 from registry.catalog.components import Component
 from registry.catalog.kinds import KINDS
 from registry.catalog.registry import Registry
-from registry.cli.describe import describe_components
+from registry.cli.commands.describe import describe_components
 from registry.recipe.dump import dump
 from registry.recipe.request import Request, every_problem
 from registry.recipe.yaml import parse

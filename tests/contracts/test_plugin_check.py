@@ -11,7 +11,7 @@ from pathlib import Path
 from checking import failures
 from click.testing import CliRunner
 
-from registry.cli.plugin import plugin
+from registry.cli.commands.plugin import plugin
 from registry.contracts import violations
 
 Install = Callable[..., None]

@@ -19,7 +19,7 @@ from plugins.folders.image_folders import ImageFolders
 from plugins.folders.labelled_names import LabelledNames
 from plugins.hw1.specs import landcover
 from registry.catalog.spec import ComponentSpec
-from registry.cli.data import inspect_data
+from registry.cli.commands.data import inspect_data
 from registry.engine.data.colors import distinct_colors
 from registry.errors import InputError
 

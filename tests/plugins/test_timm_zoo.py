@@ -83,7 +83,7 @@ def test_accuracies_are_of_weights_that_there_are() -> None:
 def _described(name: str) -> dict[str, dict[str, str]]:
     """What ``describe`` shows of a name in a fresh process: kind -> details, and what was imported for it."""
     program = (
-        "import json, sys; from registry.cli.describe import describe_components as describe;"
+        "import json, sys; from registry.cli.commands.describe import describe_components as describe;"
         f"details = {{each['kind']: each['details'] for each in describe({name!r}, None)}};"
         "details['imported'] = [m for m in ('torch', 'timm', 'numpy') if m in sys.modules]; print(json.dumps(details))"
     )

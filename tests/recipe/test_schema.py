@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 from jsonschema import Draft7Validator
 
-from registry.cli.schema import schema_text
+from registry.cli.commands.schema import schema_text
 from registry.recipe.yaml import parse
 
 RENEW = "renew it: hw1cli schema --of hw1cli --out recipes/schema.json"

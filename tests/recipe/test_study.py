@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 from registry.catalog.registry import Registry
-from registry.cli.run import run_recipe as run
+from registry.cli.commands.run import run_recipe as run
 from registry.errors import InputError
 from registry.recipe.load import load
 from registry.recipe.request import Request, planned_runs

@@ -105,7 +105,9 @@ def _checksum(record: np.ndarray, pixels: Any) -> int:
     return zlib.crc32(pixels, zlib.crc32(head.tobytes())) or 1
 
 
-def open_decoded(samples: Samples, identity: Any, sample: Sample, parent: Path | None) -> tuple[DecodedSamples | None, str]:
+def open_decoded(
+    samples: Samples, identity: Any, sample: Sample, parent: Path | None
+) -> tuple[DecodedSamples | None, str]:
     """The kept samples of a split, and a sentence about them; None where they cannot be kept.
 
     Args:

@@ -57,12 +57,16 @@ def balancing_weights(samples: Samples, classes: int | None) -> Tensor:
         InputError: the samples have neither labels nor masks.
     """
     if classes is None:
-        raise InputError.of("trainer.sampling", "balanced needs data with classes", "leave it out to shuffle the samples")
+        raise InputError.of(
+            "trainer.sampling", "balanced needs data with classes", "leave it out to shuffle the samples"
+        )
     counts = np.stack(list(_counts(samples, classes)))
     total = counts.sum(0)
     weights = (counts / np.maximum(total, 1)).sum(1) / np.maximum(counts.sum(1), 1)
     if not weights.any():
-        raise InputError.of("trainer.sampling", "balanced needs samples with labels", "leave it out to shuffle the samples")
+        raise InputError.of(
+            "trainer.sampling", "balanced needs samples with labels", "leave it out to shuffle the samples"
+        )
     return torch.from_numpy(weights)
 
 

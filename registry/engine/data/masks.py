@@ -132,7 +132,9 @@ def stored(path: Path) -> Literal["grey", "palette", "colors"]:
 def _ranges(values: Iterable[int]) -> str:
     """Values in words: ``0..6 and 255``."""
     # Consecutive values differ from their position by the same number.
-    runs = [[value for _, value in run] for _, run in groupby(enumerate(sorted(values)), lambda each: each[1] - each[0])]
+    runs = [
+        [value for _, value in run] for _, run in groupby(enumerate(sorted(values)), lambda each: each[1] - each[0])
+    ]
     return " and ".join(str(run[0]) if len(run) == 1 else f"{run[0]}..{run[-1]}" for run in runs)
 
 

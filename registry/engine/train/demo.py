@@ -10,9 +10,9 @@ from pathlib import Path
 from ... import files
 from ...errors import InputError
 from ...recipe.plan import ComponentPlan, Plan
-from ..allocator import keep_large_blocks
 from ..build import build
 from ..console import Console
+from ..runtime.allocator import keep_large_blocks
 
 
 def make(generator: ComponentPlan, folder: Path) -> dict[str, object]:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from ...errors import InputError
 from ..data.loader import EpochOrder, batches, close, make_loader
 from ..data.preprocess import Preprocessor
-from .runtime import Runtime
+from ..runtime.device import Runtime
 from .task import Task
 
 #: Side of a thumbnail in pixels.

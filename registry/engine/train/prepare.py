@@ -24,12 +24,12 @@ from ..data.preprocess import Preprocessor, checked, collate
 from ..data.split import Divided
 from ..network.contract import normalization_of
 from ..records.run_folder import RunFolder
-from . import autotune
+from ..runtime import autotune
+from ..runtime.device import LAYOUTS, Runtime, device_for, open_runtime
 from .ema import WeightAverage
 from .param_groups import refine
 from .rehearse import IMAGES, rehearse, train_step
 from .run import Learning, Run
-from .runtime import LAYOUTS, Runtime, device_for, open_runtime
 from .task import Task, has_batch_norm, learns, seed_everything
 
 #: Floating-point operations per second that a network reaches on a few processors, roughly: whether loading is much

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ...errors import Hw1Error, InputError, PluginError
 from ..data.preprocess import Preprocessor
 from ..network.contract import backbones_in, check_backbone, checking_backbones
-from .runtime import DTYPES
+from ..runtime.device import DTYPES
 from .task import Task, learns
 
 #: Images of the first batch that a rehearsal needs.

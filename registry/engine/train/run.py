@@ -18,9 +18,9 @@ from ..data.preprocess import Preprocessor, checked, collate
 from ..records.checkpoints import CheckpointWriter
 from ..records.run_folder import RunFolder
 from ..records.trackers import Trackers
+from ..runtime.device import Runtime, random_state, set_random_state
 from .ema import WeightAverage
 from .features import Outputs, outputs_of
-from .runtime import Runtime, random_state, set_random_state
 from .task import Task
 
 

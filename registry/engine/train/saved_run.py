@@ -20,8 +20,8 @@ from ..data.preprocess import Preprocessor, collate
 from ..network.contract import normalization_of
 from ..records import checkpoints
 from ..records.run_folder import RunFolder
-from . import autotune
-from .runtime import DTYPES, LAYOUTS, Runtime, device_for, open_runtime
+from ..runtime import autotune
+from ..runtime.device import DTYPES, LAYOUTS, Runtime, device_for, open_runtime
 from .task import Task
 
 #: Pixels of a batch with which the layout is measured.

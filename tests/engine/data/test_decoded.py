@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 from pathlib import Path
 
 import albumentations as A

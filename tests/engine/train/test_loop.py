@@ -23,10 +23,10 @@ from registry.engine.data.preprocess import Preprocessor
 from registry.engine.records import checkpoints
 from registry.engine.records.run_folder import RunFolder
 from registry.engine.records.trackers import Trackers
+from registry.engine.runtime.device import Runtime, open_runtime
 from registry.engine.train import loop
 from registry.engine.train.ema import WeightAverage
 from registry.engine.train.run import Learning, Run, restore
-from registry.engine.train.runtime import Runtime, open_runtime
 from registry.engine.train.summary import start_caveat
 from registry.engine.train.task import Batch, Task
 from registry.errors import StoppedBySignal

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from registry import files
-from registry.engine.train import autotune
-from registry.engine.train.autotune import LAST, PLAIN, REDUCED, Setting, candidates, choose, measure
+from registry.engine.runtime import autotune
+from registry.engine.runtime.autotune import LAST, PLAIN, REDUCED, Setting, candidates, choose, measure
 
 CPU = torch.device("cpu")
 

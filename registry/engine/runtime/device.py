@@ -13,7 +13,7 @@ import torch
 
 from ...errors import InputError
 from ...recipe.grammar import RuntimeSettings
-from ..allocator import keep_large_blocks
+from .allocator import keep_large_blocks
 
 _FABRIC: Final = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 #: Number formats of reduced precisions.

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image, ImageOps
 
-from .colors import colorize, distinct_colors, overlay
-from .drawing import DPI, legend_entry, save, shown
+from ..data.colors import colorize, distinct_colors, overlay
+from ..data.drawing import DPI, legend_entry, save, shown
 from .scan import SplitScan, class_names, percent, sizes_in_words, spread
 
 #: Inches of a gap between panels, of a line of text, of a letter in it, and of an entry of the legend.

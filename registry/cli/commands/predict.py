@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from ..errors import DONE, FAILED, InputError, Problem
-from . import completion
-from .options import CHECKPOINT, DEVICE, FORCE, JSON, PATH, print_json, refuse_to_overwrite
+from ...errors import DONE, FAILED, InputError, Problem
+from .. import completion
+from ..options import CHECKPOINT, DEVICE, FORCE, JSON, PATH, print_json, refuse_to_overwrite
 
 
 @click.command()
@@ -64,9 +64,9 @@ def predict(
     # Nothing heavy is imported before this line.
     from rich.console import Console
 
-    from ..engine.predict import Settings
-    from ..engine.predict import predict as predict_all
-    from ..engine.train.saved_run import open_run
+    from ...engine.predict import Settings
+    from ...engine.predict import predict as predict_all
+    from ...engine.train.saved_run import open_run
 
     saved = open_run(run, checkpoint=checkpoint, device=device)
     summary = predict_all(saved, Settings(**views, **settings), Console(stderr=as_json))

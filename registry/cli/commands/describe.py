@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from . import completion
+from .. import completion
+from ..options import JSON, print_json
 from .list import component_row
-from .options import JSON, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..catalog.components import Component
-    from ..catalog.registry import Registry
-    from ..catalog.spec import ComponentSpec, Parameter
+    from ...catalog.components import Component
+    from ...catalog.registry import Registry
+    from ...catalog.spec import ComponentSpec, Parameter
 
 #: The sections that hold a component of a kind, where they are not called by its singular.
 _SECTIONS: Final = {"datasets": "data", "generators": "make", "metrics": "metrics", "reports": "reports"}
@@ -51,9 +51,9 @@ def describe_components(name: str, kind: str | None = None) -> list[dict[str, An
         InputError: no component has the name.
         PluginError: the component is broken.
     """
-    from ..catalog.kinds import KINDS, require_kind
-    from ..catalog.registry import Registry, UnknownName
-    from ..errors import InputError, did_you_mean
+    from ...catalog.kinds import KINDS, require_kind
+    from ...catalog.registry import Registry, UnknownName
+    from ...errors import InputError, did_you_mean
 
     registry, wanted = Registry(), require_kind(kind).name if kind else None
     try:
@@ -74,8 +74,8 @@ def describe_components(name: str, kind: str | None = None) -> list[dict[str, An
 
 
 def _described(component: Component, registry: Registry) -> dict[str, Any]:
-    from ..catalog.kinds import KINDS
-    from .tables import as_yaml
+    from ...catalog.kinds import KINDS
+    from ..tables import as_yaml
 
     spec = component.spec()
     lines = example_lines(component, registry)
@@ -91,10 +91,10 @@ def _described(component: Component, registry: Registry) -> dict[str, Any]:
 
 
 def _parameters(kind: str, spec: ComponentSpec) -> Iterator[dict[str, Any]]:
-    from ..catalog.introspect import Unread
-    from ..catalog.spec import REQUIRED, ComponentSpec
-    from ..recipe.grammar import LoopSettings
-    from ..recipe.types import describe_type, uses
+    from ...catalog.introspect import Unread
+    from ...catalog.spec import REQUIRED, ComponentSpec
+    from ...recipe.grammar import LoopSettings
+    from ...recipe.types import describe_type, uses
 
     common = ComponentSpec.of(LoopSettings).parameters if kind == "trainers" else ()
     grouped = [(_BESIDE if common and uses(each.type) else _OWN, each) for each in spec.parameters]
@@ -120,8 +120,8 @@ def example_lines(component: Component, registry: Registry) -> dict[str, Any]:
     Raises:
         PluginError: the component is broken.
     """
-    from ..catalog.kinds import KINDS
-    from ..recipe.types import uses
+    from ...catalog.kinds import KINDS
+    from ...recipe.types import uses
 
     kind, entry = component.kind, _entry(component, registry)
     if kind == "augmentations":
@@ -141,10 +141,10 @@ def _value(parameter: Parameter, registry: Registry, owner: str) -> Any:
 
     For a component it is one whose summary names the ``owner`` of the parameter, else the first one.
     """
-    from ..errors import InputError
-    from ..recipe.planner import plan_value
-    from ..recipe.types import type_of
-    from ..recipe.yaml import as_node
+    from ...errors import InputError
+    from ...recipe.planner import plan_value
+    from ...recipe.types import type_of
+    from ...recipe.yaml import as_node
 
     wanted = type_of(parameter.type)
     tried: list[Any] = list(_VALUES)
@@ -167,7 +167,7 @@ def _value(parameter: Parameter, registry: Registry, owner: str) -> Any:
 
 
 def _print_descriptions(found: Sequence[Mapping[str, Any]]) -> None:
-    from .tables import Console, Text
+    from ..tables import Console, Text
 
     console = Console()
     for index, entry in enumerate(found):
@@ -199,7 +199,7 @@ def _flowed(doc: str) -> str:
 
 def _print_parameters(console: Console, parameters: Sequence[Mapping[str, Any]]) -> None:
     """A table for each group, under its name where there are several."""
-    from .tables import Text, as_yaml, table_of
+    from ..tables import Text, as_yaml, table_of
 
     groups = dict.fromkeys(each["group"] for each in parameters)
     for group in groups:

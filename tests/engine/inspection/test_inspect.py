@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from registry.cli.data import inspect_data
+from registry.cli.commands.data import inspect_data
 from registry.engine.data.preprocess import checked, collate
 from registry.errors import InputError
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import completion
-from .options import JSON, PATH, print_json
+from .. import completion
+from ..options import JSON, PATH, print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,8 +47,8 @@ def compare_folders(paths: Sequence[Path], figure: Path | None = None) -> dict[s
     Raises:
         InputError: fewer than two runs, one that is not finished, or a figure that cannot be written.
     """
-    from ..errors import InputError
-    from ..results.runs import compare_runs, find_runs, read
+    from ...errors import InputError
+    from ...results.runs import compare_runs, find_runs, read
 
     if figure is not None and figure.suffix.lower() != ".png":
         raise InputError.of(str(figure), "is not a PNG file", f"name it {figure.with_suffix('.png').name}")
@@ -61,8 +61,8 @@ def compare_folders(paths: Sequence[Path], figure: Path | None = None) -> dict[s
     runs = [read(folder) for folder in folders]
     comparison = compare_runs(runs)
     if figure is not None:
-        from ..engine.data.drawing import save
-        from ..engine.evaluate.figures import draw_score_curves
+        from ...engine.data.drawing import save
+        from ...engine.evaluate.figures import draw_score_curves
 
         names = [f"{row['number']}: {row['name']}" for row in comparison["runs"]]
         save(draw_score_curves(dict(zip(names, runs, strict=True))), figure)
@@ -72,7 +72,7 @@ def compare_folders(paths: Sequence[Path], figure: Path | None = None) -> dict[s
 
 def _print(comparison: Mapping[str, Any]) -> None:
     """The runs with their scores, then what differs: scores, settings, machine and libraries, code."""
-    from .tables import Console, Text, print_settings
+    from ..tables import Console, Text, print_settings
 
     console = Console()
     console.print(_runs(comparison["runs"]))
@@ -98,7 +98,7 @@ def _print(comparison: Mapping[str, Any]) -> None:
 
 
 def _runs(rows: Sequence[Mapping[str, Any]]) -> Table:
-    from .tables import Text, table_of
+    from ..tables import Text, table_of
 
     recipes = ["recipe"] if len({row["recipe"] for row in rows}) > 1 else []
     table = table_of("#>", "run", *recipes, "best score>", "epoch>", "last>", "images/s>", "time>")
@@ -119,7 +119,7 @@ def _runs(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def _values(differing: Mapping[str, Sequence[Any]]) -> Table:
     """One row a path; runs of the same value are on one line."""
-    from .tables import Table, Text, as_yaml
+    from ..tables import Table, Text, as_yaml
 
     table = Table.grid(padding=(0, 2), expand=True)
     for ratio in (1, 2):

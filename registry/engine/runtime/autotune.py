@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ... import files
-from .runtime import LAYOUTS
+from .device import LAYOUTS
 
 #: Seconds that all candidates may take together.
 _BUDGET: Final = 3.0

@@ -8,7 +8,7 @@ import pytest
 
 PROGRAM = """
 import resource, sys
-from registry.engine.allocator import keep_large_blocks
+from registry.engine.runtime.allocator import keep_large_blocks
 changed = keep_large_blocks()
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import JSON, print_json, takes_request
+from ..options import JSON, print_json, takes_request
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..recipe.request import Request
+    from ...recipe.request import Request
 
 
 @click.command()
@@ -31,8 +31,8 @@ def bench(request: Request, seconds: float, find_batch_size: bool, as_json: bool
       hw1cli bench my.yaml --set runtime.workers=4 --json
       hw1cli bench my.yaml --find-batch-size
     """
-    from ..catalog.registry import Registry
-    from ..recipe.request import planned
+    from ...catalog.registry import Registry
+    from ...recipe.request import planned
 
     plan = planned(request, Registry())
     for part in plan.components():
@@ -40,7 +40,7 @@ def bench(request: Request, seconds: float, find_batch_size: bool, as_json: bool
     # Nothing heavy is imported before this line.
     from rich.console import Console
 
-    from ..engine import bench as measuring
+    from ...engine import bench as measuring
 
     console = Console(stderr=as_json)
     if find_batch_size:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from . import completion
-from .errors import CommandGroup
-from .options import JSON, PATH, print_json, unused_folder
+from .. import completion
+from ..errors import CommandGroup
+from ..options import JSON, PATH, print_json, unused_folder
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,11 +48,11 @@ def data_make(name: str, out: Path, sets: tuple[str, ...]) -> None:
       hw1cli data make digits --out data/digits
       hw1cli data make landcover --out /tmp/scenes --set size=512 --set train=200
     """
-    from ..catalog.registry import Registry
-    from ..errors import InputError, Problem
-    from ..recipe.overrides import apply
-    from ..recipe.planner import plan_component
-    from ..recipe.yaml import Location, Node
+    from ...catalog.registry import Registry
+    from ...errors import InputError, Problem
+    from ...recipe.overrides import apply
+    from ...recipe.planner import plan_component
+    from ...recipe.yaml import Location, Node
 
     location = Location("the command line", None)
     node = Node({"use": Node(name, location)}, location)
@@ -61,7 +61,7 @@ def data_make(name: str, out: Path, sets: tuple[str, ...]) -> None:
     if problems:
         raise InputError(problems)
     plan = plan_component(node, "generators", Registry())
-    from ..engine.train.demo import make
+    from ...engine.train.demo import make
 
     facts = make(plan, out)
     click.secho(f"{name} in {out}", bold=True)
@@ -108,15 +108,15 @@ def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
 
     Returns:
         ``dataset``, ``data`` (the block for a recipe), ``split`` (a block, where the data have no evaluation split),
-        and what ``registry.engine.data.inspect.inspect`` returns.
+        and what ``registry.engine.inspection.inspect.inspect`` returns.
 
     Raises:
         InputError: the folder does not exist, no dataset recognises it, or its files are faulty.
     """
-    from ..catalog.registry import Registry
-    from ..errors import InputError, PluginError
-    from ..recipe.planner import plan_component
-    from ..recipe.yaml import as_node
+    from ...catalog.registry import Registry
+    from ...errors import InputError, PluginError
+    from ...recipe.planner import plan_component
+    from ...recipe.yaml import as_node
 
     if not root.is_dir():
         raise InputError.of(str(root), "is not a directory")
@@ -129,8 +129,8 @@ def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
         if guessed is not None:
             block = {"use": component.name, **guessed}
             plan = plan_component(as_node(block), "datasets", registry)
-            from ..engine.build import build
-            from ..engine.data.inspect import inspect
+            from ...engine.build import build
+            from ...engine.inspection.inspect import inspect
 
             if sheet is not None:
                 sheet.parent.mkdir(parents=True, exist_ok=True)
@@ -147,9 +147,9 @@ def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
 
 def _print_report(report: Mapping[str, Any]) -> None:
     """The splits, warnings and classes, and at the end the block to paste."""
-    from ..engine.data.scan import sizes_in_words
-    from ..recipe.dump import dump
-    from .tables import Columns, Console, Text, plural
+    from ...engine.inspection.scan import sizes_in_words
+    from ...recipe.dump import dump
+    from ..tables import Columns, Console, Text, plural
 
     console = Console()
     splits = report["splits"]
@@ -201,8 +201,8 @@ def _warnings(split: Mapping[str, Any]) -> list[str]:
 
 def _classes(names: Sequence[str], splits: Mapping[str, Any], *, bars: bool) -> Table:
     """A few classes: of each split their images, where these are counted, and their shares."""
-    from ..engine.data.scan import percent
-    from .tables import Text, table_of
+    from ...engine.inspection.scan import percent
+    from ..tables import Text, table_of
 
     headings = []
     for which, split in splits.items():

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import DONE, PLUGIN_FAILED, raised_at
-from .errors import CommandGroup
-from .options import JSON, PATH, print_json
+from ...errors import DONE, PLUGIN_FAILED, raised_at
+from ..errors import CommandGroup
+from ..options import JSON, PATH, print_json
 
 if TYPE_CHECKING:
-    from ..catalog.components import Component
-    from ..contracts.violations import Check
+    from ...catalog.components import Component
+    from ...contracts.violations import Check
 
 
 @click.group(cls=CommandGroup)
@@ -44,7 +44,7 @@ def plugin_new(name: str, kind: str, source: str | None, out: Path | None, as_js
       hw1cli plugin new my-net --from-file net.py:MyNet
       hw1cli plugin new my-cnn --from-file net.py:MyCNN --kind model
     """
-    from ..scaffold.new import new_plugin
+    from ...scaffold.new import new_plugin
 
     written = new_plugin(name, kind, source=source, out=out)
     if as_json:
@@ -78,7 +78,7 @@ def plugin_check(distribution: str, run: bool, only: str, as_json: bool) -> None
       hw1cli plugin check my-net --run
       hw1cli plugin check my-zoo --run --only 'mine/small*' --json
     """
-    from ..contracts.runner import checks, require
+    from ...contracts.runner import checks, require
 
     findings = []
     for each in checks(require(distribution).name, run=run, only=only):
@@ -90,7 +90,7 @@ def plugin_check(distribution: str, run: bool, only: str, as_json: bool) -> None
     if as_json:
         print_json({"ok": not counts["failed"], **counts, "checks": findings})
     else:
-        from .tables import plural
+        from ..tables import plural
 
         summary = ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
         more = "" if run else "; --run tries the components too"
@@ -103,7 +103,7 @@ def _outcome(check: Check) -> dict[str, str]:
 
     ``what`` is the reason of a check that was skipped, and the warnings of one that passed.
     """
-    from ..contracts.violations import ContractViolation, Inconclusive
+    from ...contracts.violations import ContractViolation, Inconclusive
 
     outcome, rule, why, instead = "passed", "", "", ""
     try:
@@ -161,10 +161,10 @@ def list_plugins(*, load: bool = True) -> list[dict[str, Any]]:
     Args:
         load: whether to load every spec, which finds the ``broken`` ones. What is not offered is never loaded.
     """
-    from ..catalog.kinds import KINDS
-    from ..catalog.policy import OWN, normalized
-    from ..catalog.provenance import origin_of
-    from ..catalog.registry import Registry
+    from ...catalog.kinds import KINDS
+    from ...catalog.policy import OWN, normalized
+    from ...catalog.provenance import origin_of
+    from ...catalog.registry import Registry
 
     registry = Registry()
     by_owner: dict[str, list[Component]] = {}
@@ -191,8 +191,8 @@ def list_plugins(*, load: bool = True) -> list[dict[str, Any]]:
 
 def _print_plugins(rows: list[dict[str, Any]]) -> None:
     """A block for each distribution."""
-    from ..catalog.kinds import KINDS
-    from .tables import Console, Table, Text, plural
+    from ...catalog.kinds import KINDS
+    from ..tables import Console, Table, Text, plural
 
     console = Console()
     for row in rows:

@@ -11,12 +11,12 @@ from typing import Any
 
 import click
 
-from .options import PATH
+from ..options import PATH
 
 #: Set by the script in the shell when it fetches completions.
 _COMPLETING = "_HW1CLI_COMPLETE"
 if _COMPLETING in os.environ:
-    from . import shells  # noqa: F401 - registers them
+    from .. import shells  # noqa: F401 - registers them
 
 
 @click.command()
@@ -43,8 +43,8 @@ def schema(out: Path | None, zoos: bool, distributions: tuple[str, ...]) -> None
       hw1cli schema --zoos --out schema.json
       hw1cli schema --of hw1cli --out recipes/schema.json
     """
-    from .. import files
-    from ..errors import InputError
+    from ... import files
+    from ...errors import InputError
 
     if out is not None and out.is_dir():
         raise InputError.of("--out", f"{str(out)!r} is a directory", f"name a file in it: {out / 'schema.json'}")
@@ -77,7 +77,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    from . import shells  # noqa: F401 - registers them
+    from .. import shells  # noqa: F401 - registers them
 
     script = get_completion_class(shell)
     assert script is not None
@@ -94,9 +94,9 @@ def schema_text(*, zoos: bool = False, distributions: Sequence[str] = ()) -> tup
     Raises:
         InputError: a distribution is not installed, or offers no component.
     """
-    from ..catalog.registry import Registry
-    from ..errors import InputError, did_you_mean
-    from ..recipe.schema import recipe_schema
+    from ...catalog.registry import Registry
+    from ...errors import InputError, did_you_mean
+    from ...recipe.schema import recipe_schema
 
     def lines(mapping: Mapping[str, Any], indent: str) -> str:
         text = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))

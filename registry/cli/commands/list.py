@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import completion
-from .options import JSON, print_json
+from .. import completion
+from ..options import JSON, print_json
 
 if TYPE_CHECKING:
-    from ..catalog.components import Component
+    from ...catalog.components import Component
 
 
 @click.command("list")
@@ -43,9 +43,9 @@ def list_components(kind: str | None, pattern: str | None, *, verify: bool) -> l
         verify: load each component's spec; ``broken`` then holds the reason or None. What is installed for another
             version of the plugin API is listed too, and not loaded.
     """
-    from ..catalog.kinds import KINDS, kind_named, require_kind
-    from ..catalog.registry import Registry
-    from ..errors import did_you_mean
+    from ...catalog.kinds import KINDS, kind_named, require_kind
+    from ...catalog.registry import Registry
+    from ...errors import did_you_mean
 
     if kind is not None and pattern is None and kind_named(kind) is None and not did_you_mean(kind, KINDS):
         kind, pattern = None, kind
@@ -70,7 +70,7 @@ def component_row(component: Component, fault: str | None = None) -> dict[str, A
 
 def _print_list(rows: Sequence[Mapping[str, Any]], *, verify: bool) -> None:
     """One row a component, grouped by kind; the names of a single zoo in columns."""
-    from .tables import Columns, Console, Text, plural, table_of
+    from ..tables import Columns, Console, Text, plural, table_of
 
     console = Console()
     if not rows:

@@ -1,11 +1,11 @@
-"""``data inspect``: statistics of a data set, the settings they suggest, and questions that only the user can answer."""
+"""``data inspect``: a data set's statistics, the settings they suggest, and questions that only the user can answer."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 

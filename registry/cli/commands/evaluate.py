@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from . import completion
-from .options import CHECKPOINT, DEVICE, FORCE, JSON, PATH, print_json, refuse_to_overwrite, unused_folder
+from .. import completion
+from ..options import CHECKPOINT, DEVICE, FORCE, JSON, PATH, print_json, refuse_to_overwrite, unused_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,7 +76,7 @@ def evaluate(
         refuse_to_overwrite(out, force)
     from rich.console import Console
 
-    from ..engine.evaluate.report import require_writable, write
+    from ...engine.evaluate.report import require_writable, write
 
     console = Console(stderr=as_json)
     if run is None:
@@ -87,12 +87,12 @@ def evaluate(
         folder = out or run / "evaluation" / name
     require_writable(folder)
     if run is not None:
-        from ..engine.evaluate.run import RunQuestion, evaluate_run
+        from ...engine.evaluate.run import RunQuestion, evaluate_run
 
         question = {name: value for name, value in options.items() if name not in _OF_FILES}
         found = evaluate_run(RunQuestion(run, **question), console)
     else:
-        from ..engine.evaluate.files import Question, compare
+        from ...engine.evaluate.files import Question, compare
 
         question = {name: value for name, value in options.items() if name not in _OF_RUNS}
         found = compare(Question(**_with_classes(**question)), console)
@@ -119,8 +119,8 @@ def _require_options_of_one_kind(ctx: click.Context, run: Path | None, options: 
 
 def _with_classes(like: Path | None, classes: str | None, ignored_pixels: Any, **options: Any) -> dict[str, Any]:
     """The attributes of a ``Question``, with the classes and the rule for ignored pixels of the run ``like``."""
-    from ..engine.data.classes import parse_classes
-    from ..engine.evaluate.files import known_from_run
+    from ...engine.data.classes import parse_classes
+    from ...engine.evaluate.files import known_from_run
 
     if like is not None:
         known, against = known_from_run(like, ignored_pixels)
@@ -133,7 +133,7 @@ def _with_classes(like: Path | None, classes: str | None, ignored_pixels: Any, *
 
 
 def _print(title: str, scores: Mapping[str, Any], console: Console) -> None:
-    from .tables import Text, plural, table_of
+    from ..tables import Text, plural, table_of
 
     console.print(Text(f"{title}: {plural(scores['images'], 'image')}", style="bold"), soft_wrap=True)
     table = table_of("score", "value>")
@@ -148,7 +148,7 @@ def _print(title: str, scores: Mapping[str, Any], console: Console) -> None:
 
 
 def _by_class(scores: Mapping[str, Any]) -> Table:
-    from .tables import Text, table_of
+    from ..tables import Text, table_of
 
     masks, ignored = scores["kind"] == "masks", scores["ignored"]
     columns = {"IoU": "iou", "Dice": "dice"} if masks else {"F1": "dice"}

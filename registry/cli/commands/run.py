@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import DONE, PLUGIN_FAILED, WRONG_INPUT, Hw1Error, InputError, PluginError, StoppedBySignal
-from .errors import print_problems
-from .options import JSON, PATH, print_json, takes_request
+from ...errors import DONE, PLUGIN_FAILED, WRONG_INPUT, Hw1Error, InputError, PluginError, StoppedBySignal
+from ..errors import print_problems
+from ..options import JSON, PATH, print_json, takes_request
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..recipe.plan import Plan
-    from ..recipe.request import Request
-    from ..results.statistics import Result
+    from ...recipe.plan import Plan
+    from ...recipe.request import Request
+    from ...results.statistics import Result
 
 
 @click.command()
@@ -59,8 +59,8 @@ def check(request: Request, as_json: bool) -> None:
       hw1cli check my.yaml
       hw1cli check my.yaml --set model.backbone=timm/resnet18 --json
     """
-    from ..catalog.registry import Registry
-    from ..recipe.request import every_problem
+    from ...catalog.registry import Registry
+    from ...recipe.request import every_problem
 
     code = WRONG_INPUT
     try:
@@ -80,8 +80,8 @@ def check(request: Request, as_json: bool) -> None:
 
 def run_recipe(request: Request, *, resume: bool = False) -> None:
     """Check everything, then train; see ``registry.engine.train.session.execute`` for what it raises."""
-    from ..catalog.registry import Registry
-    from ..recipe.request import planned_runs
+    from ...catalog.registry import Registry
+    from ...recipe.request import planned_runs
 
     plans = planned_runs(request, Registry())
     if plans[0].recipe.title:
@@ -97,7 +97,7 @@ def _train(plan: Plan, out: Path | None, *, resume: bool) -> None:
     # Nothing heavy is imported before this line.
     from rich.console import Console
 
-    from ..engine.train.session import execute
+    from ...engine.train.session import execute
 
     execute(plan, Console(), out=out, resume=resume)
 
@@ -113,7 +113,7 @@ def _run_study(study: Sequence[Plan], folder: Path) -> None:
         InputError: a run's folder holds another run, or the only run that failed found something else wrong.
         PluginError, Hw1Error: runs failed; those that do not need them were trained all the same.
     """
-    from .tables import Console, Text, plural
+    from ..tables import Console, Text, plural
 
     console = Console()
     _refuse_other_runs(study, folder)
@@ -146,12 +146,12 @@ def _run_study(study: Sequence[Plan], folder: Path) -> None:
 
 def _train_unfinished(plan: Plan, out: Path, console: Console) -> None:
     """Start a run, resume it, or leave it as it is."""
-    from ..results.runs import read_if_done
+    from ...results.runs import read_if_done
 
     if (finished := read_if_done(out)) is not None:
         console.print(f"already finished: {finished.folder}", markup=False, highlight=False)
         return
-    from ..engine.records.run_folder import can_resume, clear_unfinished_start
+    from ...engine.records.run_folder import can_resume, clear_unfinished_start
 
     resume = can_resume(out)
     if not resume and (out / "plan.json").is_file() and (aside := clear_unfinished_start(out)) is not None:
@@ -164,9 +164,9 @@ def _refuse_other_runs(study: Sequence[Plan], folder: Path) -> None:
     started = [plan for plan in study if (folder / plan.recipe.title / "plan.json").is_file()]
     if not started:
         return
-    from ..engine.records.run_folder import RunFolder
-    from ..engine.train.demo import reading_generated_data
-    from ..engine.train.session import differences
+    from ...engine.records.run_folder import RunFolder
+    from ...engine.train.demo import reading_generated_data
+    from ...engine.train.session import differences
 
     problems = []
     for plan in started:
@@ -183,10 +183,10 @@ def _refuse_other_runs(study: Sequence[Plan], folder: Path) -> None:
 
 def _summarize(study: Sequence[Plan], folder: Path, console: Console) -> None:
     """Write and show the scores of the settings, for each monitored score."""
-    from .. import files
-    from ..results.runs import read_if_done
-    from ..results.statistics import Setting, compare
-    from .tables import print_settings
+    from ... import files
+    from ...results.runs import read_if_done
+    from ...results.statistics import Setting, compare
+    from ..tables import print_settings
 
     grouped: dict[str, dict[str, list[Result]]] = {}
     for plan in study:
