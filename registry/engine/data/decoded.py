@@ -122,7 +122,7 @@ def open_decoded(
     if paths is None or not fits or ("label" in sample and not hasattr(samples, "labels")):
         return None, "decoded in every epoch: the data set does not name the files of its samples"
     stamps = [
-        (os.fspath(path), (stat := os.stat(path)).st_size, stat.st_mtime_ns)
+        (os.fspath(path), (stat := Path(path).stat()).st_size, stat.st_mtime_ns)
         for each in paths
         for path in (each if isinstance(each, tuple) else (each,))
     ]

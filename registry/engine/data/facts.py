@@ -1,4 +1,4 @@
-"""The facts of the data that a run passes to its components: classes, their names, colours and how often each occurs."""
+"""The facts of the data that a run passes to its components: classes, their names, colours and frequencies."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def with_common_names(
     """Both as they are; where no name is on both sides, without the ending that all names of a side share."""
     stripped = []
     for files in (truth, predictions):
-        shared = os.path.commonprefix([name[::-1] for name in files])[::-1]
+        shared = os.path.commonprefix([name[::-1] for name in files])[::-1]  # noqa: RUF071 - names, not paths
         ending = next(iter(re.findall(r"[_.-].*", shared)), "")
         stripped.append({name.removesuffix(ending) or name: path for name, path in files.items()})
     as_they_are = not truth.keys().isdisjoint(predictions) or stripped[0].keys().isdisjoint(stripped[1])
