@@ -19,7 +19,7 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from ..recipe.keys import Field
+    from ..editor.keys import Field
 
     Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
@@ -124,7 +124,7 @@ def kinds_or_names(ctx: click.Context, parameter: click.Parameter, incomplete: s
 
 def _names(of: Iterable[str], incomplete: str) -> Iterator[tuple[str, str]]:
     from ..catalog.registry import Registry
-    from ..recipe import keys
+    from ..editor import keys
 
     registry = Registry()
     return (each for kind in of for each in keys.component_names(registry, kind, incomplete))
@@ -143,7 +143,7 @@ def assignments(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]
 def generator_arguments(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """``--set`` of a generator."""
     from ..catalog.registry import Registry
-    from ..recipe.keys import Field
+    from ..editor.keys import Field
     from ..recipe.types import Type
     from ..recipe.yaml import as_node
 
@@ -205,7 +205,7 @@ def _given(ctx: click.Context) -> dict[str, Any]:
 def _recipe_on_line(ctx: click.Context) -> Field:
     """The recipe named on the line, with the changes already on the line."""
     from ..catalog.registry import Registry
-    from ..recipe.keys import Field
+    from ..editor.keys import Field
     from ..recipe.load import load
     from ..recipe.types import Type
     from ..recipe.yaml import parse

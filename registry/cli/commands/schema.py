@@ -95,8 +95,8 @@ def schema_text(*, zoos: bool = False, distributions: Sequence[str] = ()) -> tup
         InputError: a distribution is not installed, or offers no component.
     """
     from ...catalog.registry import Registry
+    from ...editor.schema import recipe_schema
     from ...errors import InputError, did_you_mean
-    from ...recipe.schema import recipe_schema
 
     def lines(mapping: Mapping[str, Any], indent: str) -> str:
         text = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))

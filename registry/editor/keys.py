@@ -10,10 +10,10 @@ from functools import cached_property
 from ..catalog.registry import Registry, UnknownName
 from ..catalog.spec import ComponentSpec, Parameter
 from ..errors import PluginError
-from .grammar import SECTIONS, STUDY_SECTIONS, trainer_arguments, trainer_sections
-from .overrides import merge
-from .types import Form, Type, describe_type, shown, type_of
-from .yaml import NOWHERE, Node, as_node
+from ..recipe.grammar import SECTIONS, STUDY_SECTIONS, trainer_arguments, trainer_sections
+from ..recipe.overrides import merge
+from ..recipe.types import Form, Type, describe_type, shown, type_of
+from ..recipe.yaml import NOWHERE, Node, as_node
 
 
 @dataclass(frozen=True)

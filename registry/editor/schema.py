@@ -13,9 +13,9 @@ from ..catalog.policy import aliases_of
 from ..catalog.registry import Registry
 from ..catalog.spec import ComponentSpec, Parameter
 from ..errors import PluginError
-from .grammar import MOST_RUNS, SECTIONS, named_by_default, trainer_arguments, trainer_sections
+from ..recipe.grammar import MOST_RUNS, SECTIONS, named_by_default, trainer_arguments, trainer_sections
+from ..recipe.types import Type, type_of, uses
 from .schema_types import REFERENCE, SHARED, Schema, default_schema, either, or_reference, scalar_schema, union_schema
-from .types import Type, type_of, uses
 
 #: Sections of a recipe of several runs, or of one that changes another: required keys may be missing in these.
 _PARTIAL: Final = ("extends", "runs", "matrix")

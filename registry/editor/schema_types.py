@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ..catalog.introspect import Unread
 from ..catalog.spec import REQUIRED
-from .types import Form, Type
+from ..recipe.types import Form, Type
 
 Schema = dict[str, Any]
 
