@@ -22,10 +22,10 @@ from ..recipe.plan import Plan
 from .console import Console
 from .data.loader import batches, close
 from .records.run_folder import RunFolder
+from .runtime.device import DTYPES, Runtime
 from .train import demo
 from .train.prepare import Preparation
 from .train.run import Learning, Run
-from .train.runtime import DTYPES, Runtime
 
 #: The parts of a step, in their order.
 PARTS: Final = ("to the device", "forward", "backward", "optimizer")
