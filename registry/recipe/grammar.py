@@ -68,6 +68,7 @@ class RuntimeSettings:
         cache: where decoded images are kept from the first epoch on; auto is a folder of the user's cache, where the
             disk has room; off decodes in every epoch. Results do not depend on it.
         deterministic: only kernels that give the same bits again; slower on a GPU.
+        profile: write a trace of five training steps into `profile/` of the run folder, for Perfetto or TensorBoard.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -78,6 +79,7 @@ class RuntimeSettings:
     worker_timeout: Positive = 300.0
     cache: Literal["auto", "off"] | Path = "auto"
     deterministic: bool = False
+    profile: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 @takes_request
 @click.option("--out", type=PATH, help="The run folder (default: runs/RECIPE/DATE).")
 @click.option("--resume", is_flag=True, help="Continue the stopped run in --out.")
-def run(request: Request, out: Path | None, resume: bool) -> None:
+@click.option("--profile", is_flag=True, help="Also trace five training steps, for Perfetto or TensorBoard.")
+def run(request: Request, out: Path | None, resume: bool, profile: bool) -> None:
     """Train what RECIPE describes.
 
     Everything is checked first; a recipe with a problem writes nothing. Where the recipe's own data are missing, its
@@ -42,7 +43,8 @@ def run(request: Request, out: Path | None, resume: bool) -> None:
     """
     if resume and out is None:
         raise click.UsageError("--resume needs --out FOLDER, the run to continue")
-    run_recipe(replace(request, out=out), resume=resume)
+    sets = (*request.sets, "runtime.profile=true") if profile else request.sets
+    run_recipe(replace(request, out=out, sets=sets), resume=resume)
 
 
 @click.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from .features import encoded
 from .prepare import Preparation
 from .run import Learning, Run, restore
 from .summary import start_caveat, summarize
+from .trace import traced
 
 #: What may differ without making it another run: where it is computed, how long it goes on, which figures it draws.
 _FREE = frozenset(f"trainer.{name}" for name in ("epochs", "patience", "log_every", "eval_batch_size", "save_every"))
@@ -125,7 +127,8 @@ class _Session:
     def _train(self, run: Run, learning: Learning) -> dict[str, Any]:
         status = "failed"
         try:
-            loop.fit(run, learning)
+            with traced(run, learning) if run.plan.runtime.profile else nullcontext():
+                loop.fit(run, learning)
             status = "done"
             if (caveat := start_caveat(run)) is not None:
                 run.add_caveat(caveat)
