@@ -8,6 +8,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from ..errors import FAILED, Hw1Error, InputError, StoppedBySignal
+from ..signals import handled, interrupt
 
 DEBUG: Final = "Add the traceback to an error."
 
@@ -31,14 +32,14 @@ class CommandGroup(click.Group):
             return super().invoke(ctx)
         try:
             try:
-                return super().invoke(ctx)
+                with handled(interrupt):
+                    return super().invoke(ctx)
             finally:
                 sys.stdout.flush()  # a closed pipe is noticed here, not when the interpreter ends
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise  # click shows these itself; a pipe whose reader (head, less) has left is not an error
-        except KeyboardInterrupt:
-            click.secho("interrupted", fg="red", err=True)
-            sys.exit(FAILED)
+        except KeyboardInterrupt as interrupted:
+            exit_with(Hw1Error(f"stopped by {interrupted}; nothing was written"), debug=False)
         except Exception as error:
             exit_with(error, ctx.params.get("debug", False))
 

@@ -44,7 +44,11 @@ def run(request: Request, out: Path | None, resume: bool, profile: bool) -> None
     if resume and out is None:
         raise click.UsageError("--resume needs --out FOLDER, the run to continue")
     sets = (*request.sets, "runtime.profile=true") if profile else request.sets
-    run_recipe(replace(request, out=out, sets=sets), resume=resume)
+    try:
+        run_recipe(replace(request, out=out, sets=sets), resume=resume)
+    except KeyboardInterrupt as interrupted:
+        message = f"stopped by {interrupted} while preparing; nothing was written"
+        raise StoppedBySignal(message, f"the same command {'goes on' if resume else 'starts again'}") from None
 
 
 @click.command()
@@ -88,7 +92,11 @@ def run_recipe(request: Request, *, resume: bool = False) -> None:
     plans = planned_runs(request, Registry())
     if plans[0].recipe.title:
         name = "demo" if plans[0].recipe.demo else "study"
-        _run_study(plans, request.out or Path("runs") / request.recipe.stem / name)
+        try:
+            _run_study(plans, request.out or Path("runs") / request.recipe.stem / name)
+        except KeyboardInterrupt as interrupted:  # between its runs, or while one is prepared
+            hint = "the same command continues; finished runs are skipped"
+            raise StoppedBySignal(f"stopped by {interrupted} between two runs or while preparing one", hint) from None
     else:
         _train(plans[0], request.out, resume=resume)
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ...errors import Hw1Error, InputError
+from ...signals import STOPPING
 from .preprocess import checked, collate
 
 Sample = Mapping[str, Any]
@@ -196,9 +197,8 @@ def _changed(transform: Any, seed: int, sample: Mapping[str, Any], path: str) ->
 
 def _begin_worker(number: int) -> None:
     # A signal to the process group must reach the main process alone: it saves, then ends the workers itself.
-    for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
     if sys.platform.startswith("linux"):  # a killed parent takes its workers along, hung ones too
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     torch.set_num_threads(1)

@@ -73,6 +73,10 @@ class Labels:
         """A row without a prediction."""
         self._put(index, {})
 
+    def kept(self) -> str:
+        """What is left of a prediction that was interrupted."""
+        return "nothing was written"
+
     def _add(self, index: int, _position: tuple[int, int], probabilities: Tensor) -> None:
         scores = {name: f"{value:.6g}" for name, value in zip(self._scores, probabilities.tolist(), strict=False)}
         self._put(index, {LABEL: self._names[int(probabilities.argmax())], **scores})

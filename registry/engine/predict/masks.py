@@ -107,6 +107,10 @@ class Masks:
         for position, pixels in blender.cut(image):
             yield Tile(pixels, position, 1 / len(blender), blender.take)
 
+    def kept(self) -> str:
+        """What is left of a prediction that was interrupted."""
+        return f"the masks written so far are in {self.path}, each of them whole"
+
     def add_unreadable(self, index: int) -> None:
         """An image that cannot be read has no mask."""
 

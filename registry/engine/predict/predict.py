@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
 import numpy as np
 from rich.console import Console as Terminal
 
-from ...errors import InputError
+from ...errors import Hw1Error, InputError
 from ...files import atomic_write
 from ..build import compose
 from ..console import Console
@@ -70,7 +70,7 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
     most_pixels = _CPU_PIXELS if cpu and settings.batch_size is None else None
     threads = max(2, min(8, os.cpu_count() or 1))
     reading = read_ahead(Reader(found.images, transform), threads=threads, ahead=2 * size + 2)
-    with closing(reading), console.progress(len(found.images), "images") as bar, results:
+    with closing(reading), console.progress(len(found.images), "images") as bar, _stopped(results), results:
 
         def tiles() -> Iterator[Tile]:
             for index, sample in reading:
@@ -115,6 +115,19 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
             console.say(f"  {image.path}: {reason}")
         console.say(f"all of them: {results.failures}")
     return summary
+
+
+@contextmanager
+def _stopped(results: Masks | Labels) -> Iterator[None]:
+    """An interrupt as an error that says what is kept.
+
+    Raises:
+        Hw1Error: for a ``KeyboardInterrupt``.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupted:
+        raise Hw1Error(f"stopped by {interrupted}; {results.kept()}") from None
 
 
 def _gives_masks(saved: SavedRun) -> bool:

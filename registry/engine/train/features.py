@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from ...errors import InputError
+from ...signals import StopRequest
 from ..data.loader import EpochOrder, batches, close, make_loader
 from ..data.preprocess import Preprocessor
 from ..runtime.device import Runtime
@@ -28,12 +29,14 @@ def extract(
     preprocess: Preprocessor,
     runtime: Runtime,
     read: Callable[[dict[str, Any], dict[str, Any]], Mapping[str, Tensor | None]],
+    stop: StopRequest | None = None,
 ) -> tuple[list[str], dict[str, Tensor]]:
     """Walk over a loader with a module in evaluation mode, without gradients, in the run's precision.
 
     Args:
         module: set to evaluation, and back afterwards.
         read: ``read(batch, prepared)`` gives the columns of a batch; None leaves a column out.
+        stop: ends the walk early.
 
     Returns:
         The samples' names, and the columns of all batches, concatenated on the CPU.
@@ -43,7 +46,8 @@ def extract(
     was_training = module.training
     module.eval()
     with torch.inference_mode(), runtime.autocast():
-        for batch in batches(loader):
+        walk = batches(loader)
+        for batch in walk if stop is None else stop.until_requested(walk):
             names += batch["name"]
             for name, values in read(batch, preprocess(batch)).items():
                 if values is not None:
@@ -131,12 +135,19 @@ class Encoded(Dataset[dict[str, Any]]):
 
 
 def encoded(
-    task: Task, loader: DataLoader[Any], order: EpochOrder | None, size: int, preprocess: Preprocessor, runtime: Runtime
+    task: Task,
+    loader: DataLoader[Any],
+    order: EpochOrder | None,
+    size: int,
+    preprocess: Preprocessor,
+    runtime: Runtime,
+    stop: StopRequest,
 ) -> DataLoader[Any]:
     """A loader of the features that a task encodes a split into, in place of a loader of its images, which is closed.
 
     Args:
         order: of the features; None keeps the split's order, in batches of ``size``.
+        stop: where it is requested meanwhile, the loader itself is returned.
     """
     split = loader.dataset
     in_order = EpochOrder(len(split), size, seed=None)  # type: ignore[arg-type]
@@ -145,8 +156,10 @@ def encoded(
     def read(batch: dict[str, Any], prepared: dict[str, Any]) -> dict[str, Tensor | None]:
         return {"features": task.encode(prepared).float(), "labels": batch.get("label")}
 
-    names, found = extract(task, walk, preprocess, runtime, read)
+    names, found = extract(task, walk, preprocess, runtime, read, stop)
     close(walk)
+    if stop:
+        return loader
     close(loader)
     features = Encoded(found["features"], found.get("labels"), names)
     return make_loader(features, order or in_order, workers=0, pin_memory=False)

@@ -15,11 +15,11 @@ import torch
 
 from ...errors import Hw1Error, StoppedBySignal
 from ...recipe.planner import epochs_at
+from ...signals import StopRequest
 from ..console import Progress
 from ..data.loader import batches, derive_seed
 from ..records.epoch import EpochRecord
 from .run import Learning, Position, Run, computed_in, save
-from .signals import StopRequest
 
 #: Pictures of the evaluation split that trackers get after each evaluation.
 _SHOWN = 4
@@ -31,8 +31,11 @@ class Diverged(Hw1Error):
     """The loss became NaN or infinite."""
 
 
-def fit(run: Run, learning: Learning) -> None:
+def fit(run: Run, learning: Learning, stop: StopRequest) -> None:
     """Train from ``run.position`` to the last epoch, or until ``patience`` evaluations have brought nothing better.
+
+    Args:
+        stop: entered.
 
     Raises:
         StoppedBySignal: asked to stop; ``last.pt`` holds everything that a resumed run needs.
@@ -43,7 +46,7 @@ def fit(run: Run, learning: Learning) -> None:
     started = time.monotonic() - position.wall_seconds
     done = (position.epoch - 1) * number + position.batch
     bar = run.console.progress(loop.epochs * number, "batches", done)
-    with StopRequest() as stop, bar as progress, run.checkpoints:
+    with bar as progress, run.checkpoints:
         measure_start(run, stop)
         while position.epoch <= loop.epochs and not out_of_patience(run):
             # --- train ----------------------------------------------------------------------------

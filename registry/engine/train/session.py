@@ -17,12 +17,13 @@ from ...errors import Hw1Error, InputError, PluginError, Problem, StoppedBySigna
 from ...recipe.load import Recipe
 from ...recipe.plan import Plan
 from ...results import diff
+from ...signals import StopRequest
 from ..console import Console
 from ..data.facts import plain_facts
 from ..data.loader import close
 from ..network.weights import export_backbone
 from ..records import checkpoints
-from ..records.run_folder import RunFolder, environment, new_run_path, refuse_if_taken
+from ..records.run_folder import RunFolder, can_resume, environment, new_run_path, refuse_if_taken
 from ..records.trackers import Trackers
 from . import demo, loop
 from .features import encoded
@@ -101,46 +102,47 @@ class _Session:
 
     def carry_out(self, run: Run, learning: Learning, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
         """Open the folder, train, and write the summary whatever happens."""
-        self.folder.open(resume=earlier is not None)
-        try:
-            self._describe(run)
-            if earlier is not None:
-                restore(run, learning, dict(earlier))
-            run.trackers = Trackers(self.folder.path, self.folder.tensorboard, after=run.position.epoch - 1)
-            self._introduce(run, learning)
-            if run.task.encodes_once:
-                self._encode_once(run, learning)
-            summary = self._train(run, learning)
-            if run.task.pretrains:
-                self._export_backbone(run, learning)
-        finally:
-            for loader in (learning.train_loader, *run.loaders.values()):
-                close(loader)
-            self.folder.close()
-        self._conclude(run, summary)
+        with StopRequest() as stop:  # from the first file on, a signal stops only where the state can be saved
+            self.folder.open(resume=earlier is not None)
+            try:
+                self._describe(run)
+                if earlier is not None:
+                    restore(run, learning, dict(earlier))
+                run.trackers = Trackers(self.folder.path, self.folder.tensorboard, after=run.position.epoch - 1)
+                self._introduce(run, learning)
+                if run.task.encodes_once:
+                    self._encode_once(run, learning, stop)
+                summary = self._train(run, learning, stop)
+                if run.task.pretrains:
+                    self._export_backbone(run, learning)
+            except KeyboardInterrupt:  # a second signal
+                if not can_resume(self.folder.path):
+                    hint = f"delete {self.folder.path}, or name another folder with --out"
+                    raise Hw1Error("stopped at once by a second signal, before the first checkpoint", hint) from None
+                hint = f"--out {self.folder.path} --resume goes on from the last checkpoint"
+                raise StoppedBySignal("stopped at once by a second signal", hint) from None
+            finally:
+                for loader in (learning.train_loader, *run.loaders.values()):
+                    close(loader)
+                self.folder.close()
+            self._conclude(run, summary)
         if run.failures:
             raise PluginError(
                 f"{len(run.failures)} report(s)", run.failures[0], f"the weights are safe in {self.folder.path}"
             )
         return summary
 
-    def _train(self, run: Run, learning: Learning) -> dict[str, Any]:
+    def _train(self, run: Run, learning: Learning, stop: StopRequest) -> dict[str, Any]:
         status = "failed"
         try:
             with traced(run, learning) if run.plan.runtime.profile else nullcontext():
-                loop.fit(run, learning)
+                loop.fit(run, learning, stop)
             status = "done"
             if (caveat := start_caveat(run)) is not None:
                 run.add_caveat(caveat)
-        except StoppedBySignal:
+        except (StoppedBySignal, KeyboardInterrupt):
             status = "stopped"
             raise
-        except KeyboardInterrupt:  # a second signal
-            status = "stopped"
-            if not self.folder.last.is_file():
-                raise
-            hint = f"--out {self.folder.path} --resume goes on from the last checkpoint"
-            raise StoppedBySignal("stopped at once by a second signal", hint) from None
         except InputError as error:
             # Exit code 2 promises that nothing was done, and by now something was.
             raise Hw1Error(f"the run failed in epoch {run.position.epoch}: {error}", "fix it, then --resume") from error
@@ -150,17 +152,17 @@ class _Session:
             run.trackers.close()
         return summary
 
-    def _encode_once(self, run: Run, learning: Learning) -> None:
-        """Replace the loaders of a task whose backbone stays frozen by loaders of its features."""
+    def _encode_once(self, run: Run, learning: Learning, stop: StopRequest) -> None:
+        """Replace the loaders of a task whose backbone stays frozen by loaders of its features; as far as it gets."""
         start = time.monotonic()
         size = run.plan.loop.eval_batch_size or run.plan.loop.batch_size
         with_images = {"learn": learning.train_loader, **run.loaders}
-        loaders = {
-            name: encoded(
-                run.task, loader, learning.train_order if name == "learn" else None, size, run.preprocess, run.runtime
-            )
-            for name, loader in with_images.items()
-        }
+        loaders = {}
+        for name, loader in with_images.items():
+            order = learning.train_order if name == "learn" else None
+            loaders[name] = encoded(run.task, loader, order, size, run.preprocess, run.runtime, stop)
+            if stop:  # the loop saves the state before it reads anything
+                return
         learning.train_loader = loaders.pop("learn")
         run.loaders = loaders
         datasets: list[Any] = [loader.dataset for loader in (learning.train_loader, *loaders.values())]

@@ -31,6 +31,7 @@ from registry.engine.train.summary import start_caveat
 from registry.engine.train.task import Batch, Task
 from registry.errors import StoppedBySignal
 from registry.recipe.grammar import LoopSettings, RuntimeSettings
+from registry.signals import StopRequest
 
 
 class Line(Task):
@@ -107,7 +108,8 @@ class Trained:
         self.learning = Learning(wrapped, optimizer, lambda step: 1.0, train_loader, order, [], average)
 
     def fit(self) -> Trained:
-        loop.fit(self.run, self.learning)
+        with StopRequest() as stop:
+            loop.fit(self.run, self.learning, stop)
         self.run.trackers.close()
         return self
 

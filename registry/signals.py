@@ -1,0 +1,83 @@
+"""Being asked to stop: an interrupt where nothing is lost by it, and a flag that the training loop polls."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+#: Those that exist on this system.
+STOPPING: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, name)
+)
+
+
+@contextmanager
+def handled(receive: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """The stopping signals handled by ``receive``, and as before afterwards."""
+    before = {}
+    with suppress(ValueError):  # not the main thread: whoever embeds us handles signals
+        for number in STOPPING:
+            if number != getattr(signal, "SIGHUP", None) or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                before[number] = signal.signal(number, receive)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def interrupt(number: int, _frame: FrameType | None) -> None:
+    """A handler that ends what is going on, whichever signal it is: ``KeyboardInterrupt`` with the signal's name."""
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+class _StopWaitingError(BaseException):
+    """Raised by the handler into a wait; no caller sees it."""
+
+
+class StopRequest:
+    """While entered, the stopping signals set a flag; a second one interrupts at once."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self._waiting = False
+        self._handled = handled(self._receive)
+
+    def __bool__(self) -> bool:
+        return self.name is not None
+
+    def __enter__(self) -> StopRequest:
+        self._handled.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._handled.__exit__(None, None, None)
+
+    def until_requested(self, items: Iterator[T]) -> Iterator[T]:
+        """The items, ending when a stop is requested, also in the middle of waiting for the next one."""
+        while not self:
+            try:
+                self._waiting = True
+                item = next(items)
+                self._waiting = False
+            except (StopIteration, _StopWaitingError):
+                return
+            finally:
+                self._waiting = False
+            yield item
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.name is not None:
+            interrupt(number, frame)
+        self.name = signal.Signals(number).name
+        with suppress(OSError):  # past Python's buffers, which may be in use just now
+            os.write(2, f"{self.name}: stopping as soon as nothing is lost; a second signal ends at once\n".encode())
+        if self._waiting:
+            self._waiting = False
+            raise _StopWaitingError
