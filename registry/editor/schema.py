@@ -13,7 +13,7 @@ from ..catalog.policy import aliases_of
 from ..catalog.registry import Registry
 from ..catalog.spec import ComponentSpec, Parameter
 from ..errors import PluginError
-from ..recipe.grammar import MOST_RUNS, SECTIONS, named_by_default, trainer_arguments, trainer_sections
+from ..recipe.grammar import LOOP, MOST_RUNS, SECTIONS, named_by_default, trainer_arguments, trainer_sections
 from ..recipe.types import Type, type_of, uses
 from .schema_types import REFERENCE, SHARED, Schema, default_schema, either, or_reference, scalar_schema, union_schema
 
@@ -204,8 +204,12 @@ class _Writer:
 
     def _closed(self, parameters: Iterable[Parameter], *, partial: bool) -> Schema:
         """These parameters and no others."""
-        properties = {each.name: self._parameter(each, partial=partial) for each in parameters}
-        return {"properties": properties, "additionalProperties": False}
+
+        def one(each: Parameter) -> Schema:
+            schema = self._parameter(each, partial=partial)
+            return self._defined(f"loop.{each.name}", lambda: schema) if each in LOOP else schema
+
+        return {"properties": {each.name: one(each) for each in parameters}, "additionalProperties": False}
 
     def _defined(self, key: str, write: Callable[[], Schema]) -> Schema:
         """A reference to a definition, which is written at its first use."""

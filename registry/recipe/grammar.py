@@ -34,6 +34,10 @@ class LoopSettings:
             the best. null for none.
         layer_decay: factor of the learning rate from each twelfth of the network's depth to the one before it; below 1
             the layers near the image, which a pretrained network needs to change least, learn more slowly.
+        freeze: parameters that do not learn, by patterns of their names: backbone, layer1, blocks.*.norm1; each covers
+            all below it, and batch norms in it keep their statistics.
+        unfreeze: a pattern, and the epoch from which what freeze froze of it learns, each.
+        lr_factors: a pattern, and the factor of the learning rate of what it covers, each; the last one that matches.
         sampling: shuffled shows every image once an epoch; balanced samples images with replacement so that every class
             is seen about equally often (for masks, so that the pixels of rare classes are).
         decay: what weight decay acts on: all, or weights alone, without biases and the scales of norms.
@@ -50,6 +54,9 @@ class LoopSettings:
     patience: Count | None = None
     ema: Annotated[float, Range(0, 1)] | None = None
     layer_decay: Annotated[float, Range(most=1, above=0)] = 1.0
+    freeze: list[str] = ()  # type: ignore[assignment]
+    unfreeze: dict[str, Count] | None = None
+    lr_factors: dict[str, Positive] | None = None
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     decay: Literal["all", "weights"] = "all"
 
@@ -63,6 +70,8 @@ class RuntimeSettings:
         precision: auto measures whether bf16 is faster here; fp32 is full precision.
         memory_format: layout of images; auto follows the measurement.
         compile: torch.compile the model: minutes of warm-up, worth it on GPUs and in long runs.
+        gradient_checkpointing: compute the activations of blocks again in the backward pass instead of keeping them:
+            less memory, about a third more time, the same gradients.
         workers: loader processes; auto chooses from the processor count. Results do not depend on it.
         worker_timeout: seconds after which a batch that loader processes do not deliver ends the run.
         cache: where decoded images are kept from the first epoch on; auto is a folder of the user's cache, where the
@@ -75,6 +84,7 @@ class RuntimeSettings:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
     compile: bool = False
+    gradient_checkpointing: bool = False
     workers: Annotated[int, Range(0, 128)] | Literal["auto"] = "auto"
     worker_timeout: Positive = 300.0
     cache: Literal["auto", "off"] | Path = "auto"
@@ -129,6 +139,8 @@ class Section(Parameter):
         return self.settable and not self.study
 
 
+#: The loop's settings as parameters of every trainer.
+LOOP: Final = ComponentSpec.of(LoopSettings).parameters
 #: More runs than this are taken for a slip.
 MOST_RUNS: Final = 1000
 _Trainer = Annotated[Any, Uses("trainers")]
@@ -180,7 +192,7 @@ def trainer_sections(trainer: ComponentSpec | None) -> tuple[Parameter, ...]:
 def trainer_arguments(trainer: ComponentSpec | None) -> tuple[Parameter, ...]:
     """What is written under ``trainer:``: the loop's settings, and the trainer's own where these differ."""
     own = () if trainer is None else (each for each in trainer.parameters if not uses(each.type))
-    return tuple({each.name: each for each in (*ComponentSpec.of(LoopSettings).parameters, *own)}.values())
+    return tuple({each.name: each for each in (*LOOP, *own)}.values())
 
 
 def named_by_default(parameter: Parameter) -> bool:

@@ -109,6 +109,7 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
         torch.manual_seed(derive_seed(run.plan.seed, position.epoch, 1))  # so dropout depends on (seed, epoch) alone
     order.start(position.epoch, position.batch)
     learning.task.train()
+    learning.begin_epoch(position.epoch)
 
     sums = {name: torch.tensor(value, device=run.runtime.device) for name, value in position.sums.items()}
     clock = shown = time.perf_counter()

@@ -22,11 +22,13 @@ from ..data.facts import balancing_weights, completed_facts, plain_facts
 from ..data.loader import Augmented, EpochOrder, derive_seed, make_loader, workers_for
 from ..data.preprocess import Preprocessor, checked, collate
 from ..data.split import Divided
+from ..network.checkpointing import checkpoint_blocks
 from ..network.contract import normalization_of
 from ..records.run_folder import RunFolder
 from ..runtime import autotune
 from ..runtime.device import LAYOUTS, Runtime, device_for, open_runtime
 from .ema import WeightAverage
+from .name_patterns import NamePatterns
 from .param_groups import refine
 from .rehearse import IMAGES, rehearse, train_step
 from .run import Learning, Run
@@ -74,6 +76,9 @@ class Preparation:
             show("building the network")
             seed_everything(derive_seed(plan.seed, 1))  # weights depend on the seed, not on what was built before
             self.task: Task = build(plan.trainer, self.facts)
+            self.patterns = NamePatterns(self.task, plan.loop)
+            if plan.runtime.gradient_checkpointing:
+                checkpoint_blocks(self.task)
             self.train, self.held_out = self._splits(data)
             reports = [build(report, self.facts) for report in plan.reports]
         if not learns(self.task):
@@ -193,7 +198,8 @@ class Preparation:
         known = {**self.facts, "steps_per_epoch": steps, "total_steps": steps * settings.epochs}
         schedule = build(plan.schedule, known)
         if learns(task):
-            groups = refine(task.parameter_groups(), task, layer_decay=settings.layer_decay, decay=settings.decay)
+            given, factors = task.parameter_groups(), self.patterns.lr_factors
+            groups = refine(given, task, layer_decay=settings.layer_decay, decay=settings.decay, lr_factors=factors)
             optimizer = build(plan.optimizer, {**known, "params": groups})
             wrapped, optimizer = runtime.fabric.setup(task, optimizer)
         else:
@@ -207,7 +213,8 @@ class Preparation:
         }
         train_loader = self._loader(self.train, self.order, runtime)
         average = WeightAverage(task, settings.ema) if settings.ema is not None else None
-        learning = Learning(wrapped, optimizer, schedule, train_loader, self.order, reports, average)
+        begin = self.patterns.begin_epoch
+        learning = Learning(wrapped, optimizer, schedule, train_loader, self.order, reports, average, begin)
         preprocess = replace(self.preprocess, device=runtime.device, layout=runtime.layout)
         run = Run(
             *(plan, self.folder, self.facts, runtime, task, self.train, self.held_out.get("val"), preprocess),

@@ -183,6 +183,7 @@ class Learning:
         reports: in the plan's order.
         saved: when the last checkpoint was taken, in seconds of the monotonic clock.
         average: follows the weights and takes their place in evaluations, reports and ``best.pt``.
+        begin_epoch: called with each epoch after the task is set to training; freezes what does not learn in it.
     """
 
     task: Any
@@ -192,6 +193,7 @@ class Learning:
     train_order: EpochOrder
     reports: Sequence[Any]
     average: WeightAverage | None = None
+    begin_epoch: Callable[[int], None] = lambda epoch: None
     saved: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
