@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ..catalog.introspect import Unread
 from ..catalog.spec import REQUIRED
+from ..recipe.interval import Interval
 from ..recipe.types import Form, Type
 
 Schema = dict[str, Any]
@@ -23,6 +24,7 @@ _SCALARS: Final[dict[Form, Schema]] = {
     "integer": {"type": "integer"},
     "number": {"type": "number"},
     "path": {"type": "string", "minLength": 1},
+    "interval": {"type": "string", "pattern": Interval.PATTERN},
     "null": {"type": "null"},
 }
 
@@ -106,6 +108,6 @@ def _as_json(value: Any) -> Any:
         return [_as_json(item) for item in value]
     if isinstance(value, dict):
         return {str(key): _as_json(item) for key, item in value.items()}
-    if isinstance(value, Path):
+    if isinstance(value, (Path, Interval)):
         return str(value)
     return value if isinstance(value, (bool, int, float, str)) else None

@@ -12,8 +12,11 @@ from typing import Annotated, Any, Final, Literal
 
 from ..catalog.kinds import Augmentation, Backbone, Count, Dataset, Loss, Metric, Model, Positive, Range, Uses
 from ..catalog.spec import ComponentSpec, Parameter
+from .interval import Interval
 from .types import type_of, uses
 from .yaml import Node
+
+_TEN_MINUTES: Final = Interval("10min")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,10 @@ class LoopSettings:
         clip_norm: gradients are scaled down to this L2 norm; null leaves them.
         evaluate_every: epochs between evaluations; the last epoch is always evaluated.
         log_every: optimizer steps between two readings of the loss (each waits for the device).
-        save_every: minutes between two checkpoints within an epoch; every epoch ends with one.
+        save_every: how often a checkpoint is written, and so what a kill loses at most: 15min, 500 steps or 1 epoch.
+            An epoch ends with one, too, unless it is several epochs.
+        keep_best: the best epochs whose checkpoints are kept, as epoch_0007.pt; null keeps best.pt alone.
+        keep_every: epochs between two checkpoints that are kept, as epoch_0010.pt; null keeps none.
         patience: evaluations without a better score before the run ends early; null never ends early.
         ema: decay of an exponential moving average of the weights, such as 0.999; it is what is evaluated and kept as
             the best. null for none.
@@ -50,7 +56,9 @@ class LoopSettings:
     clip_norm: Positive | None = None
     evaluate_every: Count = 1
     log_every: Count = 20
-    save_every: Positive = 10.0
+    save_every: Interval = _TEN_MINUTES
+    keep_best: Count | None = None
+    keep_every: Count | None = None
     patience: Count | None = None
     ema: Annotated[float, Range(0, 1)] | None = None
     layer_decay: Annotated[float, Range(most=1, above=0)] = 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import types
+from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin
@@ -11,11 +12,12 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 from ..catalog.kinds import KINDS, Range, Uses
 from ..catalog.registry import article
 from ..errors import Problem, did_you_mean
+from .interval import Interval
 from .yaml import BROKEN, FLOAT, Node
 
 Form = Literal[
     "any", "null", "text", "boolean", "integer", "number", "path", "choice",
-    "list", "mapping", "union", "component", "settings", "recipe", "other",
+    "interval", "list", "mapping", "union", "component", "settings", "recipe", "other",
 ]  # fmt: skip
 _FORMS: Final[dict[Any, Form]] = {
     Any: "any",
@@ -26,6 +28,7 @@ _FORMS: Final[dict[Any, Form]] = {
     int: "integer",
     float: "number",
     Path: "path",
+    Interval: "interval",
 }
 
 
@@ -83,7 +86,7 @@ def type_of(annotation: Any) -> Type:
         return Type("list", tuple(type_of(each) for each in arguments if each is not ...), of=origin, fixed=fixed)
     if origin is dict:
         return Type("mapping", tuple(type_of(argument) for argument in arguments[1:]))
-    if is_dataclass(plain):
+    if is_dataclass(plain) and plain is not Interval:
         return Type("settings", of=plain)
     ranges = tuple(mark for mark in marks if isinstance(mark, Range))
     return Type(_FORMS.get(plain, "other"), ranges=ranges, of=plain)
@@ -128,7 +131,13 @@ def describe(wanted: Type, *, with_article: bool = False, plural: bool = False) 
 
 
 #: Forms that read the same in the plural and in sentences.
-_WORDS: Final = {"text": "text", "null": "null", "boolean": "true or false", "any": "any value"}
+_WORDS: Final = {
+    "text": "text",
+    "null": "null",
+    "boolean": "true or false",
+    "any": "any value",
+    "interval": Interval.EXAMPLES,
+}
 
 
 def shown(value: Any) -> str:
@@ -154,6 +163,9 @@ def scalar(node: Node, wanted: Type, path: str) -> Any:
             found = Path(value).expanduser()
         case "number" if type(value) is int:
             found = float(value)
+        case "interval" if isinstance(value, str):
+            with suppress(ValueError):
+                found = Interval(value)
         case "text" | "boolean" | "integer" | "number" if type(value) is wanted.of:
             found = value
     fits = found is not BROKEN and all(limits.admits(found) for limits in wanted.ranges)
@@ -171,6 +183,11 @@ def misfit(node: Node, wanted: Type, path: str) -> Problem:
 
 def _nearest(node: Node, wanted: Type) -> str | None:
     value, numeric = node.value, wanted.admits("number") or wanted.admits("integer")
+    if wanted.admits("interval"):
+        try:
+            Interval(str(value))
+        except ValueError as error:
+            return str(error) or None
     if isinstance(value, str):
         members = wanted.members if wanted.form == "union" else (wanted,)
         words = [choice for member in members for choice in member.choices if isinstance(choice, str)]

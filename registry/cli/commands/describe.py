@@ -94,6 +94,7 @@ def _parameters(kind: str, spec: ComponentSpec) -> Iterator[dict[str, Any]]:
     from ...catalog.introspect import Unread
     from ...catalog.spec import REQUIRED, ComponentSpec
     from ...recipe.grammar import LoopSettings
+    from ...recipe.interval import Interval
     from ...recipe.types import describe_type, uses
 
     common = ComponentSpec.of(LoopSettings).parameters if kind == "trainers" else ()
@@ -106,7 +107,7 @@ def _parameters(kind: str, spec: ComponentSpec) -> Iterator[dict[str, Any]]:
             "type": describe_type(parameter.type),
             "required": parameter.required,
             "from_data": parameter.supplied,
-            "default": str(default) if isinstance(default, Unread) else default,
+            "default": str(default) if isinstance(default, (Unread, Interval)) else default,
             "doc": parameter.doc,
         }
 

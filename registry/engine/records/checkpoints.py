@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, while training goes on, and verified when they are read."""
+"""Checkpoints: written whole or not at all, while training goes on, and verified when written and when read."""
 
 from __future__ import annotations
 
@@ -6,56 +6,88 @@ import copy
 import os
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Final
 
 import torch
 from torch import Tensor
 
 from ... import files
-from ...errors import Hw1Error
+from ...errors import WRONG_INPUT, Hw1Error
 
 #: Raised when the layout of a checkpoint changes.
-FORMAT = 3
+FORMAT: Final = 3
 
-
-#: The newest checkpoint of a run, and the one before it, for a newest one that turns out to be damaged.
-LAST, PREVIOUS = "last.pt", "previous.pt"
+#: The newest checkpoint of a run; the one before it, for a newest one that turns out to be damaged; the weights with
+#: the best score.
+LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
+#: What every checkpoint holds, and of which type.
+_HOLDS: Final = {"task": dict, "precision": str, "memory_format": str}
 
 
 class BrokenCheckpoint(Hw1Error):
-    """A checkpoint that is damaged, torn or of another format."""
+    """A checkpoint that is missing, damaged, torn, of another format or of another program."""
+
+    exit_code = WRONG_INPUT
 
 
-def save(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint, whole or not at all.
+def of_epoch(epoch: int) -> str:
+    """The name of the checkpoint that is kept of an epoch."""
+    return f"epoch_{epoch:04d}.pt"
+
+
+def named(folder: Path, which: str) -> Path:
+    """The file that ``best``, ``last``, ``previous`` or the number of a kept epoch names."""
+    return folder / (of_epoch(int(which)) if which.isdecimal() else f"{which}.pt")
+
+
+def save(path: Path, state: Mapping[str, Any], *, also: Path | None = None, instead_of: Sequence[Path] = ()) -> None:
+    """Write a checkpoint, whole or not at all, and verify it before it replaces an older one.
+
+    Args:
+        path: the file; the one that ``last.pt`` replaces becomes ``previous.pt``.
+        state: tensors and plain values.
+        also: another name that the same file is kept under.
+        instead_of: files that are deleted afterwards.
 
     Raises:
-        Hw1Error: the disk is full or the folder cannot be written; an older checkpoint stays as it was.
+        Hw1Error: the disk is full or the folder cannot be written; the older checkpoints stay as they were.
     """
+    before = path.with_name(f".{path.name}.{os.getpid()}.before.partial")
     try:
-        if path.name == LAST and path.exists():
-            _link(path, path.with_name(PREVIOUS))
         with files.atomic_write(path, "wb") as file:
             torch.save({"format": FORMAT, **state}, file)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+            file.flush()
+            with open(file.name, "rb") as written:
+                _verify(path, written)
+            if path.name == LAST and _is_whole(path):
+                _link(path, before)
+        if before.exists():  # only now, so that there is a whole checkpoint at every moment
+            os.replace(before, path.with_name(PREVIOUS))
+        if also is not None:
+            _link(path, before)
+            os.replace(before, also)
+    except (OSError, RuntimeError, BrokenCheckpoint) as error:  # torch reports a full disk as a RuntimeError
+        with suppress(OSError):
+            before.unlink()
         if not path.parent.is_dir():
             raise Hw1Error(f"{path} could not be written: its folder was removed while the run was going on") from error
         free = shutil.disk_usage(path.parent).free / 1e6
         reason = str(error).partition("\n")[0]
         raise Hw1Error(f"{path} could not be written, with {free:.0f} MB free there: {reason}") from error
+    for each in instead_of:
+        each.unlink(missing_ok=True)
 
 
 def _link(path: Path, other: Path) -> None:
-    """Give a file a second name, which may be that of another file; copy it where the file system has no links."""
-    temporary = other.with_name(f".{other.name}.{os.getpid()}.partial")
+    """Give a file a second name; copy it where the file system has no links."""
     try:
-        os.link(path, temporary)
+        os.link(path, other)
     except OSError:
-        shutil.copyfile(path, temporary)
-    os.replace(temporary, other)
+        shutil.copyfile(path, other)
 
 
 class CheckpointWriter:
@@ -75,10 +107,10 @@ class CheckpointWriter:
     def __exit__(self, *_: object) -> None:
         self._wait(left=0)
 
-    def save(self, path: Path, state: Mapping[str, Any]) -> None:
+    def save(self, path: Path, state: Mapping[str, Any], **settings: Any) -> None:
         """As the function ``save``; an error of an earlier call is raised here or at the end of the context."""
         self._wait(left=1)
-        self._pending.append(self._thread.submit(save, path, snapshot(state)))
+        self._pending.append(self._thread.submit(save, path, snapshot(state), **settings))
 
     def _wait(self, left: int) -> None:
         while len(self._pending) > left:
@@ -98,24 +130,68 @@ def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU, tensors and plain values only.
 
     Raises:
-        BrokenCheckpoint: it is missing, damaged or of another format.
+        BrokenCheckpoint: it is missing, damaged, of another format or of another program.
+    """
+    state = read(path)
+    found = state.get("format") if isinstance(state, dict) else None
+    if found is None:
+        raise BrokenCheckpoint(f"{path} is not a checkpoint of a run: another program has written it")
+    if found != FORMAT:
+        raise BrokenCheckpoint(f"{path} has format {found}, and this version reads {FORMAT}")
+    wrong = [name for name, kind in _HOLDS.items() if not isinstance(state.get(name), kind)]
+    if wrong or not all(isinstance(tensor, Tensor) for tensor in state["task"].values()):
+        raise BrokenCheckpoint(f"{path} is not a checkpoint of a run: its {wrong[0] if wrong else 'task'} is wrong")
+    return state  # type: ignore[no-any-return]
+
+
+def read(path: Path) -> Any:
+    """The content of a file that ``torch.save`` has written, by whatever program: tensors and plain values only.
+
+    Raises:
+        BrokenCheckpoint: it is missing, damaged, or holds other objects.
     """
     try:
-        with zipfile.ZipFile(path) as archive:  # torch.load alone does not check the checksums
-            damaged = archive.testzip()
-    except (OSError, zipfile.BadZipFile) as error:
-        raise BrokenCheckpoint(f"{path} cannot be read: {error}") from error
-    if damaged is not None:
-        raise BrokenCheckpoint(f"{path} is damaged: {damaged} fails its checksum")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with open(path, "rb") as file:  # opened once: a run may replace it meanwhile
+            _verify(path, file)
+            file.seek(0)
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise BrokenCheckpoint(f"{path} cannot be read: {error.strerror or error}") from error
+    except BrokenCheckpoint:
+        raise
     except Exception as error:  # torch advises to load it with weights_only=False, which would run a stranger's code
         message = f"{path} is not a checkpoint: it holds other objects than tensors and plain values"
         raise BrokenCheckpoint(message, "nothing of it was loaded") from error
-    found = state.get("format") if isinstance(state, dict) else None
-    if found != FORMAT:
-        raise BrokenCheckpoint(f"{path} has format {found}, and this version reads {FORMAT}")
-    return state  # type: ignore[no-any-return]
+
+
+def _verify(path: Path, file: IO[bytes]) -> None:
+    """Compare a checkpoint with its checksums, which torch.load alone does not."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            # Nothing that torch writes is compressed, and what is could be of any size.
+            foreign = any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist())
+            damaged = None if foreign else archive.testzip()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise BrokenCheckpoint(f"{path} is damaged, or not a checkpoint: {error}") from error
+    if foreign:
+        raise BrokenCheckpoint(f"{path} is not a checkpoint: it is a compressed archive")
+    if damaged is not None:
+        raise BrokenCheckpoint(f"{path} is damaged: {damaged} fails its checksum")
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            _verify(path, file)
+    except (OSError, BrokenCheckpoint):
+        return False
+    return True
+
+
+def whole(folder: Path) -> list[Path]:
+    """The checkpoints of a run that can be read: the last one, the one before it, the best, then those kept."""
+    kept = sorted(folder.glob("epoch_*.pt"), reverse=True)
+    return [path for path in (*(folder / name for name in (LAST, PREVIOUS, BEST)), *kept) if _is_whole(path)]
 
 
 def load_newest(folder: Path) -> tuple[dict[str, Any], str | None]:
@@ -138,3 +214,8 @@ def evaluated_weights(state: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights of a checkpoint that its scores belong to: the moving average where the run kept one."""
     average = state.get("average", {})
     return {name: average.get(name, tensor) for name, tensor in state["task"].items()}
+
+
+def epoch_of(state: Mapping[str, Any]) -> int:
+    """The last whole epoch of a checkpoint."""
+    return int(state["epoch"] if "epoch" in state else state["position"]["epoch"] - 1)

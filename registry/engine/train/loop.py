@@ -19,7 +19,8 @@ from ...signals import StopRequest
 from ..console import Progress
 from ..data.loader import batches, derive_seed
 from ..records.epoch import EpochRecord
-from .run import Learning, Position, Run, computed_in, save
+from .run import Learning, Position, Run
+from .state import save, save_best, save_epoch, save_within_epoch
 
 #: Pictures of the evaluation split that trackers get after each evaluation.
 _SHOWN = 4
@@ -58,7 +59,7 @@ def fit(run: Run, learning: Learning, stop: StopRequest) -> None:
             # --- save -----------------------------------------------------------------------------
             if not measured:
                 position.wall_seconds = time.monotonic() - started
-                save(run, learning, run.folder.last)
+                save(run, learning)
                 where = f"epoch {position.epoch}, batch {position.batch} of {number}"
                 recipe, out = shlex.quote(str(run.folder.path / "recipe.yaml")), shlex.quote(str(run.folder.path))
                 hint = f"go on with: hw1cli run {recipe} --out {out} --resume"
@@ -68,7 +69,7 @@ def fit(run: Run, learning: Learning, stop: StopRequest) -> None:
                 with averaged(learning):
                     draw_reports(run, learning, of_epoch=loop.epochs)
             position.next_epoch()
-            save(run, learning, run.folder.last)
+            save_epoch(run, learning, ended=position.epoch > loop.epochs or out_of_patience(run))
 
 
 def averaged(learning: Learning) -> AbstractContextManager[None]:
@@ -147,10 +148,10 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
             waiting, shown = 0, time.perf_counter()
         if stop:
             break
-        if time.monotonic() - learning.saved > loop.save_every * 60:
+        if save_within_epoch(run, learning):
             read_figures(position, sums)
             position.epoch_seconds, clock = position.epoch_seconds + time.perf_counter() - clock, time.perf_counter()
-            save(run, learning, run.folder.last)
+            save(run, learning)
     if position.images:
         read_figures(position, sums)
     run.runtime.synchronize()
@@ -236,8 +237,7 @@ def record(run: Run, learning: Learning, scores: dict[str, float], wall: float, 
     run.console.say(epoch_line(run, epoch, best, progress.left))
     progress.line_printed()
     if best:
-        state = {"task": task.state_dict(), "epoch": position.epoch, "scores": epoch.columns(), **computed_in(run)}
-        run.checkpoints.save(run.folder.best, state)
+        save_best(run, epoch.columns())
 
 
 def judge(run: Run, score: float) -> bool:

@@ -18,7 +18,7 @@ from ..data.preprocess import Preprocessor, checked, collate
 from ..records.checkpoints import CheckpointWriter
 from ..records.run_folder import RunFolder
 from ..records.trackers import Trackers
-from ..runtime.device import Runtime, random_state, set_random_state
+from ..runtime.device import Runtime
 from .ema import WeightAverage
 from .features import Outputs, outputs_of
 from .task import Task
@@ -76,6 +76,7 @@ class Run:
         preprocess: a loader's batch -> the batch that the task gets.
         checkpoints: writes them in the background.
         position: how far it has come.
+        description: the ``recipe`` as text and the ``facts`` in plain values, which every checkpoint carries.
         caveats: what a reader of its scores should know, in sentences.
         failures: reports that failed, in words.
     """
@@ -93,6 +94,7 @@ class Run:
     trackers: Trackers = field(init=False)
     checkpoints: CheckpointWriter = field(default_factory=CheckpointWriter)
     position: Position = field(default_factory=Position)
+    description: Mapping[str, Any] = field(default_factory=dict)
     caveats: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     _outputs: tuple[int, Outputs] | None = None
@@ -199,35 +201,3 @@ class Learning:
     def __post_init__(self) -> None:
         groups = self.optimizer.param_groups if self.optimizer is not None else []
         self.base_rates = [group["lr"] * group.get("lr_scale", 1.0) for group in groups]
-
-
-def computed_in(run: Run) -> dict[str, str]:
-    return {"precision": run.runtime.precision, "memory_format": run.runtime.memory_format}
-
-
-def save(run: Run, learning: Learning, path: Any) -> None:
-    """Write everything that a resumed run needs."""
-    state = {
-        "task": run.task.state_dict(),
-        "optimizer": learning.optimizer.state_dict() if learning.optimizer is not None else {},
-        "position": vars(run.position),
-        "random": random_state(run.runtime.device),
-        "base_rates": learning.base_rates,
-        **computed_in(run),
-    }
-    if learning.average is not None:
-        state["average"] = learning.average.state_dict()
-    run.checkpoints.save(path, state)
-    learning.saved = time.monotonic()
-
-
-def restore(run: Run, learning: Learning, state: dict[str, Any]) -> None:
-    """Put a checkpoint's state in place."""
-    run.task.load_state_dict(state["task"])
-    if learning.average is not None:
-        learning.average.load_state_dict(state["average"])
-    if learning.optimizer is not None:
-        learning.optimizer.load_state_dict(state["optimizer"])
-    learning.base_rates = state["base_rates"]
-    run.position = Position(**state["position"])
-    set_random_state(state["random"], run.runtime.device)

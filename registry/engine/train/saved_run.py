@@ -91,8 +91,7 @@ def open_run(path: Path, *, checkpoint: Literal["best", "last"] = "best", device
     task.to(memory_format=runtime.layout)
     preprocess = Preprocessor(*normalization_of(task), runtime.device, runtime.layout)
     transform = build_transform(plan.augment.get("eval", []), facts)
-    epoch = state["epoch"] if "epoch" in state else state["position"]["epoch"] - 1
-    return SavedRun(folder, plan, task, facts, runtime, preprocess, transform, epoch)
+    return SavedRun(folder, plan, task, facts, runtime, preprocess, transform, checkpoints.epoch_of(state))
 
 
 def _setting(plan: Plan, task: Task, state: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, str, str]:

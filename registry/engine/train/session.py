@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -28,12 +29,16 @@ from ..records.trackers import Trackers
 from . import demo, loop
 from .features import encoded
 from .prepare import Preparation
-from .run import Learning, Run, restore
+from .run import Learning, Run
+from .state import restore
 from .summary import start_caveat, summarize
 from .trace import traced
 
 #: What may differ without making it another run: where it is computed, how long it goes on, which figures it draws.
-_FREE = frozenset(f"trainer.{name}" for name in ("epochs", "patience", "log_every", "eval_batch_size", "save_every"))
+_FREE = frozenset(
+    f"trainer.{name}"
+    for name in ("epochs", "patience", "log_every", "eval_batch_size", "save_every", "keep_best", "keep_every")
+)
 _FREE_SECTIONS = ("runtime", "reports")
 
 
@@ -195,11 +200,12 @@ class _Session:
         path = self.folder.path
         parameters = sum(parameter.numel() for parameter in run.task.parameters())
         self.console.open_log(path / "log.txt")
-        files.write_text(path / "recipe.yaml", dump(self.plan.recipe.root.plain()))
+        facts = json.loads(files.to_json({**plain_facts(run.facts), "image_sizes": run.input_sizes()}))
+        run.description = {"recipe": dump(self.plan.recipe.root.plain()), "facts": facts}
+        files.write_text(path / "recipe.yaml", run.description["recipe"])
         self.folder.write_json("plan.json", self.plan.as_json())
         recipe = {"path": str(self.plan.recipe.path), "title": self.plan.recipe.title}
         computed = {"runtime": str(run.runtime), "precision": run.runtime.precision, "parameters": parameters}
-        facts = {**plain_facts(run.facts), "image_sizes": run.input_sizes()}
         self.folder.write_json("environment.json", {"recipe": recipe, **environment(), **computed, "facts": facts})
 
     def _introduce(self, run: Run, learning: Learning) -> None:

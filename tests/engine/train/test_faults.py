@@ -176,7 +176,7 @@ def test_workers_die_with_a_parent_that_is_killed(start, scenes, tmp_path):
 
 
 def test_a_kill_within_the_first_epoch_loses_what_save_every_allows(start, stranger, recipe, tmp_path):
-    sets = ["trainer.batch_size=2", "trainer.epochs=400", "trainer.evaluate_every=400", "trainer.save_every=1e-6"]
+    sets = ["trainer.batch_size=2", "trainer.epochs=400", "trainer.evaluate_every=400", "trainer.save_every=1 step"]
     process = start(*sets, "trainer.sampling=balanced")
     wait_for(tmp_path / "run" / "checkpoints" / "last.pt", process)
     process.kill()

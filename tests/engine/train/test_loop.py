@@ -26,11 +26,13 @@ from registry.engine.records.trackers import Trackers
 from registry.engine.runtime.device import Runtime, open_runtime
 from registry.engine.train import loop
 from registry.engine.train.ema import WeightAverage
-from registry.engine.train.run import Learning, Run, restore
+from registry.engine.train.run import Learning, Run
+from registry.engine.train.state import restore
 from registry.engine.train.summary import start_caveat
 from registry.engine.train.task import Batch, Task
 from registry.errors import StoppedBySignal
 from registry.recipe.grammar import LoopSettings, RuntimeSettings
+from registry.recipe.interval import Interval
 from registry.signals import StopRequest
 
 
@@ -151,8 +153,49 @@ def test_the_schedule_scales_the_rate_of_every_step(tmp_path: Path, runtime: Run
 def test_the_best_checkpoint_is_that_of_the_best_score(tmp_path: Path, runtime: Runtime) -> None:
     trained = Trained(tmp_path, runtime, Line([0.1, 0.9, 0.5])).fit()
     best = checkpoints.load(trained.run.folder.best)
-    assert best["epoch"] == trained.run.position.best_epoch == 2 and best["precision"] == "fp32"
+    assert checkpoints.epoch_of(best) == trained.run.position.best_epoch == 2 and best["precision"] == "fp32"
     assert float(best["task"]["model.weight"]) < trained.weight
+
+
+def kept_epochs(trained: Trained) -> dict[str, int]:
+    """The kept checkpoints and the epoch that each is of."""
+    files = sorted(trained.run.folder.checkpoints.glob("epoch_*.pt"))
+    return {path.name: checkpoints.epoch_of(checkpoints.load(path)) for path in files}
+
+
+def test_the_best_epochs_and_every_so_many_are_kept(tmp_path: Path, runtime: Runtime) -> None:
+    scores = [0.3, 0.9, math.nan, 0.5, 0.1, 0.7]
+    best = Trained(tmp_path / "best", runtime, Line(list(scores)), epochs=6, keep_best=2).fit()
+    assert kept_epochs(best) == {"epoch_0002.pt": 2, "epoch_0006.pt": 6}
+    every = Trained(tmp_path / "every", runtime, Line(list(scores)), epochs=6, keep_best=1, keep_every=3).fit()
+    assert kept_epochs(every) == {"epoch_0002.pt": 2, "epoch_0003.pt": 3, "epoch_0006.pt": 6}
+    assert kept_epochs(Trained(tmp_path / "none", runtime, Line(list(scores)), epochs=6).fit()) == {}
+
+
+@pytest.mark.parametrize(
+    ("every", "positions"),
+    [
+        ("6 steps", [(2, 0), (2, 2), (3, 0), (3, 4), (4, 0), (5, 0), (5, 2), (6, 0)]),  # of four an epoch
+        ("1 epoch", [(2, 0), (3, 0), (4, 0), (5, 0), (6, 0)]),
+        ("2 epochs", [(2, 0), (3, 0), (5, 0), (6, 0)]),  # the first has the best score, the fifth is the last
+        ("1h", [(2, 0), (3, 0), (4, 0), (5, 0), (6, 0)]),
+    ],
+)
+def test_save_every_counts_time_steps_or_epochs(
+    tmp_path: Path, runtime: Runtime, every: str, positions: list[tuple[int, int]]
+) -> None:
+    trained = Trained(tmp_path, runtime, Line([0.9, 0.5, 0.4, 0.3, 0.2]), epochs=5, save_every=Interval(every))
+    taken: list[tuple[int, int]] = []
+
+    class Writer(checkpoints.CheckpointWriter):
+        def save(self, path: Path, state: Any, **settings: Any) -> None:
+            if path.name == "last.pt":
+                taken.append((state["position"]["epoch"], state["position"]["batch"]))
+            super().save(path, state, **settings)
+
+    trained.run.checkpoints = Writer()
+    trained.fit()
+    assert taken == positions
 
 
 def test_a_score_of_nan_is_never_the_best_and_is_null_in_json(tmp_path: Path, runtime: Runtime) -> None:

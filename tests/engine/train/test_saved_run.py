@@ -19,7 +19,7 @@ def test_the_best_weights_come_back_and_predict(stranger: None, recipe: Path, tm
     train(recipe, tmp_path / "run")
     saved = open_run(tmp_path / "run", device="cpu")
     best = checkpoints.load(tmp_path / "run" / "checkpoints" / "best.pt")
-    assert saved.epoch == best["epoch"] and not saved.task.training
+    assert saved.epoch == checkpoints.epoch_of(best) and not saved.task.training
     assert all(torch.equal(value, best["task"][name]) for name, value in saved.task.state_dict().items())
     logits = saved.logits([np.zeros((64, 64, 3), np.uint8)] * 2)
     assert logits.shape == (2, 7, 64, 64) and torch.equal(logits[0], logits[1])
