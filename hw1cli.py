@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from registry.cli.commands import bench, compare, data, describe, evaluate, list, plugin, predict, run, schema
+from registry.cli.commands import bench, board, compare, data, describe, evaluate, list, plugin, predict, run, schema
 from registry.cli.errors import DEBUG, CommandGroup
 
 
@@ -32,6 +32,7 @@ for command in (
     evaluate.evaluate,
     predict.predict,
     compare.compare,
+    board.board,
     bench.bench,
     list.list_,
     describe.describe,

@@ -30,7 +30,7 @@ class Curves:
         self.at = list(at)
 
     def __call__(self, run: Run, epoch: int) -> None:
-        """Draw the rows so far; TensorBoard, which draws the curves itself, gets the last epoch's figure only."""
+        """Draw the rows so far; trackers, which draw the curves themselves, get the last epoch's figure only."""
         figure = self.figure(run)
         if epoch == run.epochs:
             publish(figure, run, "curves", epoch)

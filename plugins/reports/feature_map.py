@@ -68,7 +68,7 @@ class FeatureMap:
         stage = replace(stage, figures={**figures, **_worth(features, places, labels)})
         stage.save(run.folder.figures / self.name, self.class_names)
         for figure, value in stage.figures.items():
-            run.trackers.scalar(f"{self.name}/{figure}", value, epoch)
+            run.trackers.scalar(f"reports/{self.name}/{figure}", value, epoch)
         some = f"{len(labels):,} of " if len(labels) < len(everything.names) else ""
         if some:
             run.add_caveat(f"{self.name}: {some}{len(everything.names):,} evaluation images, a stratified sample")

@@ -1,4 +1,4 @@
-"""How a figure leaves a report: as a PNG in the run folder and as an image in TensorBoard."""
+"""How a figure leaves a report: as a PNG in the run folder and as a picture of the trackers."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def blank(width: float, height: float, layout: Literal["constrained", "compresse
 
 
 def publish(figure: Figure, run: Run, name: str, epoch: int) -> None:
-    """Write ``figures/<name>.png``, and the same picture to TensorBoard at the epoch."""
+    """Write ``figures/<name>.png``, and the same picture to the trackers at the epoch."""
     pixels = write(figure, run.folder.figures / f"{name}.png")
-    run.trackers.picture(f"figures/{name}", pixels, epoch)
+    run.trackers.picture(f"reports/{name}", pixels, epoch)
 
 
 def write(figure: Figure, path: Path) -> np.ndarray:

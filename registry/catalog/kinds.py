@@ -73,6 +73,12 @@ _ALL = (
         "it writes figures into the run folder. May have ready(run), which raises InputError before the training "
         "where the run does not have what the report needs.",
     ),
+    Kind(
+        "trackers",
+        "tracker",
+        "A registry.engine.Tracker: start(run), epoch(record), scalar, picture, embedding and finish(summary), each of "
+        "which may be left out. What start returns, plain JSON values, is run.state when the run is resumed.",
+    ),
 )
 
 #: Every kind by its plural name.

@@ -1,7 +1,8 @@
-"""The checks of trainers and reports: a real small training, of classified images or of masks."""
+"""The checks of trainers, reports and trackers: a real small training, of classified images or of masks."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import tempfile
@@ -45,6 +46,22 @@ def draws(subject: Subject) -> None:
         raise ContractViolation("draws_nothing", f"{subject} writes nothing into the run folder")
 
 
+def records(subject: Subject) -> None:
+    """A run that a tracker records, stopped and resumed, ends like one without it, and the tracker does not fail."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # where local stores are by default
+        sections = _sections("classification")
+        _, plain = _run(sections, Path("plain"))
+        sections["trackers"] = [_use(subject)]
+        try:
+            _run({**sections, "trainer": {**sections["trainer"], "epochs": 1}}, Path("recorded"))
+            _, recorded = _run(sections, Path("recorded"), resume=True)
+        except Hw1Error as error:
+            raise ContractViolation("tracker_fails", f"{subject}: {error}") from error
+    if recorded["last"] != plain["last"]:
+        what = f"a run with {subject} ends with {recorded['last']}, one without it with {plain['last']}"
+        raise ContractViolation("tracker_changes_run", what)
+
+
 def trains(subject: Subject) -> None:
     """A trainer trains: two epochs that end, with a loss where anything learns, and finite figures."""
     ((_, summary),) = _train(subject, lambda sections: [_with_trainer(subject, sections)])
@@ -79,11 +96,11 @@ def _train(subject: Subject, recipes: Callable[[Sections], list[Sections]]) -> l
     raise Inconclusive(message) if is_report else ContractViolation("task_refused", message)
 
 
-def _run(sections: Sections, out: Path) -> tuple[set[str], Summary]:
+def _run(sections: Sections, out: Path, *, resume: bool = False) -> tuple[set[str], Summary]:
     installed = [entry for distribution in metadata.distributions() for entry in distribution.entry_points]
     plan = make_plan(Recipe.of(as_node(sections)), Registry([*installed, *ENTRY_POINTS]))
-    summary = execute(plan, Console(file=io.StringIO()), out=out)
-    return {str(path.relative_to(out)) for path in out.rglob("*") if "tensorboard" not in path.parts}, summary
+    summary = execute(plan, Console(file=io.StringIO()), out=out, resume=resume)
+    return {str(path.relative_to(out)) for path in out.rglob("*")}, summary
 
 
 def _sections(task: str) -> Sections:
@@ -94,6 +111,7 @@ def _sections(task: str) -> Sections:
         "data": {"use": "conformance_data", "masks": pixels},
         "model": "conformance_segmenter" if pixels else "conformance_classifier",
         "loss": "conformance_loss",
+        "trackers": [],
         "runtime": {"device": "cpu", "precision": "fp32", "memory_format": "contiguous", "workers": 0},
     }
 

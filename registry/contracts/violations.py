@@ -99,4 +99,5 @@ CONTRACTS: Final[Mapping[str, Contract]] = {
     "schedules": Contract("steps", _OBJECT, ("__call__",), ("factors", "pure", "pickles")),
     "metrics": Contract("scores", "torchmetrics:Metric", (), ("figures", "order", "reset", "pooled")),
     "reports": Contract("runs", _OBJECT, ("at", "__call__"), ("epochs", "draws")),
+    "trackers": Contract("runs", "registry.engine.records.trackers:Tracker", (), ("records",)),
 }

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .network.output_stride import resized, with_output_stride
     from .network.pretrained import HUB_FILES, require_download, require_weights
     from .network.wrap import as_backbone
+    from .records.epoch import EpochRecord
+    from .records.trackers import TrackedRun, Tracker
     from .train.features import Outputs
     from .train.run import Run
     from .train.task import Batch, Task
@@ -38,6 +40,7 @@ _MODULES = {
     "Confusion": "evaluate.confusion",
     "ConfusionMetric": "evaluate.metrics",
     "Color": "data.colors",
+    "EpochRecord": "records.epoch",
     "HUB_FILES": "network.pretrained",
     "IMAGENET_MEAN": "network.contract",
     "IMAGENET_STD": "network.contract",
@@ -52,6 +55,8 @@ _MODULES = {
     "Run": "train.run",
     "Scores": "evaluate.metrics",
     "Task": "train.task",
+    "TrackedRun": "records.trackers",
+    "Tracker": "records.trackers",
     "UnreadableImage": "data.images",
     "as_backbone": "network.wrap",
     "check_backbone": "network.contract",
@@ -96,6 +101,7 @@ __all__ = [
     "Color",
     "Confusion",
     "ConfusionMetric",
+    "EpochRecord",
     "LabelTable",
     "MaskReader",
     "Outputs",
@@ -104,6 +110,8 @@ __all__ = [
     "Run",
     "Scores",
     "Task",
+    "TrackedRun",
+    "Tracker",
     "UnreadableImage",
     "as_backbone",
     "check_backbone",

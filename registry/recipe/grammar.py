@@ -155,6 +155,7 @@ _Trainer = Annotated[Any, Uses("trainers")]
 _Optimizer = Annotated[Any, Uses("optimizers")]
 _Schedule = Annotated[Any, Uses("schedules")]
 _Report = Annotated[Any, Uses("reports")]
+_Tracker = Annotated[Any, Uses("trackers")]
 _Generator = Annotated[Any, Uses("generators")]
 
 #: The sections of every recipe; a trainer's signature adds others, such as ``model`` and ``loss``.
@@ -175,6 +176,7 @@ SECTIONS: Final = {
         Section("optimizer", _Optimizer, "adamw", "the optimizer"),
         Section("schedule", _Schedule, "constant", "factor of the learning rate over the run"),
         Section("reports", list[_Report], (), "figures drawn along the way"),
+        Section("trackers", list[_Tracker], ("tensorboard",), "where the run is recorded, besides its folder"),
         Section("runtime", RuntimeSettings, None, "device, precision, workers"),
         Section("make", _Generator, None, "the data to generate (in `demo:`)"),
         Section("demo", dict[str, Any], None, "what changes on generated data", settable=False),

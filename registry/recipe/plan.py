@@ -13,7 +13,7 @@ from ..catalog.components import Component
 from ..catalog.kinds import KINDS, NETWORKS, WITHOUT_START
 from ..catalog.provenance import of as provenance_of
 from ..catalog.spec import REQUIRED, ComponentSpec
-from ..errors import InputError
+from ..errors import InputError, Problem
 from .grammar import LoopSettings, RuntimeSettings, SplitSettings
 from .load import Recipe
 from .yaml import NOWHERE, Location
@@ -164,7 +164,7 @@ class Plan:
         runtime: the machine's settings.
         optimizer, schedule: built by the loop, once the parameters and the steps are known.
         augment: ``train`` and ``eval`` -> augmentations in order.
-        reports: in order.
+        reports, trackers: in order.
         make: what writes the data first; None for data that is there.
         split: how the training split is divided; None where the data set has an evaluation split itself.
     """
@@ -179,6 +179,7 @@ class Plan:
     schedule: ComponentPlan
     augment: Mapping[str, list[ComponentPlan]] = field(default_factory=dict)
     reports: list[ComponentPlan] = field(default_factory=list)
+    trackers: list[ComponentPlan] = field(default_factory=list)
     make: ComponentPlan | None = None
     split: SplitSettings | None = None
 
@@ -190,9 +191,20 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         """The resolved plan with provenance and completed arguments."""
         shown = {key: getattr(self, key) for key in ("seed", "trainer", "data", "optimizer", "schedule", "augment")}
-        shown |= {"loop": vars(self.loop), "runtime": vars(self.runtime), "reports": self.reports, "make": self.make}
+        shown |= {"loop": vars(self.loop), "runtime": vars(self.runtime), "make": self.make}
+        shown |= {"reports": self.reports, "trackers": self.trackers}
         shown |= {"split": vars(self.split)} if self.split is not None else {}
         return {key: _as_json(value, True) for key, value in shown.items()}
+
+    def missing(self) -> list[Problem]:
+        """The problems that the components' preflights find."""
+        problems: list[Problem] = []
+        for part in self.components():
+            try:
+                part.preflight()
+            except InputError as error:
+                problems += error.problems
+        return problems
 
     def components(self) -> list[ComponentPlan]:
         """Every component of the plan, nested ones included."""

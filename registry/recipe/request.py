@@ -72,7 +72,8 @@ def planned_runs(request: Request, registry: Registry) -> list[Plan]:
 def every_problem(request: Request, registry: Registry) -> list[Problem]:
     """The problems of a recipe, those of its ``demo:`` section included; none when it can run."""
     files = Files()
-    recipe, _, problems, _ = _check(request, registry, files)
+    recipe, plans, problems, _ = _check(request, registry, files)
+    problems += [problem for plan in plans if not plan.recipe.needs for problem in plan.missing()]
     if recipe.has_demo and not request.demo:
         problems = problems + _check(replace(request, demo=True), registry, files)[2]
     return _listed(problems)

@@ -28,8 +28,17 @@ def differing(plans: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     # A component that is an argument of another one that differs is not listed either.
     outer = [one for one in others if not any(one != other and one.startswith(other) for other in others)]
     listed = [path for path in found if not path.startswith(others) or path.removesuffix("use") in outer]
-    as_in_a_recipe = {path: path.removesuffix(".use").replace(".arguments", "") for path in listed}
-    return {re.sub(r"^loop\.", "trainer.", name): found[path] for path, name in as_in_a_recipe.items()}
+    return {_as_in_a_recipe(path): found[path] for path in listed}
+
+
+def settings(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that a plan sets: dotted path as in a recipe -> value."""
+    flat = _flat(_with_sections(plan))
+    return {_as_in_a_recipe(path): value for path, value in flat if not _PROVENANCE.search(path)}
+
+
+def _as_in_a_recipe(path: str) -> str:
+    return re.sub(r"^loop\.", "trainer.", path.removesuffix(".use").replace(".arguments", ""))
 
 
 def _with_sections(plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,8 @@ FAULTY = {
     "datasets/off_by_one": "samples",
     "generators/differs": "makes",
     "reports/draws_nothing": "draws",
+    "trackers/loses_its_run": "records",
+    "trackers/draws_numbers": "records",
     "trainers/hides_its_loss": "trains",
     "trainers/hides_its_model": "trains",
 }
@@ -89,7 +91,7 @@ import torch
 from torch import nn
 from torchmetrics import Metric
 from albumentations import ImageOnlyTransform
-from registry.engine import Task
+from registry.engine import Task, Tracker
 
 class Net(nn.Module):
     def __init__(self, in_channels):
@@ -224,6 +226,15 @@ class draws_nothing:
     at = ["last"]
     def __call__(self, run, epoch): pass
 
+class loses_its_run(Tracker):
+    def start(self, run):
+        if run.after:
+            self.run = run.state["id"]
+
+class draws_numbers(Tracker):
+    def epoch(self, record):
+        record.val["accuracy"] = random.random()
+
 class hides_its_loss(Task):
     def __init__(self, model, loss):
         super().__init__()
@@ -273,6 +284,7 @@ def test_a_fault_is_found_by_running(subject: str, install: Install) -> None:
     [
         ("knn", "trainers/knn: trains"),  # learns nothing, and reports scores alone
         ("linear_probe", "trainers/linear_probe: trains"),
+        ("tensorboard", "trackers/tensorboard: records"),
         ("byol_view_1", "augmentations/byol_view_1: images"),  # a mask beside the image is cropped like it
         ("classifier", "models/classifier: seed"),  # its backbone is a stand-in, which the seed initialises too
     ],

@@ -29,10 +29,12 @@ from plugins.reports.scatter import apart, limits_of
 from plugins.reports.stages import Stage, stages_before, stratified
 from plugins.reports.tsne import NeighbourEmbedding
 from plugins.reports.worth import kept_neighbours, knn_accuracy, silhouette
+from plugins.trackers.projector import fitting
+from plugins.trackers.tensorboard import TensorBoard
 from registry import InputError
 from registry.engine import Run, distinct_colors
 from registry.engine.records.epoch import EpochRecord
-from registry.engine.records.trackers import Trackers, fitting
+from registry.engine.records.trackers import TrackedRun
 
 
 @pytest.mark.parametrize(
@@ -170,18 +172,19 @@ def test_the_projectors_list_holds_each_stage_once_also_after_a_resumed_run(tmp_
     features, thumbnails = np.eye(6, 4, dtype=np.float32), np.zeros((6, 8, 8, 3), np.uint8)
 
     def write(after: int, *epochs: int) -> None:
-        trackers = Trackers(tmp_path, tmp_path / "events", after=after)
+        tracker = TensorBoard()
+        tracker.start(TrackedRun("run", tmp_path, after=after))
         for epoch in epochs:
             for _ in range(2):  # two reports with the same features
-                trackers.embedding("features", features, [("a\tb", "c")] * 6, ("name", "class"), thumbnails, epoch)
-        trackers.close()
+                tracker.embedding("features", features, [("a\tb", "c")] * 6, ("name", "class"), thumbnails, epoch)
+        tracker.finish({"best": {}, "monitor": "accuracy", "epochs": 5})
 
     write(0, 1, 2, 3)
     write(2)
-    assert listed(tmp_path / "events") == ["features:00001", "features:00002"]
+    assert listed(tmp_path / "tensorboard") == ["features:00001", "features:00002"]
     write(2, 3, 5)
-    assert listed(tmp_path / "events") == [f"features:0000{epoch}" for epoch in (1, 2, 3, 5)]
-    table = (tmp_path / "events" / "00003" / "features" / "metadata.tsv").read_text().splitlines()
+    assert listed(tmp_path / "tensorboard") == [f"features:0000{epoch}" for epoch in (1, 2, 3, 5)]
+    table = (tmp_path / "tensorboard" / "00003" / "features" / "metadata.tsv").read_text().splitlines()
     assert table[0] == "name\tclass" and table[1:] == ["a b\tc"] * 6
 
 
@@ -272,8 +275,8 @@ def test_a_resumed_run_has_every_figure(stranger: None, colours: Path, tmp_path:
     vectors = np.loadtxt(out / "tensorboard" / "00003" / "features" / "tensors.tsv")
     assert vectors.shape == (12, 32) and Image.open(out / "tensorboard/00003/features/sprite.png").size == (128, 128)
     scalars, pictures = events(out)
-    assert set(pictures) >= {"figures/pca", "figures/tsne", "figures/confusion_matrix", "figures/curves"}
-    assert scalars["tsne/trustworthiness"][-1] == 3 and scalars["pca/variance"][-1] == 3
+    assert set(pictures) >= {"reports/pca", "reports/tsne", "reports/confusion_matrix", "reports/curves"}
+    assert scalars["reports/tsne/trustworthiness"][-1] == 3 and scalars["reports/pca/variance"][-1] == 3
 
 
 @pytest.mark.parametrize("report", ["pca", "tsne", "confusion_matrix"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...errors import InputError
 from ..options import JSON, print_json, takes_request
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def bench(request: Request, seconds: float, find_batch_size: bool, as_json: bool
     from ...recipe.request import planned
 
     plan = planned(request, Registry())
-    for part in plan.components():
-        part.preflight()
+    if missing := plan.missing():
+        raise InputError(missing)
     # Nothing heavy is imported before this line.
     from rich.console import Console
 

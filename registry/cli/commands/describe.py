@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from ...catalog.registry import Registry
     from ...catalog.spec import ComponentSpec, Parameter
 
+#: Kinds of which a section holds a list.
+_LISTED: Final = ("metrics", "reports", "trackers")
 #: The sections that hold a component of a kind, where they are not called by its singular.
-_SECTIONS: Final = {"datasets": "data", "generators": "make", "metrics": "metrics", "reports": "reports"}
+_SECTIONS: Final = {"datasets": "data", "generators": "make", **{kind: kind for kind in _LISTED}}
 #: The headings of a trainer's tables: its arguments, the sections that it reads, the settings of the loop.
 _OWN, _BESIDE, _COMMON = "arguments", "sections beside trainer", "arguments of every trainer"
 #: Values for required arguments; the first one that the argument's type accepts is shown.
@@ -129,7 +131,7 @@ def example_lines(component: Component, registry: Registry) -> dict[str, Any]:
         return {"augment": {"train": [entry]}}
     nested = [p.name for p in component.spec().parameters if kind == "trainers" and uses(p.type) and p.name in entry]
     sections = {name: entry.pop(name) for name in nested}  # beside trainer:, not in it
-    return {_SECTIONS.get(kind, KINDS[kind].singular): [entry] if kind in ("metrics", "reports") else entry, **sections}
+    return {_SECTIONS.get(kind, KINDS[kind].singular): [entry] if kind in _LISTED else entry, **sections}
 
 
 def _entry(component: Component, registry: Registry) -> dict[str, Any]:

@@ -102,8 +102,8 @@ def run_recipe(request: Request, *, resume: bool = False) -> None:
 
 
 def _train(plan: Plan, out: Path | None, *, resume: bool) -> None:
-    for part in plan.components():
-        part.preflight()
+    if missing := plan.missing():
+        raise InputError(missing)
     # Nothing heavy is imported before this line.
     from rich.console import Console
 

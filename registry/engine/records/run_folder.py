@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from ... import files
 from ...errors import InputError
 from .checkpoints import LAST, PREVIOUS
+from .trackers import STATES
 
 #: Libraries whose versions a run records.
 _LIBRARIES = (
@@ -45,10 +46,6 @@ class RunFolder:
     @property
     def figures(self) -> Path:
         return self.path / "figures"
-
-    @property
-    def tensorboard(self) -> Path:
-        return self.path / "tensorboard"
 
     @property
     def last(self) -> Path:
@@ -122,7 +119,8 @@ def clear_unfinished_start(path: Path) -> Path | None:
         if not _try_lock(lock):
             raise InputError.of(str(path), "another process is running in this folder")
         own = {"recipe.yaml", "plan.json", "environment.json", "summary.json", "log.txt", ".lock", "tensorboard"}
-        if {each.name for each in path.iterdir()} - own - {"checkpoints"} or any((path / "checkpoints").glob("*.pt")):
+        own |= {STATES, "checkpoints"}
+        if {each.name for each in path.iterdir()} - own or any((path / "checkpoints").glob("*.pt")):
             stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
             return path.rename(path.with_name(f"{path.name}.before_{stamp}"))
         shutil.rmtree(path)

@@ -1,4 +1,4 @@
-"""What a run writes while it trains: TensorBoard events and embeddings, ``metrics.csv``, ``metrics.jsonl``."""
+"""What a run records while it trains: the metrics files of its folder, always, and the trackers of its recipe."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import csv
 import io
 import json
 import math
-import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,51 +18,57 @@ import numpy as np
 from ... import files
 from .epoch import EpochRecord
 
-#: What the embedding projector reads, in the folder of the events.
-CONFIG: Final = "projector_config.pbtxt"
-#: Longest side of the image that holds all thumbnails; browsers show no larger one.
-SPRITE_LIMIT: Final = 8192
+#: What trackers need to go on with a resumed run, in the run folder: name -> state.
+STATES: Final = "trackers.json"
 
 
-class Trackers:
-    """The files of one run.
+@dataclass(frozen=True)
+class TrackedRun:
+    """What a tracker gets at the start.
 
-    Args:
+    Attributes:
+        name: the recipe's.
         folder: the run folder.
-        tensorboard: the folder for events.
-        after: the last epoch that a resumed run keeps, 0 for a new one; later rows and events are dropped.
+        settings: all that the plan sets: dotted path as in a recipe -> value.
+        recipe: the resolved recipe, in YAML.
+        monitor: the score that chooses the best checkpoint, by its name in ``EpochRecord.val``.
+        epochs: length of the run.
+        after: epochs that a resumed run keeps; 0 for a new one.
+        state: what ``start`` returned when the run was started; empty for a new one.
     """
 
-    def __init__(self, folder: Path, tensorboard: Path, after: int = 0) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+    name: str
+    folder: Path
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str = ""
+    monitor: str = "loss"
+    epochs: int = 0
+    after: int = 0
+    state: Mapping[str, Any] = field(default_factory=dict)
 
-        self.folder = folder
-        self.records = [record for record in _read(folder / "metrics.jsonl") if record.epoch <= after]
-        self._write_files()
-        # purge_step hides the events that a resumed run is about to write again.
-        self.writer = SummaryWriter(str(tensorboard), purge_step=after + 1 if after else None)
-        self._events, self._embedded = tensorboard, set[tuple[str, int]]()
-        embeddings = _read_projector(tensorboard).embeddings
-        kept = [entry for entry in embeddings if int(entry.tensor_name.rpartition(":")[2]) <= after]
-        if len(kept) < len(embeddings):
-            _write_projector(tensorboard, kept)
+
+class Tracker:
+    """Base of trackers, which record a run beside the files in its folder; each method does nothing by default.
+
+    Methods are called between epochs and must not take long. A tracker that raises is not called again; training goes
+    on, and the run ends with exit code 3.
+    """
+
+    def start(self, run: TrackedRun) -> Mapping[str, Any] | None:
+        """Begin, or go on after ``run.after`` epochs: what was recorded of later ones is about to be computed again.
+
+        Returns:
+            Plain JSON values that the same run gets as ``run.state`` when it is resumed.
+        """
 
     def epoch(self, record: EpochRecord) -> None:
-        """Write the figures of an epoch."""
-        self.records.append(record)
-        self._write_files()
-        for group, figures in (("train", record.train), ("val", record.val), ("run", record.run)):
-            for name, value in figures.items():
-                self.writer.add_scalar(f"{group}/{name}", value, record.epoch)
-        self.writer.flush()
-
-    def picture(self, tag: str, picture: np.ndarray, epoch: int) -> None:
-        """Write a picture, uint8 (H, W, 3)."""
-        self.writer.add_image(tag, picture, epoch, dataformats="HWC")
+        """Record the figures of an epoch."""
 
     def scalar(self, tag: str, value: float, epoch: int) -> None:
-        """Write a number that is not one of the epoch's scores, such as a report's."""
-        self.writer.add_scalar(tag, value, epoch)
+        """Record a number that is not one of the epoch's figures, such as a report's ``reports/pca/variance``."""
+
+    def picture(self, tag: str, picture: np.ndarray, epoch: int) -> None:
+        """Record a picture, uint8 (H, W, 3): ``val/0`` of predictions, ``reports/curves`` of a report."""
 
     def embedding(
         self,
@@ -73,40 +79,85 @@ class Trackers:
         thumbnails: np.ndarray,
         epoch: int,
     ) -> None:
-        """Write vectors for TensorBoard's embedding projector, once for a tag and an epoch.
+        """Record vectors; several reports may give the same ones.
 
         Args:
             tag: a plain word.
             features: (N, D).
             table: N rows of metadata, in the columns of the header.
             header: at least two names.
-            thumbnails: (N, H, W, 3) uint8, reduced where all of them would not fit into one image.
+            thumbnails: (N, H, W, 3) uint8.
             epoch: 1-based.
         """
-        import torch
 
-        if (tag, epoch) in self._embedded:
-            return
-        self._embedded.add((tag, epoch))
-        # torch would print a warning into the progress bar about the files of an interrupted run.
-        shutil.rmtree(self._events / f"{epoch:05d}" / tag, ignore_errors=True)
-        before = _read_projector(self._events)
-        images = torch.from_numpy(fitting(thumbnails)).permute(0, 3, 1, 2).float() / 255
-        rows = [[" ".join(str(cell).split()) for cell in row] for row in table]  # a tab would begin another column
-        with contextlib.redirect_stdout(sys.stderr):
-            self.writer.add_embedding(torch.from_numpy(features), rows, images, epoch, tag, list(header))
-        # torch's list holds only what this process has written.
-        written = (*before.embeddings, *_read_projector(self._events).embeddings)
-        entries = {entry.tensor_name: entry for entry in written}
-        _write_projector(self._events, [entries[name] for name in sorted(entries)])
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """The run has ended: done, stopped or failed; ``summary`` is the content of ``summary.json``."""
 
-    def text(self, tag: str, text: str) -> None:
-        """Write a text, in Markdown."""
-        self.writer.add_text(tag, text)
 
-    def close(self) -> None:
-        """Flush and close the event file; without it the last events are lost."""
-        self.writer.close()
+class Trackers:
+    """All that records a run.
+
+    Args:
+        folder: the run folder.
+        trackers: by their names.
+    """
+
+    def __init__(self, folder: Path, trackers: Mapping[str, Tracker] | None = None) -> None:
+        self.folder, self.active = folder, dict(trackers or {})
+        self.records: list[EpochRecord] = []
+        self._failed: Callable[[str, Exception], None] = lambda text, error: None
+
+    def start(self, run: TrackedRun, failed: Callable[[str, Exception], None]) -> None:
+        """Drop what the files hold beyond ``run.after``, and start every tracker.
+
+        Args:
+            run: its ``state`` is filled in for each tracker.
+            failed: called with a sentence and the error where a tracker fails.
+        """
+        self._failed = failed
+        self.records = [record for record in _read(self.folder / "metrics.jsonl") if record.epoch <= run.after]
+        self._write_files()
+        path = self.folder / STATES
+        states = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+        def begin(name: str, tracker: Tracker) -> None:
+            state = tracker.start(replace(run, state=states.get(name, {})))
+            if state:
+                files.write_json(path, {**states, name: dict(state)})
+                states[name] = state
+
+        self._each(begin)
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Write the figures of an epoch."""
+        self.records.append(record)
+        self._write_files()
+        self._each(lambda _, tracker: tracker.epoch(record))
+
+    def scalar(self, tag: str, value: float, epoch: int) -> None:
+        """See ``Tracker.scalar``."""
+        self._each(lambda _, tracker: tracker.scalar(tag, value, epoch))
+
+    def picture(self, tag: str, picture: np.ndarray, epoch: int) -> None:
+        """See ``Tracker.picture``."""
+        self._each(lambda _, tracker: tracker.picture(tag, picture, epoch))
+
+    def embedding(self, tag: str, *vectors: Any) -> None:
+        """See ``Tracker.embedding``."""
+        self._each(lambda _, tracker: tracker.embedding(tag, *vectors))
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """See ``Tracker.finish``."""
+        self._each(lambda _, tracker: tracker.finish(summary))
+
+    def _each(self, call: Callable[[str, Tracker], None]) -> None:
+        for name, tracker in list(self.active.items()):
+            try:
+                with contextlib.redirect_stdout(sys.stderr):
+                    call(name, tracker)
+            except Exception as error:
+                del self.active[name]
+                self._failed(f"tracker {name!r} failed and records nothing more of this run: {error}", error)
 
     def _write_files(self) -> None:
         if not self.records:
@@ -128,33 +179,3 @@ def _read(path: Path) -> list[EpochRecord]:
         return []
     rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [EpochRecord.from_columns({k: math.nan if v is None else v for k, v in row.items()}) for row in rows]
-
-
-def fitting(thumbnails: np.ndarray, limit: int = SPRITE_LIMIT) -> np.ndarray:
-    """Thumbnails (N, H, W, 3) uint8, made square and small enough that a grid of all of them fits into the limit."""
-    import cv2
-
-    count, side = len(thumbnails), max(thumbnails.shape[1:3])
-    wanted = min(side, limit // max(int(np.ceil(np.sqrt(count))), 1))
-    if thumbnails.shape[1:3] == (wanted, wanted):
-        return thumbnails
-    return np.stack([cv2.resize(one, (wanted, wanted), interpolation=cv2.INTER_AREA) for one in thumbnails])
-
-
-def _read_projector(folder: Path) -> Any:
-    from google.protobuf import text_format
-    from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
-
-    path, config = folder / CONFIG, ProjectorConfig()
-    if path.exists():
-        # torch writes the list in place: a process killed while writing leaves half of it.
-        with contextlib.suppress(text_format.ParseError):
-            text_format.Parse(path.read_text(encoding="utf-8"), config)
-    return config
-
-
-def _write_projector(folder: Path, entries: Sequence[Any]) -> None:
-    from google.protobuf import text_format
-    from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
-
-    files.write_text(folder / CONFIG, text_format.MessageToString(ProjectorConfig(embeddings=entries)))

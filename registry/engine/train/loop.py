@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shlex
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
@@ -275,7 +274,7 @@ def below_start(run: Run, score: float) -> str:
 
 
 def draw_reports(run: Run, learning: Learning, of_epoch: int | None = None) -> None:
-    """Call the reports that are due. Where one fails, the run notes it and training goes on: it may be worth days.
+    """Call the reports that are due.
 
     ``of_epoch`` draws now what would have been due at another epoch: the last one, for a run that ends early.
     """
@@ -286,6 +285,4 @@ def draw_reports(run: Run, learning: Learning, of_epoch: int | None = None) -> N
             try:
                 report(run, epoch)
             except Exception as error:
-                run.failures.append(f"{plan.component.source} failed after epoch {epoch}: {error}")
-                run.console.note(run.failures[-1])
-                run.console.log(traceback.format_exc())
+                run.add_failure(f"{plan.component.source} failed after epoch {epoch}: {error}", error)

@@ -25,6 +25,7 @@ from ..data.split import Divided
 from ..network.checkpointing import checkpoint_blocks
 from ..network.contract import normalization_of
 from ..records.run_folder import RunFolder
+from ..records.trackers import Trackers
 from ..runtime import autotune
 from ..runtime.device import LAYOUTS, Runtime, device_for, open_runtime
 from .ema import WeightAverage
@@ -81,12 +82,17 @@ class Preparation:
                 checkpoint_blocks(self.task)
             self.train, self.held_out = self._splits(data)
             reports = [build(report, self.facts) for report in plan.reports]
+            names = [part.name for part in plan.trackers]
+            trackers = {
+                part.name if names.count(part.name) == 1 else part.path: build(part, self.facts)
+                for part in plan.trackers
+            }
         if not learns(self.task):
             self.plan = replace(plan, loop=replace(plan.loop, epochs=1))
         self.preprocess = Preprocessor(*normalization_of(self.task), device)
         self.order = self._order()
         show("rehearsing a training step")
-        run, learning = self._assemble(self._runtime(earlier), reports)
+        run, learning = self._assemble(self._runtime(earlier), reports, Trackers(self.folder.path, trackers))
         for part, report in zip(plan.reports, reports, strict=True):
             if hasattr(report, "ready"):
                 with part.attach_location():
@@ -191,7 +197,7 @@ class Preparation:
             )
         return open_runtime(settings, *chosen, reason)
 
-    def _assemble(self, runtime: Runtime, reports: list[Any]) -> tuple[Run, Learning]:
+    def _assemble(self, runtime: Runtime, reports: list[Any], trackers: Trackers) -> tuple[Run, Learning]:
         plan, task, settings = self.plan, self.task, self.plan.loop
         task.to(memory_format=runtime.layout)
         steps = -(-len(self.order) // settings.accumulate)
@@ -219,6 +225,7 @@ class Preparation:
         run = Run(
             *(plan, self.folder, self.facts, runtime, task, self.train, self.held_out.get("val"), preprocess),
             console=self.console,
+            trackers=trackers,
             loaders=loaders,
             caveats=self.caveats,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,7 +79,7 @@ class Run:
         position: how far it has come.
         description: the ``recipe`` as text and the ``facts`` in plain values, which every checkpoint carries.
         caveats: what a reader of its scores should know, in sentences.
-        failures: reports that failed, in words.
+        failures: reports and trackers that failed, in words.
     """
 
     plan: Plan
@@ -90,8 +91,8 @@ class Run:
     val: Augmented | None
     preprocess: Preprocessor
     console: Console
+    trackers: Trackers
     loaders: Mapping[str, DataLoader[Any]] = field(default_factory=dict)
-    trackers: Trackers = field(init=False)
     checkpoints: CheckpointWriter = field(default_factory=CheckpointWriter)
     position: Position = field(default_factory=Position)
     description: Mapping[str, Any] = field(default_factory=dict)
@@ -118,6 +119,12 @@ class Run:
         if text not in self.caveats:
             self.caveats.append(text)
             self.console.note(text)
+
+    def add_failure(self, text: str, error: Exception) -> None:
+        """Record that a report or a tracker failed; training goes on, since it may be worth days."""
+        self.failures.append(text)
+        self.console.note(text)
+        self.console.log("".join(traceback.format_exception(error)))
 
     def evaluation_sample(self, index: int) -> dict[str, Any]:
         """A sample of the evaluation split after the evaluation augmentations, uint8.

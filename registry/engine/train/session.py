@@ -15,6 +15,7 @@ from rich.console import Console as Terminal
 from ... import files
 from ...catalog import provenance
 from ...errors import Hw1Error, InputError, PluginError, Problem, StoppedBySignal
+from ...recipe.dump import dump
 from ...recipe.load import Recipe
 from ...recipe.plan import Plan
 from ...results import diff
@@ -25,7 +26,7 @@ from ..data.loader import close
 from ..network.weights import export_backbone
 from ..records import checkpoints
 from ..records.run_folder import RunFolder, can_resume, environment, new_run_path, refuse_if_taken
-from ..records.trackers import Trackers
+from ..records.trackers import TrackedRun
 from . import demo, loop
 from .features import encoded
 from .prepare import Preparation
@@ -34,12 +35,12 @@ from .state import restore
 from .summary import start_caveat, summarize
 from .trace import traced
 
-#: What may differ without making it another run: where it is computed, how long it goes on, which figures it draws.
+#: What may differ without making it another run: where it is computed and recorded, how long it goes on, its figures.
 _FREE = frozenset(
     f"trainer.{name}"
     for name in ("epochs", "patience", "log_every", "eval_batch_size", "save_every", "keep_best", "keep_every")
 )
-_FREE_SECTIONS = ("runtime", "reports")
+_FREE_SECTIONS = ("runtime", "reports", "trackers")
 
 
 def execute(plan: Plan, terminal: Terminal, *, out: Path | None = None, resume: bool = False) -> dict[str, Any]:
@@ -113,7 +114,7 @@ class _Session:
                 self._describe(run)
                 if earlier is not None:
                     restore(run, learning, dict(earlier))
-                run.trackers = Trackers(self.folder.path, self.folder.tensorboard, after=run.position.epoch - 1)
+                self._start_trackers(run)
                 self._introduce(run, learning)
                 if run.task.encodes_once:
                     self._encode_once(run, learning, stop)
@@ -132,9 +133,8 @@ class _Session:
                 self.folder.close()
             self._conclude(run, summary)
         if run.failures:
-            raise PluginError(
-                f"{len(run.failures)} report(s)", run.failures[0], f"the weights are safe in {self.folder.path}"
-            )
+            source = "a report or tracker" if len(run.failures) == 1 else f"{len(run.failures)} reports or trackers"
+            raise PluginError(source, run.failures[0], f"the weights are safe in {self.folder.path}")
         return summary
 
     def _train(self, run: Run, learning: Learning, stop: StopRequest) -> dict[str, Any]:
@@ -154,7 +154,8 @@ class _Session:
         finally:
             summary = summarize(run, status)
             self.folder.write_json("summary.json", summary)
-            run.trackers.close()
+            run.trackers.finish(summary)
+            self.folder.write_json("summary.json", summary)  # which lists a tracker that has failed now
         return summary
 
     def _encode_once(self, run: Run, learning: Learning, stop: StopRequest) -> None:
@@ -195,8 +196,6 @@ class _Session:
 
     def _describe(self, run: Run) -> None:
         """Write where the run comes from: recipe, plan, environment, and the facts of its data."""
-        from ...recipe.dump import dump
-
         path = self.folder.path
         parameters = sum(parameter.numel() for parameter in run.task.parameters())
         self.console.open_log(path / "log.txt")
@@ -207,6 +206,11 @@ class _Session:
         recipe = {"path": str(self.plan.recipe.path), "title": self.plan.recipe.title}
         computed = {"runtime": str(run.runtime), "precision": run.runtime.precision, "parameters": parameters}
         self.folder.write_json("environment.json", {"recipe": recipe, **environment(), **computed, "facts": facts})
+
+    def _start_trackers(self, run: Run) -> None:
+        settings, after = diff.settings(self.plan.as_json()), run.position.epoch - 1
+        where = TrackedRun(run.name, self.folder.path, settings, dump(self.plan.recipe.root.plain()), run.task.monitor)
+        run.trackers.start(replace(where, epochs=run.epochs, after=after), run.add_failure)
 
     def _introduce(self, run: Run, learning: Learning) -> None:
         plan, say = self.plan, self.console.say
@@ -241,4 +245,4 @@ class _Session:
         minutes, seconds = divmod(round(summary["wall_seconds"]), 60)
         speed = summary["images_per_second"]
         self.console.say(f"done in {minutes}:{seconds:02d} at {speed:.1f} training images/s" if speed else "done")
-        self.console.say(f"run folder: {self.folder.path}   (tensorboard --logdir {self.folder.path})")
+        self.console.say(f"run folder: {self.folder.path}   (hw1cli board {self.folder.path})")

@@ -22,7 +22,7 @@ from registry.engine.data.loader import Augmented, EpochOrder, make_loader
 from registry.engine.data.preprocess import Preprocessor
 from registry.engine.records import checkpoints
 from registry.engine.records.run_folder import RunFolder
-from registry.engine.records.trackers import Trackers
+from registry.engine.records.trackers import TrackedRun, Trackers
 from registry.engine.runtime.device import Runtime, open_runtime
 from registry.engine.train import loop
 from registry.engine.train.ema import WeightAverage
@@ -99,9 +99,9 @@ class Trained:
         console = Console(Terminal(file=self.shown, width=200))
         loader = make_loader(val, EpochOrder(8, 4, seed=None), workers=0, pin_memory=False)
         loaders = {"val": loader}
-        self.run = Run(plan, RunFolder(folder), {}, runtime, task, train, val, preprocess, console, loaders=loaders)
+        where = (RunFolder(folder), {}, runtime)
+        self.run = Run(plan, *where, task, train, val, preprocess, console, Trackers(folder), loaders=loaders)
         self.run.folder.checkpoints.mkdir(parents=True)
-        self.run.trackers = Trackers(folder, folder / "tensorboard")
         order = EpochOrder(8, plan.loop.batch_size, seed=1)
         train_loader = make_loader(train, order, workers=0, pin_memory=False)
         self.optimizer = torch.optim.SGD(task.parameters(), lr=lr)
@@ -112,7 +112,6 @@ class Trained:
     def fit(self) -> Trained:
         with StopRequest() as stop:
             loop.fit(self.run, self.learning, stop)
-        self.run.trackers.close()
         return self
 
     @property
@@ -204,9 +203,9 @@ def test_a_score_of_nan_is_never_the_best_and_is_null_in_json(tmp_path: Path, ru
     assert (position.best_epoch, position.best_score, position.stale) == (2, 0.2, 1)
     assert [row["score"] for row in trained.rows] == [None, 0.2, None, 0.1]
     assert "epoch 1: score is nan" in trained.run.caveats[0]
-    again = Trackers(tmp_path, tmp_path / "tensorboard", after=4)
+    again = Trackers(tmp_path)
+    again.start(TrackedRun("again", tmp_path, after=4), lambda text, error: pytest.fail(text))
     assert math.isnan(again.records[0].val["score"]) and again.records[1].val["score"] == 0.2
-    again.close()
 
 
 def test_patience_ends_the_run_and_more_patience_goes_on(tmp_path: Path, runtime: Runtime) -> None:

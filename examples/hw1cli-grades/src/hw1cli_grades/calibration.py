@@ -37,7 +37,7 @@ class Calibration:
         written = BytesIO()
         figure.savefig(written, format="png", dpi=120)
         (run.folder.figures / "calibration.png").write_bytes(written.getvalue())
-        run.trackers.picture("figures/calibration", np.asarray(Image.open(written).convert("RGB")), epoch)
+        run.trackers.picture("reports/calibration", np.asarray(Image.open(written).convert("RGB")), epoch)
 
     def _figure(self, rows: np.ndarray, title: str) -> Figure:
         figure = Figure(figsize=(5.2, 5.6), layout="constrained")
