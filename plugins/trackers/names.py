@@ -7,6 +7,7 @@ from registry.engine import EpochRecord
 #: Scores to compare with: of the best constant prediction, and before the first step.
 _BASELINES = ("constant/", "start/")
 
+
 def scalars(record: EpochRecord) -> dict[str, float]:
     """Figures of an epoch by their tags, in groups: ``train``, ``val``, ``val_classes`` (one class each), ``run``."""
     found = {f"train/{name}": value for name, value in record.train.items()}
