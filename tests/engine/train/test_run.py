@@ -50,7 +50,7 @@ def test_run_folder_records_everything(stranger: None, recipe: Path, tmp_path: P
     assert Image.open(out / "figures" / "mask_stages.png").width > 500
     scalars, images = events(out)
     assert set(scalars) >= {"train/loss", "val/loss", "val/miou", "run/lr"} and scalars["val/miou"] == [1, 2]
-    assert set(images) >= {"val/0", "figures/mask_stages"}
+    assert set(images) >= {"val/0", "reports/mask_stages"}
 
 
 def test_same_seed_gives_same_run_and_another_seed_another(stranger: None, recipe: Path, tmp_path: Path) -> None:
