@@ -30,7 +30,8 @@ def atomic_write(path: Path, mode: Literal["w", "wb"] = "w", *, flush: bool = Tr
         OSError: the folder cannot be written or the disk is full; ``path`` stays as it was.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    text = {"encoding": "utf-8", "newline": ""} if mode == "w" else {}
+    # A file's name that the locale cannot decode is text with surrogates, and is written as the bytes that it is.
+    text = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""} if mode == "w" else {}
     try:
         with open(temporary, mode, **text) as file:  # type: ignore[call-overload]
             yield file

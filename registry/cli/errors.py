@@ -9,6 +9,7 @@ import click
 
 from ..errors import FAILED, Hw1Error, InputError, StoppedBySignal
 from ..signals import handled, interrupt
+from .streams import make_writable
 
 DEBUG: Final = "Add the traceback to an error."
 
@@ -20,6 +21,10 @@ def _set_debug(ctx: click.Context, _parameter: click.Parameter, wanted: bool) ->
 
 class CommandGroup(click.Group):
     """Shows an error as one readable block, ends with its exit code, and gives every command ``--debug``."""
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        make_writable()
+        return super().main(*args, **settings)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         if not isinstance(cmd, click.Group):

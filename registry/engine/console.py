@@ -111,7 +111,7 @@ class Console:
         """A line for the log alone; kept until there is a log."""
         self._unlogged.append(f"{time.strftime('%H:%M:%S')} {text}\n")
         if self._log is not None:
-            with self._log.open("a", encoding="utf-8") as file:
+            with self._log.open("a", encoding="utf-8", errors="surrogateescape") as file:
                 file.writelines(self._unlogged)
             self._unlogged = []
 

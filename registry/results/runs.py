@@ -16,7 +16,17 @@ from . import diff, statistics
 from .statistics import Result, Setting
 
 #: The files that a run is recognised by, and how deep below a folder it is at most: runs/RECIPE/study/RUN.
-_PLAN, _SUMMARY, _DEEPEST = "plan.json", "summary.json", 4
+_PLAN, _SUMMARY, _MACHINE, _DEEPEST = "plan.json", "summary.json", "environment.json", 4
+#: What is read of ``summary.json``.
+_SUMMARIZED: Final[dict[str, tuple[type, ...]]] = {
+    **dict.fromkeys(("status", "recipe", "monitor"), (str,)),
+    **dict.fromkeys(("best", "last"), (dict,)),
+    **dict.fromkeys(("epochs", "seed", "evaluation_images"), (int,)),
+    "demo": (bool,),
+    "wall_seconds": (int, float),
+    "best_epoch": (int, type(None)),
+    "images_per_second": (int, float, type(None)),
+}
 #: Sections of a recipe that decide what a run is scored on.
 _DATA: Final = ("data", "probe", "split")
 #: Parts of ``environment.json`` and ``summary.json`` that decide what is computed, and how fast.
@@ -65,23 +75,69 @@ def read(folder: Path) -> FinishedRun:
     Raises:
         InputError: it holds no run that was finished or stopped, or its files are damaged.
     """
+    for missing in (_SUMMARY, _PLAN, _MACHINE):
+        if not (folder / missing).is_file():
+            started = missing == _SUMMARY and (folder / _PLAN).is_file()
+            hint = "the run has not ended yet" if started else "name folders that 'hw1cli run' has written"
+            raise InputError.of(str(folder), f"is not a finished run: it has no {missing}", hint)
+    summary, plan, environment = (read_object(folder / name) for name in (_SUMMARY, _PLAN, _MACHINE))
+    for name, kinds in _SUMMARIZED.items():
+        if not isinstance(summary.get(name), kinds):
+            raise InputError.of(str(folder / _SUMMARY), f"is damaged: {name} is {summary.get(name)!r}")
+    for name, value in {**summary["best"], **summary["last"]}.items():
+        if not _is_figure(value):
+            raise InputError.of(str(folder / _SUMMARY), f"is damaged: the score {name} is {value!r}")
+    if not isinstance(environment.get("libraries", {}), dict):
+        raise InputError.of(str(folder / _MACHINE), "is damaged: its libraries are not a JSON object")
+    try:  # what cannot be compared with itself cannot be compared
+        diff.differing([plan, plan])
+        provenance.differences(plan, plan)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError.of(str(folder / _PLAN), f"is damaged: {type(error).__name__}: {error}") from error
+    rows, torn = read_rows(folder / "metrics.jsonl")
+    if torn is not None:
+        raise InputError.of(str(folder / "metrics.jsonl"), torn, "'run --resume' of this folder repairs it")
+    return FinishedRun(folder, summary, plan, environment, rows)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON file of a run folder.
+
+    Raises:
+        InputError: it is missing, damaged, or something else than an object.
+    """
     try:
-        summary, plan, environment = (
-            json.loads((folder / name).read_text(encoding="utf-8")) for name in (_SUMMARY, _PLAN, "environment.json")
-        )
-        metrics = folder / "metrics.jsonl"
-        lines = metrics.read_text(encoding="utf-8").splitlines() if metrics.exists() else []
-        rows = [json.loads(line).items() for line in lines if line]
-        # JSON has no NaN, so null stands for it.
-        rows = [{name: math.nan if value is None else value for name, value in row} for row in rows]
-        return FinishedRun(folder, summary, plan, environment, rows)
-    except FileNotFoundError as error:
-        missing = Path(str(error.filename)).name
-        started = missing == _SUMMARY and (folder / _PLAN).is_file()
-        hint = "the run has not ended yet" if started else "name folders that 'hw1cli run' has written"
-        raise InputError.of(str(folder), f"is not a finished run: it has no {missing}", hint) from error
-    except (OSError, ValueError) as error:
-        raise InputError.of(str(folder), f"cannot be read: {error}") from error
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError.of(str(path), f"cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise InputError.of(str(path), f"is damaged: expected a JSON object, got {type(value).__name__}")
+    return value
+
+
+def read_rows(path: Path) -> tuple[list[dict[str, float]], str | None]:
+    """The rows of ``metrics.jsonl``, NaN where it has null, and what is wrong with its last line, if that is torn.
+
+    Raises:
+        InputError: another line is damaged.
+    """
+    rows: list[dict[str, float]] = []
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict) or not all(_is_figure(value) for value in row.values()) or "epoch" not in row:
+                raise ValueError("expected a JSON object of numbers, with an epoch")
+        except (ValueError, RecursionError) as error:
+            if number == len(lines):
+                return rows, f"is damaged in line {number}, the last one: {error}"
+            raise InputError.of(str(path), f"is damaged in line {number}: {error}") from error
+        rows.append({name: math.nan if value is None else value for name, value in row.items()})
+    return rows, None
+
+
+def _is_figure(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 def read_if_done(folder: Path) -> FinishedRun | None:

@@ -77,6 +77,7 @@ def evaluate(
     from rich.console import Console
 
     from ...engine.evaluate.report import require_writable, write
+    from ...engine.records.run_folder import refuse_links
 
     console = Console(stderr=as_json)
     if run is None:
@@ -85,6 +86,8 @@ def evaluate(
         data, last = options["data"], ["last"] * (options["checkpoint"] == "last")
         name = "-".join([options["split"], *([data.resolve().name] if data else []), *last])
         folder = out or run / "evaluation" / name
+        if out is None:
+            refuse_links(run)
     require_writable(folder)
     if run is not None:
         from ...engine.evaluate.run import RunQuestion, evaluate_run

@@ -13,6 +13,7 @@ import click
 from ...errors import DONE, PLUGIN_FAILED, WRONG_INPUT, Hw1Error, InputError, PluginError, StoppedBySignal
 from ..errors import print_problems
 from ..options import JSON, PATH, print_json, takes_request
+from ..streams import outlasting
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +46,8 @@ def run(request: Request, out: Path | None, resume: bool, profile: bool) -> None
         raise click.UsageError("--resume needs --out FOLDER, the run to continue")
     sets = (*request.sets, "runtime.profile=true") if profile else request.sets
     try:
-        run_recipe(replace(request, out=out, sets=sets), resume=resume)
+        with outlasting():
+            run_recipe(replace(request, out=out, sets=sets), resume=resume)
     except KeyboardInterrupt as interrupted:
         message = f"stopped by {interrupted} while preparing; nothing was written"
         raise StoppedBySignal(message, f"the same command {'goes on' if resume else 'starts again'}") from None

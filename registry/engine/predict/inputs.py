@@ -157,8 +157,8 @@ def _csv(path: Path, images: Path | None, found: Inputs, problems: list[Problem]
         problems += error.problems
         return
     for line, cells in table.rows:
-        if len(cells) > len(table.columns) or not cells[column]:
-            reason = f"has no {table.columns[column]}" if not cells[column] else "has more cells than the header"
+        if len(cells) > len(table.columns) or not cells[column] or "\0" in cells[column]:
+            reason = "has more cells than the header" if len(cells) > len(table.columns) else "names no file"
             problems.append(Problem("row", reason, line=line, file=str(path)))
         else:
             name = Path(cells[column])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -18,6 +17,7 @@ from typing import Any, TextIO
 
 from ... import files
 from ...errors import InputError
+from ...results.runs import read_object
 from .checkpoints import LAST, PREVIOUS
 from .trackers import STATES
 
@@ -60,14 +60,19 @@ class RunFolder:
         files.write_json(self.path / name, value)
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Read a JSON file of the run."""
-        return json.loads((self.path / name).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        """Read a JSON file of the run.
+
+        Raises:
+            InputError: see ``read_object``.
+        """
+        return read_object(self.path / name)
 
     def open(self, *, resume: bool) -> None:
         """Create the folder and take its lock.
 
         Raises:
-            InputError: it holds a run and ``resume`` is false, holds none and ``resume`` is true, or is in use.
+            InputError: it holds a run and ``resume`` is false, holds none and ``resume`` is true, is in use, or holds
+                links; see ``refuse_links``.
         """
         refuse_if_taken(self.path, resume=resume)
         try:
@@ -114,6 +119,7 @@ def clear_unfinished_start(path: Path) -> Path | None:
     Raises:
         InputError: another process is running in it.
     """
+    refuse_links(path)
     lock = open(path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 - held until the folder is gone
     try:
         if not _try_lock(lock):
@@ -127,6 +133,20 @@ def clear_unfinished_start(path: Path) -> Path | None:
         return None
     finally:
         lock.close()
+
+
+def refuse_links(path: Path) -> None:
+    """Raise where what is written into a run folder would follow a symbolic link out of it: it may be a stranger's.
+
+    Raises:
+        InputError: names the link.
+    """
+    inside = path.resolve()
+    for folder, *names in os.walk(inside):
+        for entry in (Path(folder, name) for name in (*names[0], *names[1])):
+            if entry.is_symlink() and not entry.resolve().is_relative_to(inside):
+                message = f"is a symbolic link out of the run folder, to {entry.readlink()}"
+                raise InputError.of(str(entry), message, "put what it leads to in its place, or delete it")
 
 
 def can_resume(path: Path) -> bool:
@@ -147,6 +167,8 @@ def refuse_if_taken(path: Path, *, resume: bool) -> None:
         raise InputError.of(str(path), f"cannot be written: {existing} is read-only", "name another folder with --out")
     if resume and not can_resume(path):
         raise InputError.of(str(path), "does not hold a run to resume", "leave --resume out to start one")
+    if resume:
+        refuse_links(path)
     if not resume and path.is_dir() and any(path.iterdir()):
         holds = "a run" if (path / "plan.json").exists() else "files"
         raise InputError.of(str(path), f"already holds {holds}", "name another folder with --out, or add --resume")

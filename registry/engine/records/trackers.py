@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import json
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from ... import files
+from ...results.runs import read_object, read_rows
 from .epoch import EpochRecord
 
 #: What trackers need to go on with a resumed run, in the run folder: name -> state.
@@ -115,10 +114,11 @@ class Trackers:
             failed: called with a sentence and the error where a tracker fails.
         """
         self._failed = failed
-        self.records = [record for record in _read(self.folder / "metrics.jsonl") if record.epoch <= run.after]
+        rows, _torn = read_rows(self.folder / "metrics.jsonl")  # a torn last line is left out
+        self.records = [record for record in map(EpochRecord.from_columns, rows) if record.epoch <= run.after]
         self._write_files()
         path = self.folder / STATES
-        states = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        states = read_object(path) if path.exists() else {}
 
         def begin(name: str, tracker: Tracker) -> None:
             state = tracker.start(replace(run, state=states.get(name, {})))
@@ -171,11 +171,3 @@ class Trackers:
         writer.writeheader()
         writer.writerows(rows)
         files.write_text(self.folder / "metrics.csv", table.getvalue())
-
-
-def _read(path: Path) -> list[EpochRecord]:
-    """The records that ``metrics.jsonl`` holds, where null stands for NaN."""
-    if not path.exists():
-        return []
-    rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [EpochRecord.from_columns({k: math.nan if v is None else v for k, v in row.items()}) for row in rows]

@@ -81,6 +81,8 @@ def open_run(path: Path, *, checkpoint: Literal["best", "last"] = "best", device
         raise InputError.of(str(path), "has no checkpoint yet", "wait for its first epoch to end")
     state = checkpoints.load(file)
     environment = folder.read_json("environment.json")
+    if not isinstance(environment.get("facts"), dict):
+        raise InputError.of(str(path / "environment.json"), "is damaged: it does not hold the facts of the data")
     plan = make_plan(load(path / "recipe.yaml"), Registry())
     plan = replace(plan, trainer=plan.trainer.without_start(), runtime=replace(plan.runtime, device=device))
     facts = {**environment["facts"], "class_counts": lambda: [1] * environment["facts"].get("num_classes", 0)}

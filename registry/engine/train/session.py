@@ -19,6 +19,7 @@ from ...recipe.dump import dump
 from ...recipe.load import Recipe
 from ...recipe.plan import Plan
 from ...results import diff
+from ...results.runs import read_rows
 from ...signals import StopRequest
 from ..console import Console
 from ..data.facts import plain_facts
@@ -67,8 +68,9 @@ def execute(plan: Plan, terminal: Terminal, *, out: Path | None = None, resume: 
         plan = demo.generate_data(plan, console)
     earlier, caveats = None, []
     if resume:
+        _, torn = read_rows(folder.path / "metrics.jsonl")
         earlier, older = checkpoints.load_newest(folder.checkpoints)
-        caveats = [*differences(plan, folder), *filter(None, [older])]
+        caveats = [*differences(plan, folder), *filter(None, [older, torn and f"metrics.jsonl {torn}; it is left out"])]
         plan = replace(plan, recipe=started_with(plan.recipe, folder))
     run, learning = Preparation(plan, folder, console, caveats).prepare(earlier)
     return _Session(run.plan, folder, console).carry_out(run, learning, earlier)
@@ -98,7 +100,9 @@ def started_with(recipe: Recipe, folder: RunFolder) -> Recipe:
     """The recipe under the name that the run was started with; a run folder's own ``recipe.yaml`` has lost it."""
     if recipe.path.resolve().parent != folder.path.resolve():
         return recipe
-    recorded = folder.read_json("environment.json")["recipe"]
+    recorded = folder.read_json("environment.json").get("recipe")
+    if not isinstance(recorded, dict) or not all(isinstance(recorded.get(key), str) for key in ("path", "title")):
+        raise InputError.of(str(folder.path / "environment.json"), "is damaged: it does not name the recipe")
     return replace(recipe, path=Path(recorded["path"]), title=recorded["title"])
 
 
@@ -127,6 +131,11 @@ class _Session:
                     raise Hw1Error("stopped at once by a second signal, before the first checkpoint", hint) from None
                 hint = f"--out {self.folder.path} --resume goes on from the last checkpoint"
                 raise StoppedBySignal("stopped at once by a second signal", hint) from None
+            except Exception as error:
+                if self.folder.path.is_dir():
+                    raise
+                message = f"the run folder {self.folder.path} was removed while the run was going on"
+                raise Hw1Error(message, "nothing is left to resume: start again") from error
             finally:
                 for loader in (learning.train_loader, *run.loaders.values()):
                     close(loader)
