@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import click
 
-from registry.cli.commands import bench, board, compare, data, describe, evaluate, list, plugin, predict, run, schema
+from registry.cli.commands import (
+    bench,
+    board,
+    compare,
+    data,
+    describe,
+    evaluate,
+    list,
+    plugin,
+    predict,
+    report,
+    run,
+    schema,
+)
 from registry.cli.errors import DEBUG, CommandGroup
 
 
@@ -33,6 +46,7 @@ for command in (
     predict.predict,
     compare.compare,
     board.board,
+    report.report,
     bench.bench,
     list.list_,
     describe.describe,

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from registry.engine import Classes, Confusion, Run
+from registry.engine import Classes, Confusion, Outputs, Run
 
 from .feature_map import needs_labels
 from .figures import blank, heading, in_short, literal, publish
+from .pictures import write_table, write_thumbnails
 from .stages import called
 
 #: Up to so many classes the cells hold their counts, and up to so many every class has its name at the axes.
 _COUNTED, _NAMED = 12, 64
 #: Pairs in the list of the most confused ones.
 _PAIRS = 30
+#: Images among the worst ones.
+_WORST = 24
 
 
 class ConfusionMatrix:
@@ -36,7 +38,7 @@ class ConfusionMatrix:
         needs_labels("confusion_matrix", run)
 
     def __call__(self, run: Run, epoch: int) -> None:
-        """Count, write the counts, the most confused pairs and the figure."""
+        """Count, write the counts, the most confused pairs, each image's prediction and the figure."""
         outputs = run.outputs()
         truth, predicted = outputs.labels.numpy(), outputs.logits.argmax(1).numpy()
         names = [called(label, self.names) for label in range(max(len(self.names), outputs.logits.shape[1]))]
@@ -45,14 +47,13 @@ class ConfusionMatrix:
         folder.mkdir(parents=True, exist_ok=True)
         _write_counts(folder / f"epoch_{epoch:04d}.csv", counts, names)
         _write_pairs(folder / "most_confused.csv", counts, names)
+        _write_images(folder, outputs, names)
         publish(_figure(run, counts, names, epoch), run, "confusion_matrix", epoch)
 
 
 def _write_counts(path: Path, counts: np.ndarray, names: Sequence[str]) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["truth \\ predicted", *names])
-        writer.writerows([name, *row] for name, row in zip(names, counts.tolist(), strict=True))
+    rows = [[name, *row] for name, row in zip(names, counts.tolist(), strict=True)]
+    write_table(path, [["truth \\ predicted", *names], *rows])
 
 
 def _write_pairs(path: Path, counts: np.ndarray, names: Sequence[str]) -> None:
@@ -60,12 +61,24 @@ def _write_pairs(path: Path, counts: np.ndarray, names: Sequence[str]) -> None:
     wrong = counts - np.diag(counts.diagonal())
     images = counts.sum(1)
     order = sorted(zip(*np.nonzero(wrong), strict=True), key=lambda pair: (-wrong[pair], pair))[:_PAIRS]
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["truth", "predicted", "images", "share_of_truth"])
-        for truth, predicted in order:
-            share = wrong[truth, predicted] / images[truth]
-            writer.writerow([names[truth], names[predicted], wrong[truth, predicted], f"{share:.4f}"])
+    rows = [[names[t], names[p], wrong[t, p], f"{wrong[t, p] / images[t]:.4f}"] for t, p in order]
+    write_table(path, [["truth", "predicted", "images", "share_of_truth"], *rows])
+
+
+def _write_images(folder: Path, outputs: Outputs, names: Sequence[str]) -> None:
+    """Each image's truth, prediction and probabilities, as ``evaluate`` writes them, and the worst images."""
+    shares = outputs.logits.softmax(1).numpy()
+    truth, predicted = outputs.labels.numpy(), shares.argmax(1)
+    own = shares[np.arange(len(truth)), truth]
+    header = ["name", "truth", "prediction", "right", "probability", "probability_of_truth"]
+    rows = [
+        [name, names[t], names[p], int(t == p), f"{shares[at, p]:.6f}", f"{own[at]:.6f}"]
+        for at, (name, t, p) in enumerate(zip(outputs.names, truth, predicted, strict=True))
+    ]
+    worst = np.argsort(own, kind="stable")[:_WORST]
+    write_table(folder / "per_image.csv", [header, *rows])
+    write_table(folder / "worst.csv", [header, *(rows[at] for at in worst)])
+    write_thumbnails(folder / "worst.jpg", outputs.thumbnails[worst])
 
 
 def _figure(run: Run, counts: np.ndarray, names: Sequence[str], epoch: int) -> Figure:

@@ -13,6 +13,7 @@ from registry import InputError
 from registry.engine import Outputs, Run
 
 from .class_marks import ClassMarks
+from .pictures import write_thumbnails
 from .scatter import draw_stages
 from .stages import Stage, called, chosen, stages_before, stratified
 from .worth import knn_accuracy, silhouette
@@ -67,6 +68,7 @@ class FeatureMap:
             stage = replace(stage, places=self.aligned(stage.places, stages[-1].places))
         stage = replace(stage, figures={**figures, **_worth(features, places, labels)})
         stage.save(run.folder.figures / self.name, self.class_names)
+        write_thumbnails(run.folder.figures / self.name / "thumbnails.jpg", outputs.thumbnails)
         for figure, value in stage.figures.items():
             run.trackers.scalar(f"reports/{self.name}/{figure}", value, epoch)
         some = f"{len(labels):,} of " if len(labels) < len(everything.names) else ""

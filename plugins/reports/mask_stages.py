@@ -15,6 +15,7 @@ from registry import InputError
 from registry.engine import Classes, Confusion, Run, colorize
 
 from .figures import blank, heading, literal, publish
+from .pictures import write_picture, write_table
 
 
 class MaskStages:
@@ -52,6 +53,8 @@ class MaskStages:
         for sample, logits in zip(samples, run.predict(samples), strict=True):
             mask = logits.max(0).indices.numpy().astype(np.uint8)
             Image.fromarray(mask).save(folder / f"{sample['name']}_epoch_{epoch:04d}.png")
+            Image.fromarray(np.asarray(sample["mask"], np.uint8)).save(folder / f"{sample['name']}_truth.png")
+            write_picture(folder / f"{sample['name']}_image.jpg", sample["image"])
         publish(self._figure(run, samples, folder), run, "mask_stages", epoch)
 
     def _indices(self, run: Run) -> list[int]:
@@ -74,6 +77,7 @@ class MaskStages:
         entries = -(-len(self.names) // -(-len(self.names) // (2 * columns)))  # in lines of equal length
         legend = 0.32 * -(-len(self.names) // entries) + 0.2
         figure = blank(cell * columns, (height + 0.3) * len(samples) + 0.5 + legend)
+        rows = [["name", "epoch", "iou"]]
         axes = figure.subplots(len(samples), columns, squeeze=False)
         for row, sample in zip(axes, samples, strict=True):
             truth = np.asarray(sample["mask"])
@@ -81,11 +85,13 @@ class MaskStages:
             for stage in stages:
                 mask = np.asarray(Image.open(folder / f"{sample['name']}_epoch_{stage:04d}.png"))
                 iou = Confusion.of(truth, mask, self.classes).image_iou
+                rows.append([sample["name"], str(stage), f"{iou:.4f}"])
                 panels.append((f"epoch {stage}: IoU {iou:.2f}", colorize(mask, self.colors)))
             for axis, (title, picture) in zip(row, panels, strict=True):
                 axis.imshow(picture, interpolation="nearest")
                 axis.set_title(literal(title), fontsize=9)
                 axis.set_axis_off()
+        write_table(folder / "stages.csv", rows)
         figure.suptitle(heading(run, "predicted masks by epoch"), fontsize=11)
         patches = [
             Patch(facecolor=(color[0] / 255, color[1] / 255, color[2] / 255), edgecolor="0.4", label=literal(name))

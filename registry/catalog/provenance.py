@@ -61,24 +61,25 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     Args:
         old, new: what ``plan.json`` contains. Components of one name at one path are compared.
     """
-    before = dict(_components(old))
+    before = dict(components(old))
     lines: list[str] = []
-    for path, now in _components(new):
+    for path, now in components(new):
         if (then := before.get(path)) is not None and then["use"] == now["use"]:
             lines += [f"{path} ({now['use']}): {change}" for change in _changes(then, now)]
     return lines
 
 
-def _components(value: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+def components(value: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The components that ``plan.json`` records: dotted path as in a recipe, and what is recorded of each."""
     if isinstance(value, Mapping):
         if "provenance" in value:
             yield path, value
         for key, item in value.items():
             below = path if key == "arguments" else f"{path}.{key}" if path else key
-            yield from _components(item, below)
+            yield from components(item, below)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _components(item, f"{path}.{index}")
+            yield from components(item, f"{path}.{index}")
 
 
 def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
