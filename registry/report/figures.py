@@ -1,13 +1,14 @@
-"""What the reports of a training and ``evaluate`` left in a run folder, as plain data; docs/how-to/report.md lists it."""
+"""What the reports of a training and ``evaluate`` left in a run folder, as plain data: see docs/how-to/report.md."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from ..results import per_image
 from .calibration import calibration
 from .pictures import Room
 
@@ -54,6 +55,7 @@ def classes(run: Path, best: Mapping[str, float]) -> dict[str, Any] | None:
         scores = json.loads(path.read_text(encoding="utf-8"))
         if scores.get("classes"):
             masks, own = scores["kind"] == "masks", scores["classes"]
+            own = {name: each for name, each in own.items() if each["in_mean"]}
             keys = {"IoU": "iou", "Dice": "dice"} if masks else {"F1": "dice"}
             keys |= {"precision": "precision", "recall": "recall", "true pixels" if masks else "images": "truth"}
             columns = {heading: [each[key] for each in own.values()] for heading, key in keys.items()}
@@ -120,15 +122,9 @@ def worst(run: Path, room: Room) -> dict[str, Any] | None:
     return {"sheet": sheet, "rows": _rows(run / _CONFUSION / "worst.csv")}
 
 
-def per_image(run: Path) -> list[dict[str, str]]:
-    """The rows of ``per_image.csv`` of ``evaluate``, else of the report ``confusion_matrix``; none without."""
-    paths: Sequence[Path] = (run / _EVALUATION / "per_image.csv", run / _CONFUSION / "per_image.csv")
-    return next((_rows(path) for path in paths if path.is_file()), [])
-
-
 def probabilities(run: Path) -> dict[str, Any] | None:
     """``calibration`` of the images that have a probability; None without."""
-    rows = [row for row in per_image(run) if row.get("probability")]
+    rows = [row for row in per_image.rows(run) if row.get("probability")]
     if not rows:
         return None
     return calibration([float(row["probability"]) for row in rows], [row["right"] == "1" for row in rows])

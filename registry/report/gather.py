@@ -156,7 +156,8 @@ def setting_name(study: Study, setting: Mapping[str, Any]) -> str:
     names = [study.runs[int(result["run"]) - 1].name for result in setting["runs"]]
     if len(names) == 1:
         return names[0]
-    common = re.sub(r"[/_-]*(seed)?[=_-]*$", "", os.path.commonprefix(names))
+    alike = os.path.commonprefix(names)  # noqa: RUF071  letter by letter is meant
+    common = re.sub(r"[/_-]*(seed)?[=_-]*$", "", alike)
     return f"{common} ({len(names)} seeds)" if common else ", ".join(names)
 
 

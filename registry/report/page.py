@@ -12,7 +12,7 @@ from typing import Any, Final
 from .. import __version__, files
 from ..errors import InputError
 from ..results.runs import FinishedRun
-from .gather import Shown, Study, gather, setting_name
+from .gather import Study, gather, setting_name
 from .verdicts import difference, of_run, of_study, rank
 
 _FOLDER: Final = Path(__file__).parent / "page"
@@ -60,7 +60,9 @@ def render(runs: Sequence[FinishedRun]) -> str:
 def plotting_library() -> str:
     """The text of plotly.js, out of the package plotly, which is not imported: that takes seconds."""
     spec = importlib.util.find_spec("plotly")
-    paths = [Path(folder) / "package_data" / "plotly.min.js" for folder in (spec and spec.submodule_search_locations) or ()]
+    paths = [
+        Path(folder) / "package_data" / "plotly.min.js" for folder in (spec and spec.submodule_search_locations) or ()
+    ]
     found = next((path for path in paths if path.is_file()), None)
     if found is None:
         raise InputError.of("report", "needs the package plotly, which is not installed", "pip install plotly")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from ..results.statistics import LEAST_SEEDS, Result, Setting
+from ..results.tables import in_words
 from .gather import Shown, Study, duration, setting_name
 
 #: Standard errors of a 95 % range.
@@ -54,7 +55,8 @@ def _ranking(study: Study, table: Mapping[str, Any]) -> Iterator[Verdict]:
     names = {each["name"]: setting_name(study, each) for each in settings}
     best, second, *_ = sorted(settings, key=lambda each: rank(monitor, each["mean"]))
     yield Verdict(
-        "good", f"Best {monitor} of {len(settings)} settings: {names[best['name']]} with {best['mean']:.4f}{_noise(best)}."
+        "good",
+        f"Best {monitor} of {len(settings)} settings: {names[best['name']]} with {best['mean']:.4f}{_noise(best)}.",
     )
     gap = difference(table, best["name"], second["name"])
     ahead = f"{abs(gap['difference']):.4f} ahead of {names[second['name']]} ({second['mean']:.4f}{_noise(second)})"
@@ -67,6 +69,11 @@ def _ranking(study: Study, table: Mapping[str, Any]) -> Iterator[Verdict]:
         )
     else:
         yield Verdict("note", f"It is {ahead}, which may be noise: take neither for the better one.")
+    runs = {int(result["run"]) for each in settings for result in each["runs"]}
+    for pair in study.comparison["paired"]:
+        if pair["other"] in runs and len(settings) == len(runs):
+            other, best_run = (study.runs[pair[key] - 1].name for key in ("other", "best"))
+            yield Verdict("note", f"{other} beside {best_run}: {in_words(pair)}.")
     worse = [
         names[each["name"]]
         for each in settings

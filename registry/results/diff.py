@@ -20,8 +20,8 @@ def differing(plans: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     Args:
         plans: contents of ``plan.json`` files.
     """
-    flat = [dict(_flat(_with_sections(plan))) for plan in plans]
-    paths = sorted({path for each in flat for path in each if not _PROVENANCE.search(path)})
+    flat = [_recorded(plan) for plan in plans]
+    paths = sorted({path for each in flat for path in each})
     found = {path: [each.get(path, ABSENT) for each in flat] for path in paths}
     found = {path: values for path, values in found.items() if any(value != values[0] for value in values)}
     others = tuple(path.removesuffix("use") for path in found if path.endswith(".use"))
@@ -32,9 +32,12 @@ def differing(plans: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def settings(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that a plan sets: dotted path as in a recipe -> value."""
-    flat = _flat(_with_sections(plan))
-    return {_as_in_a_recipe(path): value for path, value in flat if not _PROVENANCE.search(path)}
+    """Every setting of a plan: dotted path as in a recipe (``model`` is the component's name) -> value."""
+    return {_as_in_a_recipe(path): value for path, value in _recorded(plan).items()}
+
+
+def _recorded(plan: Mapping[str, Any]) -> dict[str, Any]:
+    return {path: value for path, value in _flat(_with_sections(plan)) if not _PROVENANCE.search(path)}
 
 
 def _as_in_a_recipe(path: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..catalog import provenance
 from ..errors import InputError
-from . import diff, statistics
+from . import diff, per_image, statistics
 from .statistics import Result, Setting
 
 #: The files that a run is recognised by, and how deep below a folder it is at most: runs/RECIPE/study/RUN.
@@ -178,7 +178,8 @@ def compare_runs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     Returns:
         ``runs`` (number, name, recipe, status, epochs, monitor, best, best_epoch, last, seconds, images_per_second,
         folder), ``scores`` (for each score and data set ``monitor`` and the result of ``statistics.compare``; runs
-        that differ in the seed alone are one setting), ``settings`` and ``computed_by`` (path -> a value a run), and
+        that differ in the seed alone are one setting), ``paired`` (``best``, ``other``: numbers of runs, and the result
+        of ``per_image.paired``), ``settings`` and ``computed_by`` (path -> a value a run), and
         ``code`` (number of the run -> sentences on how its code differs from that of the first run).
     """
     plans, machines = [run.plan for run in runs], []
@@ -188,6 +189,7 @@ def compare_runs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
         machines.append(machine | dict(run.environment.get("libraries", {})))
     names = sorted({name for machine in machines for name in machine})
     values = {name: [machine.get(name) for machine in machines] for name in names}
+    scores = _scores(runs)
     code = {number: provenance.differences(plans[0], plan) for number, plan in enumerate(plans[1:], 2)}
     above = Path(os.path.commonpath([run.folder.resolve().parent for run in runs]))
     rows = [
@@ -209,11 +211,22 @@ def compare_runs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     ]
     return {
         "runs": rows,
-        "scores": _scores(runs),
+        "scores": scores,
+        "paired": [pair for table in scores for pair in _paired(runs, table)],
         "settings": diff.differing(plans),
         "computed_by": {name: each for name, each in values.items() if any(value != each[0] for value in each)},
         "code": {number: sentences for number, sentences in code.items() if sentences},
     }
+
+
+def _paired(runs: Sequence[FinishedRun], table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each run of a table of scores beside its best one, where both have scores of the same images."""
+    results = [result for setting in table["settings"] for result in setting["runs"]]
+    best, *others = sorted(results, key=lambda each: each["score"], reverse=not table["monitor"].endswith("loss"))
+    for other in others:
+        one, another = int(best["run"]), int(other["run"])
+        if (found := per_image.paired(runs[one - 1].folder, runs[another - 1].folder)) is not None:
+            yield {"best": one, "other": another, **found}
 
 
 def _scores(runs: Sequence[FinishedRun]) -> list[dict[str, Any]]:

@@ -113,7 +113,7 @@ def test_reports_write_what_the_page_reads(trained: Path) -> None:
 
 @pytest.mark.parametrize("name", ["report.pdf", "missing/report.html"])
 def test_a_file_that_cannot_be_written_is_refused(trained: Path, tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match="HTML|directory"):
+    with pytest.raises(InputError, match=r"HTML|directory"):
         write_report((trained,), tmp_path / name)
 
 
@@ -129,7 +129,10 @@ def test_nothing_is_overwritten_without_force(trained: Path, tmp_path: Path) -> 
 def test_the_command_writes_into_the_runs_folder(hw1cli: Callable, small: Path, tmp_path: Path) -> None:
     done = hw1cli("report", small, "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"file": str(small / "report.html"), "bytes": (small / "report.html").stat().st_size}
+    assert json.loads(done.stdout) == {
+        "file": str(small / "report.html"),
+        "bytes": (small / "report.html").stat().st_size,
+    }
     assert hw1cli("report", small).returncode == 0, "an earlier report of its own gives way"
     refused = hw1cli("report", tmp_path / "nothing")
     assert refused.returncode == 2 and "does not exist" in refused.stderr

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import completion
-from ..options import JSON, PATH, print_json
+from ..options import PATH, print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH, shell_complete=completion.run_folders)
 @click.option("--figure", type=PATH, metavar="PNG", help="Draw the monitored scores over the epochs.")
-@JSON
-def compare(runs: tuple[Path, ...], figure: Path | None, as_json: bool) -> None:
+@click.option("--where", multiple=True, metavar="PATH=PATTERN", help="Only runs with this setting: model=timm/*.")
+@click.option("--json", "output", flag_value="json", help="Print JSON, for programs.")
+@click.option("--csv", "output", flag_value="csv", help="Print a table as CSV, one row a run.")
+@click.option("--markdown", "output", flag_value="markdown", help="Print the same table as Markdown.")
+def compare(runs: tuple[Path, ...], figure: Path | None, where: tuple[str, ...], output: str | None) -> None:
     """Compare finished runs: their scores, and everything in which they differ.
 
     RUN is a run folder, or a folder that contains some. The output lists the best scores, marks the differences that
@@ -31,34 +34,46 @@ def compare(runs: tuple[Path, ...], figure: Path | None, as_json: bool) -> None:
     Examples:
       hw1cli compare runs/cls_resnet18/2026-01-31_12-00-00 runs/mine
       hw1cli compare runs/ssl_settings/study --figure settings.png
+      hw1cli compare runs --where 'model.backbone=timm/*' --where seed=0 --markdown
       hw1cli compare runs --json
     """
-    comparison = compare_folders(runs, figure)
-    print_json(comparison) if as_json else _print(comparison)
+    from ...results.tables import as_csv, as_markdown
+
+    comparison = compare_folders(runs, figure, where)
+    if output is None:
+        _print(comparison)
+    elif output == "json":
+        print_json(comparison)
+    else:
+        click.echo(as_csv(comparison) if output == "csv" else as_markdown(comparison), nl=False)
 
 
-def compare_folders(paths: Sequence[Path], figure: Path | None = None) -> dict[str, Any]:
+def compare_folders(paths: Sequence[Path], figure: Path | None = None, where: Sequence[str] = ()) -> dict[str, Any]:
     """Compare the runs in folders; see ``registry.results.runs.compare_runs`` for what is returned.
 
     Args:
         paths: run folders, or folders that contain some.
         figure: a PNG to write, of the monitored scores over the epochs; its path is ``figure`` in the result.
+        where: conditions on the settings; see ``registry.results.where.chosen``.
 
     Raises:
-        InputError: fewer than two runs, one that is not finished, or a figure that cannot be written.
+        InputError: fewer than two runs, one that is not finished, a condition that none meets, or a figure that cannot
+            be written.
     """
     from ...errors import InputError
     from ...results.runs import compare_runs, find_runs, read
+    from ...results.where import chosen
 
     if figure is not None and figure.suffix.lower() != ".png":
         raise InputError.of(str(figure), "is not a PNG file", f"name it {figure.with_suffix('.png').name}")
     if figure is not None and not figure.parent.is_dir():
         raise InputError.of(str(figure.parent), "is not a directory")
     folders = list(dict.fromkeys(folder for path in paths for folder in find_runs(path)))
-    if len(folders) < 2:
+    runs = chosen([read(folder) for folder in folders], where)
+    if len(runs) < 2:
         hint = "name two runs or more, or a folder that contains them"
-        raise InputError.of(str(folders[0]), "is the only finished run, and compare needs two", hint)
-    runs = [read(folder) for folder in folders]
+        only = f"is the only finished run{' that meets --where' if where else ''}, and compare needs two"
+        raise InputError.of(str(runs[0].folder), only, hint)
     comparison = compare_runs(runs)
     if figure is not None:
         from ...engine.data.drawing import save
@@ -72,6 +87,7 @@ def compare_folders(paths: Sequence[Path], figure: Path | None = None) -> dict[s
 
 def _print(comparison: Mapping[str, Any]) -> None:
     """The runs with their scores, then what differs: scores, settings, machine and libraries, code."""
+    from ...results.tables import in_words
     from ..tables import Console, Text, print_settings
 
     console = Console()
@@ -81,6 +97,11 @@ def _print(comparison: Mapping[str, Any]) -> None:
         known = any(row["standard_error"] is not None for row in table["settings"])
         if known and len(table["settings"]) > 1:
             print_settings(console, table["monitor"], table, "runs")
+    for pair in comparison["paired"]:
+        console.print(Text(f"run {pair['other']} beside run {pair['best']}: {in_words(pair)}"), soft_wrap=True)
+    if comparison["paired"]:
+        text = "paired bootstrap over the images; what another seed would change is not in it"
+        console.print(text, style="dim", highlight=False)
     titles = {"settings": "settings that differ", "computed_by": "machine and libraries that differ"}
     for part, title in titles.items():
         if comparison[part]:

@@ -12,7 +12,9 @@ from ..options import FORCE, JSON, PATH, print_json
 
 @click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH, shell_complete=completion.run_folders)
-@click.option("--out", type=PATH, metavar="HTML", help="The file to write (default: report.html in the folder named first).")
+@click.option(
+    "--out", type=PATH, metavar="HTML", help="The file to write (default: report.html in the folder named first)."
+)
 @FORCE
 @JSON
 def report(runs: tuple[Path, ...], out: Path | None, force: bool, as_json: bool) -> None:

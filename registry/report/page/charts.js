@@ -75,7 +75,7 @@ function drawConfusion(chart) {
     type: "heatmap", x: names.map(String), y: names.map(String), z: shares, customdata: counts, zmin: 0, zmax: 1, text, texttemplate: text && "%{text}", xgap: 1, ygap: 1,
     colorscale: isDark() ? [[0, "#1d2229"], [1, "#6db3f2"]] : [[0, "#f2f5f8"], [1, "#0b4f94"]], colorbar: { tickformat: ".0%", thickness: 10, outlinewidth: 0 },
     hovertemplate: `truth %{y}, predicted %{x}: %{customdata:,} ${unit}s (%{z:.1%})<extra></extra>`,
-  }], layout({ xaxis: axis({ ...tick, title: { text: "prediction" } }), yaxis: axis({ ...tick, title: { text: "truth" }, autorange: "reversed" }) }), CONFIG);
+  }], layout({ xaxis: axis({ ...tick, title: { text: "prediction" } }), yaxis: axis({ ...tick, title: { text: "truth", standoff: 14 }, autorange: "reversed" }) }), CONFIG);
 }
 function drawCalibration(chart) {
   const { bins } = numbered(chart.dataset.run).calibration;
@@ -145,8 +145,13 @@ function move(chart, event) {
     at[1] = at[1] < 0 ? traces[at[0]].trace.x.length - 1 : 0;
   }
   at[1] = Math.min((at[1] + row.length) % row.length, (matrix ? row.length : traces[at[0]].trace.x.length) - 1);
-  const curve = matrix ? traces[0].index : traces[at[0]].index;
-  Plotly.Fx.hover(chart, [{ curveNumber: curve, pointNumber: matrix ? [at[0], at[1]] : at[1] }]);
+  const { trace, index } = matrix ? traces[0] : traces[at[0]];
+  Plotly.Fx.hover(chart, [{ curveNumber: index, pointNumber: matrix ? [...at] : at[1] }]);
+  // The library shows the label and, without a mouse, sends no event.
+  const pick = (values) => (matrix ? values?.[at[0]][at[1]] : values?.[at[1]]);
+  const { xaxis, yaxis } = chart._fullLayout;
+  const place = matrix ? { x: trace.x[at[1]], y: trace.y[at[0]], z: pick(trace.z) } : { x: pick(trace.x), y: pick(trace.y) };
+  chart.emit("plotly_hover", { points: [{ data: trace, fullData: trace, xaxis, yaxis, ...place, customdata: pick(trace.customdata) }] });
 }
 const charts = [...document.querySelectorAll(".chart")];
 document.querySelectorAll(".curve-choice").forEach((choice) => {

@@ -7,7 +7,7 @@ function labelsOf(key) {
     const image = new Image();
     image.onload = () => {
       const canvas = new OffscreenCanvas(image.width, image.height);
-      const context = canvas.getContext("2d");
+      const context = canvas.getContext("2d", { willReadFrequently: true });
       context.drawImage(image, 0, 0);
       const pixels = context.getImageData(0, 0, image.width, image.height).data;
       resolve({ width: image.width, height: image.height, labels: Uint8Array.from({ length: pixels.length / 4 }, (_, at) => pixels[4 * at]) });
@@ -52,7 +52,7 @@ document.querySelectorAll(".masks").forEach((section) => {
     const labels = layer.value === "predicted" || !truth ? predicted : truth;
     Object.assign(card.canvas, { width: predicted.width, height: predicted.height });
     card.canvas.style.opacity = opacity.value / 100;
-    const context = card.canvas.getContext("2d");
+    const context = card.canvas.getContext("2d", { willReadFrequently: true });
     const pixels = context.createImageData(predicted.width, predicted.height);
     labels.labels.forEach((label, at) => {
       const known = colors?.[label];
