@@ -186,9 +186,6 @@ def shapes(tmp_path: Path, colored_images: Path) -> Path:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Real runs: ``digits/small``, ``digits/wide`` and ``scenes/one``, trained for two epochs each."""
-    if os.environ.get("TRAINED"):
-        yield Path(os.environ["TRAINED"])
-        return
     from runs import train
 
     from plugins.folders.digits import Digits

@@ -60,15 +60,16 @@ def classes(run: Path, best: Mapping[str, float]) -> dict[str, Any] | None:
             keys |= {"precision": "precision", "recall": "recall", "true pixels" if masks else "images": "truth"}
             columns = {heading: [each[key] for each in own.values()] for heading, key in keys.items()}
             return {"names": list(own), "columns": columns, "source": f"evaluate, epoch {scores['epoch']}"}
-    columns, names = {}, []
+    of: dict[str, dict[str, float]] = {}
+    names: list[str] = []
     for name, value in best.items():
         score, slash, label = name.partition("/")
         if slash and score not in ("constant", "start"):
-            columns.setdefault(score, {})[label] = value
+            of.setdefault(score, {})[label] = value
             names += [label] if label not in names else []
     if not names:
         return None
-    filled = {score: [values.get(name) for name in names] for score, values in columns.items()}
+    filled = {score: [values.get(name) for name in names] for score, values in of.items()}
     return {"names": names, "columns": filled, "source": "best epoch"}
 
 
@@ -93,7 +94,8 @@ def maps(run: Path, room: Room) -> list[dict[str, Any]]:
 
 def masks(run: Path, room: Room) -> list[dict[str, Any]]:
     """The images of ``mask_stages``: picture, true mask, and the predicted mask and IoU at each epoch."""
-    folder, found = run / "figures" / "mask_stages", {}
+    folder = run / "figures" / "mask_stages"
+    found: dict[str, dict[str, Any]] = {}
     if not (folder / "stages.csv").is_file():
         return []
     for row in _rows(folder / "stages.csv"):
