@@ -94,12 +94,12 @@ function drawCalibration(chart) {
 }
 function drawCost(chart) {
   const [unit, seconds] = Math.max(...runs.map((run) => run.seconds)) < 300 ? ["seconds", 1] : ["minutes", 60];
-  const monitors = [...new Set(runs.map((run) => run.monitor))];
-  const traces = runs.filter((run) => run.score !== null).map((run) => ({
+  const { monitor } = runs[0];  // an axis holds one score
+  const traces = runs.filter((run) => run.score !== null && run.monitor === monitor).map((run) => ({
     x: [run.seconds / seconds], y: [run.score], name: run.name, mode: "markers", marker: { size: 13, color: color(runs.indexOf(run)), symbol: shape(runs.indexOf(run)) },
     hovertemplate: `%{fullData.name}: ${run.monitor} %{y:.4f} in %{x:.1f} ${unit}<extra></extra>`,
   }));
-  return Plotly.react(chart, traces, layout({ hovermode: "closest", showlegend: true, xaxis: axis({ title: { text: `${unit} in all` }, rangemode: "tozero" }), yaxis: axis({ title: { text: monitors.join(", ") } }) }), CONFIG);
+  return Plotly.react(chart, traces, layout({ hovermode: "closest", showlegend: true, xaxis: axis({ title: { text: `${unit} in all` }, rangemode: "tozero" }), yaxis: axis({ title: { text: monitor } }) }), CONFIG);
 }
 
 const DRAW = { curves: drawCurves, confusion: drawConfusion, calibration: drawCalibration, cost: drawCost };
