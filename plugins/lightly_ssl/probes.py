@@ -73,6 +73,7 @@ class LinearProbe(Task):
 class NearestNeighbours(Task):
     """A vote of the nearest training images; nothing is learned. See the spec ``knn``."""
 
+    encodes_once = True
     evaluation_splits = ("train", "val")
     predicts_classes = False
     higher_is_better = True
@@ -86,6 +87,10 @@ class NearestNeighbours(Task):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         raise NotImplementedError("nothing is learned here")
 
+    def encode(self, batch: Batch) -> Tensor:
+        """(B, D) features of the images."""
+        return self.model(batch["image"])  # type: ignore[no-any-return]
+
     def begin_evaluation(self) -> None:
         self.vote.clear()
         self._seen: list[Tensor] = []
@@ -93,7 +98,7 @@ class NearestNeighbours(Task):
     def evaluate(self, batch: Batch) -> None:
         if "label" not in batch:
             raise InputError.of("data", "has images without labels, and kNN needs a label for each")
-        features = self.model(batch["image"])
+        features = batch["feature"] if "feature" in batch else self.encode(batch)
         if batch["split"] == "val":
             self._seen.append(features.float())
         (self.vote.remember if batch["split"] == "train" else self.vote.ask)(features, batch["label"])

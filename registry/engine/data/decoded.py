@@ -105,6 +105,15 @@ def _checksum(record: np.ndarray, pixels: Any) -> int:
     return zlib.crc32(pixels, zlib.crc32(head.tobytes())) or 1
 
 
+def file_stamps(paths: Sequence[Any]) -> list[tuple[str, int, int]]:
+    """Path, size and time of change of files; those of one sample may be a tuple."""
+    return [
+        (os.fspath(path), (stat := Path(path).stat()).st_size, stat.st_mtime_ns)
+        for each in paths
+        for path in (each if isinstance(each, tuple) else (each,))
+    ]
+
+
 def open_decoded(
     samples: Samples, identity: Any, sample: Sample, parent: Path | None
 ) -> tuple[DecodedSamples | None, str]:
@@ -121,12 +130,7 @@ def open_decoded(
     fits = sample.keys() <= {"image", "mask", "name", "label"} and all(a.dtype == np.uint8 for a in arrays.values())
     if paths is None or not fits or ("label" in sample and not hasattr(samples, "labels")):
         return None, "decoded in every epoch: the data set does not name the files of its samples"
-    stamps = [
-        (os.fspath(path), (stat := Path(path).stat()).st_size, stat.st_mtime_ns)
-        for each in paths
-        for path in (each if isinstance(each, tuple) else (each,))
-    ]
-    text = json.dumps([_FORMAT, identity, stamps], sort_keys=True, default=str)
+    text = json.dumps([_FORMAT, identity, file_stamps(paths)], sort_keys=True, default=str)
     parent = parent or files.folder() / "decoded"
     folder = parent / hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
     expected = len(samples) * sum(array.nbytes for array in arrays.values())

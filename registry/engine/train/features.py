@@ -1,8 +1,8 @@
-"""Samples passed once through a network: outputs for reports, features for tasks whose backbone stays frozen."""
+"""Samples passed once through a network: its outputs and features, for reports."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from ...errors import InputError
-from ...signals import StopRequest
-from ..data.loader import EpochOrder, batches, close, make_loader
+from ..data.loader import batches
 from ..data.preprocess import Preprocessor
 from ..runtime.device import Runtime
 from .task import Task
@@ -25,18 +24,17 @@ _THUMBNAIL = 32
 
 def extract(
     module: nn.Module,
-    loader: DataLoader[Any],
+    walk: Iterator[dict[str, Any]],
     preprocess: Preprocessor,
     runtime: Runtime,
     read: Callable[[dict[str, Any], dict[str, Any]], Mapping[str, Tensor | None]],
-    stop: StopRequest | None = None,
 ) -> tuple[list[str], dict[str, Tensor]]:
-    """Walk over a loader with a module in evaluation mode, without gradients, in the run's precision.
+    """Walk over batches with a module in evaluation mode, without gradients, in the run's precision.
 
     Args:
         module: set to evaluation, and back afterwards.
+        walk: a loader's batches.
         read: ``read(batch, prepared)`` gives the columns of a batch; None leaves a column out.
-        stop: ends the walk early.
 
     Returns:
         The samples' names, and the columns of all batches, concatenated on the CPU.
@@ -46,8 +44,7 @@ def extract(
     was_training = module.training
     module.eval()
     with torch.inference_mode(), runtime.autocast():
-        walk = batches(loader)
-        for batch in walk if stop is None else stop.until_requested(walk):
+        for batch in walk:
             names += batch["name"]
             for name, values in read(batch, preprocess(batch)).items():
                 if values is not None:
@@ -55,9 +52,6 @@ def extract(
     module.train(was_training)
     # Tensors of inference mode cannot take part in a backward pass: cloned outside of it they can.
     return names, {name: torch.cat(parts).clone() for name, parts in columns.items()}
-
-
-# --- for reports --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -87,20 +81,39 @@ def outputs_of(task: Task, loader: DataLoader[Any] | None, preprocess: Preproces
     """
     if loader is None:
         raise InputError.of("data", "has no evaluation split, and a report needs one")
-    features_of = getattr(task.model, "features", None)
 
     def read(batch: dict[str, Any], prepared: dict[str, Any]) -> dict[str, Tensor | None]:
         if "label" not in batch:
             raise InputError.of("data", "has samples without a label, and a report needs them")
+        logits, features = _logits_and_features(task.model, prepared["image"])
         return {
             "labels": batch["label"],
-            "logits": task.model(prepared["image"]).float(),
-            "features": features_of(prepared["image"]).float() if features_of is not None else None,
+            "logits": logits.float(),
+            "features": features.float() if features is not None else None,
             "thumbnails": _thumbnails(batch["image"]),
         }
 
-    names, found = extract(task, loader, preprocess, runtime, read)
+    names, found = extract(task, batches(loader), preprocess, runtime, read)
     return Outputs(names, found["labels"], found["logits"], found.get("features"), found["thumbnails"].numpy())
+
+
+def _logits_and_features(model: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Both from one forward pass, where the model's ``forward`` uses its own ``features``."""
+    features_of = getattr(model, "features", None)
+    if features_of is None or isinstance(features_of, nn.Module):
+        return model(images), features_of(images) if features_of is not None else None
+    seen = []
+
+    def keeping(x: Tensor) -> Tensor:
+        seen.append(features_of(x))
+        return seen[-1]  # type: ignore[no-any-return]
+
+    model.features = keeping
+    try:
+        logits = model(images)
+    finally:
+        del model.features  # the class's own shows again
+    return logits, seen[0] if len(seen) == 1 else features_of(images)
 
 
 def _thumbnails(images: Tensor) -> Tensor:
@@ -108,58 +121,3 @@ def _thumbnails(images: Tensor) -> Tensor:
     small = F.interpolate(images.float(), (_THUMBNAIL, _THUMBNAIL), mode="area").round().to(torch.uint8)
     small = small.expand(-1, 3, -1, -1) if small.shape[1] == 1 else small[:, :3]
     return small.permute(0, 2, 3, 1)
-
-
-# --- for tasks whose backbone stays frozen ------------------------------------------------------
-
-
-class Encoded(Dataset[dict[str, Any]]):
-    """A split as features, addressed by ``(epoch, index)`` as images are.
-
-    Args:
-        features: (N, D) float32.
-        labels: (N,) int64; None without labels.
-        names: of the N samples.
-    """
-
-    def __init__(self, features: Tensor, labels: Tensor | None, names: list[str]) -> None:
-        self.features, self.labels, self.names = features, labels, names
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        index = key[1]
-        sample = {"feature": self.features[index], "index": index, "name": self.names[index]}
-        return sample if self.labels is None else {**sample, "label": int(self.labels[index])}
-
-
-def encoded(
-    task: Task,
-    loader: DataLoader[Any],
-    order: EpochOrder | None,
-    size: int,
-    preprocess: Preprocessor,
-    runtime: Runtime,
-    stop: StopRequest,
-) -> DataLoader[Any]:
-    """A loader of the features that a task encodes a split into, in place of a loader of its images, which is closed.
-
-    Args:
-        order: of the features; None keeps the split's order, in batches of ``size``.
-        stop: where it is requested meanwhile, the loader itself is returned.
-    """
-    split = loader.dataset
-    in_order = EpochOrder(len(split), size, seed=None)  # type: ignore[arg-type]
-    walk = make_loader(split, in_order, workers=loader.num_workers, pin_memory=False)
-
-    def read(batch: dict[str, Any], prepared: dict[str, Any]) -> dict[str, Tensor | None]:
-        return {"features": task.encode(prepared).float(), "labels": batch.get("label")}
-
-    names, found = extract(task, walk, preprocess, runtime, read, stop)
-    close(walk)
-    if stop:
-        return loader
-    close(loader)
-    features = Encoded(found["features"], found.get("labels"), names)
-    return make_loader(features, order or in_order, workers=0, pin_memory=False)

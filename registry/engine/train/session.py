@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -29,7 +28,7 @@ from ..records import checkpoints
 from ..records.run_folder import RunFolder, can_resume, environment, new_run_path, refuse_if_taken
 from ..records.trackers import TrackedRun
 from . import demo, loop
-from .features import encoded
+from .encode import encode_once
 from .prepare import Preparation
 from .run import Learning, Run
 from .state import restore
@@ -121,7 +120,7 @@ class _Session:
                 self._start_trackers(run)
                 self._introduce(run, learning)
                 if run.task.encodes_once:
-                    self._encode_once(run, learning, stop)
+                    encode_once(run, learning, stop)
                 summary = self._train(run, learning, stop)
                 if run.task.pretrains:
                     self._export_backbone(run, learning)
@@ -166,23 +165,6 @@ class _Session:
             run.trackers.finish(summary)
             self.folder.write_json("summary.json", summary)  # which lists a tracker that has failed now
         return summary
-
-    def _encode_once(self, run: Run, learning: Learning, stop: StopRequest) -> None:
-        """Replace the loaders of a task whose backbone stays frozen by loaders of its features; as far as it gets."""
-        start = time.monotonic()
-        size = run.plan.loop.eval_batch_size or run.plan.loop.batch_size
-        with_images = {"learn": learning.train_loader, **run.loaders}
-        loaders = {}
-        for name, loader in with_images.items():
-            order = learning.train_order if name == "learn" else None
-            loaders[name] = encoded(run.task, loader, order, size, run.preprocess, run.runtime, stop)
-            if stop:  # the loop saves the state before it reads anything
-                return
-        learning.train_loader = loaders.pop("learn")
-        run.loaders = loaders
-        datasets: list[Any] = [loader.dataset for loader in (learning.train_loader, *loaders.values())]
-        images = sum(map(len, datasets))
-        self.console.say(f"features of {images} images extracted in {time.monotonic() - start:.0f} s")
 
     def _export_backbone(self, run: Run, learning: Learning) -> None:
         """Write the weights that were evaluated last as ``backbone.safetensors``, with a card."""

@@ -1,0 +1,147 @@
+"""Features of a frozen backbone: extracted once, kept for later runs, and stopped by a signal without loss."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import torch
+from conftest import ROOT
+from runs import same, train, weights
+from torch import nn
+
+from plugins.torch_basics.classifier import Classifier
+from registry.engine.train.features import _logits_and_features
+
+#: An evaluation augmentation that takes its time while a file exists.
+SLOW = {
+    "slow_eval.py": """
+    import time
+    from pathlib import Path
+    def slow(*, while_exists: str) -> "object":
+        "Takes a quarter of a second for an image, while a file exists."
+        import albumentations
+        class Slow(albumentations.NoOp):
+            def apply(self, img, **params):
+                if Path(while_exists).exists():
+                    time.sleep(0.25)
+                return img
+        return Slow(p=1)
+    """
+}
+KEPT = "kept from an earlier run"
+
+
+@pytest.fixture
+def images(tmp_path: Path, colored_images: Path) -> Path:
+    """Images of this test alone: no other test has kept their features."""
+    return Path(shutil.copytree(colored_images, tmp_path / "images"))
+
+
+@pytest.fixture
+def probe(stranger: None, images: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """probe(trainer): a recipe of it over the images."""
+
+    def write(trainer: str) -> Path:
+        path = tmp_path / f"{trainer}.yaml"
+        path.write_text(
+            dedent(f"""
+            trainer: {{use: {trainer}, batch_size: 8}}
+            data: {{use: image_folders, root: {images}}}
+            backbone: stranger_net
+            runtime: {{precision: fp32, memory_format: contiguous, workers: 0}}
+            """)
+        )
+        return path
+
+    return write
+
+
+def log(out: Path) -> str:
+    return (out / "log.txt").read_text()
+
+
+def test_a_signal_stops_the_extraction_and_the_resumed_run_learns_the_same(probe, install, tmp_path):
+    install("slow-eval", {"augmentations/slow": "slow_eval:slow"}, SLOW)
+    slow, out = tmp_path / "slow.now", tmp_path / "run"
+    augment = f"augment.eval=[{{use: slow, while_exists: {slow}}}]"
+    words = ["--out", str(out), "--set", "trainer.epochs=2", "--set", augment]
+    command = [sys.executable, str(ROOT / "hw1cli.py"), "run", str(probe("linear_probe")), *words]
+    slow.touch()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 180
+        while not (out / "log.txt").exists() or "writing to" not in log(out):
+            assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 75 and "the state is saved" in stderr, stderr
+    assert "features of" not in log(out)
+    slow.unlink()
+    again = subprocess.run([*command, "--resume"], capture_output=True, text=True, env={**os.environ})
+    assert again.returncode == 0, again.stderr
+    train(probe("linear_probe"), tmp_path / "whole", "trainer.epochs=2", augment)
+    assert same(weights(out), weights(tmp_path / "whole"))
+
+
+def test_a_backbones_features_serve_later_runs_of_other_trainers_too(probe, tmp_path):
+    for name, recipe, sets in (
+        ("first", probe("linear_probe"), ()),
+        ("other loss", probe("linear_probe"), ("loss={use: cross_entropy, label_smoothing: 0.1}",)),
+        ("knn", probe("knn"), ()),
+    ):
+        train(recipe, tmp_path / name, "trainer.epochs=2", *sets)
+        assert ("features of 36 images" in log(tmp_path / name)) and (KEPT in log(tmp_path / name)) == (name != "first")
+    train(probe("linear_probe"), tmp_path / "off", "trainer.epochs=2", "runtime.cache=off")
+    assert KEPT not in log(tmp_path / "off")
+    assert same(weights(tmp_path / "off"), weights(tmp_path / "first"))
+
+
+@pytest.mark.parametrize(
+    "change", ["seed=1", "augment.eval=[albumentations/CLAHE]", "backbone.width=4", "an image", "a damaged file"]
+)
+def test_what_changes_the_features_extracts_them_again(probe, images, tmp_path, monkeypatch, change):
+    monkeypatch.setenv("HW1CLI_CACHE", str(tmp_path / "cache"))
+    train(probe("linear_probe"), tmp_path / "first", "trainer.epochs=1")
+    if change == "an image":
+        for split in ("train", "val"):
+            os.utime(images / split / "red" / "0.png", ns=(1, 1))
+    elif change == "a damaged file":
+        for path in (tmp_path / "cache" / "features").iterdir():
+            path.write_bytes(path.read_bytes()[:-100])
+    sets = [change] if "=" in change else []
+    train(probe("linear_probe"), tmp_path / "second", "trainer.epochs=1", *sets)
+    assert "features of 36 images" in log(tmp_path / "second") and KEPT not in log(tmp_path / "second")
+
+
+def test_reports_get_logits_and_features_from_one_forward_pass():
+    class Backbone(nn.Module):
+        channels, strides, calls = (4,), (2,), 0
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Conv2d(3, 4, 2, 2)
+
+        def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+            self.calls += 1
+            return [self.net(x)]
+
+    model = Classifier(Backbone(), 3).eval()
+    images = torch.randn(2, 3, 8, 8)
+    expected = model(images), model.features(images)
+    model.backbone.calls = 0
+    found = _logits_and_features(model, images)
+    assert model.backbone.calls == 1 and all(map(torch.equal, found, expected))
+    assert "features" not in vars(model) and model.features(images).shape == (2, 4)
