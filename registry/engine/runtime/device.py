@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -86,6 +87,8 @@ def open_runtime(settings: RuntimeSettings, precision: str, memory_format: str, 
 
         logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # the import sets it to INFO
         device = device_for(settings.device)
+        if device.type == "cpu":  # Fabric sets it; every optimizer step would look for the driver's library, 0.4 ms each
+            os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
         fabric = Fabric(accelerator=device.type, devices=1, precision=_FABRIC[precision])  # type: ignore[arg-type]
         fabric.launch()
     if settings.deterministic:
