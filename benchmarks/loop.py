@@ -42,9 +42,9 @@ from registry.engine.records.trackers import Trackers
 from registry.engine.runtime.device import open_runtime
 from registry.engine.train import loop
 from registry.engine.train.run import Learning, Run
-from registry.engine.train.signals import StopRequest
 from registry.engine.train.task import Batch, Task
 from registry.recipe.grammar import LoopSettings, RuntimeSettings
+from registry.signals import StopRequest
 
 SIDE, BATCH, CLASSES = 8, 64, 10
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)

@@ -87,7 +87,7 @@ def open_runtime(settings: RuntimeSettings, precision: str, memory_format: str, 
 
         logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # the import sets it to INFO
         device = device_for(settings.device)
-        if device.type == "cpu":  # Fabric sets it; every optimizer step would look for the driver's library, 0.4 ms each
+        if device.type == "cpu":  # else every optimizer step looks for the driver's library, 0.4 ms
             os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
         fabric = Fabric(accelerator=device.type, devices=1, precision=_FABRIC[precision])  # type: ignore[arg-type]
         fabric.launch()

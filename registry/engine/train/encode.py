@@ -130,7 +130,7 @@ def _kept(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     with suppress(checkpoints.BrokenCheckpoint, OSError):
-        found = checkpoints.load(path)
+        found: dict[str, Any] = checkpoints.read(path)
         os.utime(path)  # the least recently used are removed first
         return found
     return None

@@ -122,10 +122,12 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
         images = sum(len(batch["name"]) for batch in group)
         for batch in group:
             figures = learning.task(run.preprocess(batch))
-            share = len(batch["name"]) / images
-            fabric.backward(figures["loss"] * share)
+            number = len(batch["name"])
+            fabric.backward(figures["loss"] if number == images else figures["loss"] * (number / images))
             for name, figure in figures.items():
-                sums[name] = figure.detach().float() * len(batch["name"]) + sums.get(name, 0.0)
+                if name not in sums:
+                    sums[name] = torch.zeros((), device=run.runtime.device)
+                sums[name].add_(figure.detach(), alpha=number)
         if loop.clip_norm is not None:
             fabric.clip_gradients(learning.task, optimizer, max_norm=loop.clip_norm, error_if_nonfinite=False)
         optimizer.step()
@@ -139,8 +141,10 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
 
         # Reading the figures waits for the device: at log points, and as often as a reader follows the bar.
         waiting += len(group)
-        if position.step % loop.log_every in (0, 1) or time.perf_counter() - shown > _REFRESH:
+        refresh = position.step == 1 or time.perf_counter() - shown > _REFRESH
+        if refresh or position.step % loop.log_every == 0:
             mean = read_figures(position, sums)
+        if refresh:
             rate = position.images / (position.epoch_seconds + time.perf_counter() - clock)
             status = f"loss {mean:.4f}  {rate:.1f} images/s{last_score(run)}"
             progress.advance(waiting, f"epoch {position.epoch}/{loop.epochs}", status)

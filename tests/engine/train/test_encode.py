@@ -1,42 +1,21 @@
-"""Features of a frozen backbone: extracted once, kept for later runs, and stopped by a signal without loss."""
+"""Features of a frozen backbone: extracted once, kept for later runs."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 import torch
-from conftest import ROOT
 from runs import same, train, weights
 from torch import nn
 
 from plugins.torch_basics.classifier import Classifier
 from registry.engine.train.features import _logits_and_features
 
-#: An evaluation augmentation that takes its time while a file exists.
-SLOW = {
-    "slow_eval.py": """
-    import time
-    from pathlib import Path
-    def slow(*, while_exists: str) -> "object":
-        "Takes a quarter of a second for an image, while a file exists."
-        import albumentations
-        class Slow(albumentations.NoOp):
-            def apply(self, img, **params):
-                if Path(while_exists).exists():
-                    time.sleep(0.25)
-                return img
-        return Slow(p=1)
-    """
-}
 KEPT = "kept from an earlier run"
 
 
@@ -67,33 +46,6 @@ def probe(stranger: None, images: Path, tmp_path: Path) -> Callable[[str], Path]
 
 def log(out: Path) -> str:
     return (out / "log.txt").read_text()
-
-
-def test_a_signal_stops_the_extraction_and_the_resumed_run_learns_the_same(probe, install, tmp_path):
-    install("slow-eval", {"augmentations/slow": "slow_eval:slow"}, SLOW)
-    slow, out = tmp_path / "slow.now", tmp_path / "run"
-    augment = f"augment.eval=[{{use: slow, while_exists: {slow}}}]"
-    words = ["--out", str(out), "--set", "trainer.epochs=2", "--set", augment]
-    command = [sys.executable, str(ROOT / "hw1cli.py"), "run", str(probe("linear_probe")), *words]
-    slow.touch()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        deadline = time.monotonic() + 180
-        while not (out / "log.txt").exists() or "writing to" not in log(out):
-            assert process.poll() is None and time.monotonic() < deadline, process.communicate()
-            time.sleep(0.05)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGTERM)
-        _, stderr = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert process.returncode == 75 and "the state is saved" in stderr, stderr
-    assert "features of" not in log(out)
-    slow.unlink()
-    again = subprocess.run([*command, "--resume"], capture_output=True, text=True, env={**os.environ})
-    assert again.returncode == 0, again.stderr
-    train(probe("linear_probe"), tmp_path / "whole", "trainer.epochs=2", augment)
-    assert same(weights(out), weights(tmp_path / "whole"))
 
 
 def test_a_backbones_features_serve_later_runs_of_other_trainers_too(probe, tmp_path):
