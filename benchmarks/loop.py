@@ -33,12 +33,13 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from plugins.trackers.tensorboard import TensorBoard
 from registry.engine.console import Console
 from registry.engine.data.loader import Augmented, EpochOrder
 from registry.engine.data.preprocess import Preprocessor, collate
 from registry.engine.records.epoch import EpochRecord
 from registry.engine.records.run_folder import RunFolder
-from registry.engine.records.trackers import Trackers
+from registry.engine.records.trackers import TrackedRun, Trackers
 from registry.engine.runtime.device import open_runtime
 from registry.engine.train import loop
 from registry.engine.train.run import Learning, Run
@@ -155,8 +156,9 @@ def ours(width: int, batches: list[dict[str, Any]], folder: Path, terminal: Term
     order = EpochOrder(len(batches) * BATCH, BATCH, seed=None)
     split = Augmented([], None, seed=None)  # type: ignore[arg-type]
     preprocess = Preprocessor(MEAN, STD, torch.device("cpu"))
-    run = Run(plan, RunFolder(folder), {}, runtime, task, split, None, preprocess, Console(terminal))
-    run.trackers = Trackers(folder, folder / "tensorboard")
+    trackers = Trackers(folder, {"tensorboard": TensorBoard()})
+    trackers.start(TrackedRun("loop", folder), print)
+    run = Run(plan, RunFolder(folder), {}, runtime, task, split, None, preprocess, Console(terminal), trackers)
     wrapped, optimizer = runtime.fabric.setup(task, torch.optim.AdamW(task.parameters(), fused=True))
     loader: Any = InMemory(batches)
     learning = Learning(wrapped, optimizer, lambda step: 1 / (1 + 1e-6 * step), loader, order, [])

@@ -27,13 +27,13 @@ from ..network.weights import export_backbone
 from ..records import checkpoints
 from ..records.run_folder import RunFolder, can_resume, environment, new_run_path, refuse_if_taken
 from ..records.trackers import TrackedRun
+from ..runtime.trace import traced
 from . import demo, loop
 from .encode import encode_once
 from .prepare import Preparation
 from .run import Learning, Run
 from .state import restore
 from .summary import start_caveat, summarize
-from .trace import traced
 
 #: What may differ without making it another run: where it is computed and recorded, how long it goes on, its figures.
 _FREE = frozenset(
@@ -148,7 +148,9 @@ class _Session:
     def _train(self, run: Run, learning: Learning, stop: StopRequest) -> dict[str, Any]:
         status = "failed"
         try:
-            with traced(run, learning) if run.plan.runtime.profile else nullcontext():
+            trace = self.folder.path / "profile"
+            profiled = run.plan.runtime.profile
+            with traced(learning.optimizer, trace, self.console.say) if profiled else nullcontext():
                 loop.fit(run, learning, stop)
             status = "done"
             if (caveat := start_caveat(run)) is not None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import torch
 from torch.profiler import ProfilerActivity, profile, schedule, tensorboard_trace_handler
-
-from .run import Learning, Run
 
 #: Steps that are left out, the profiler's own warm-up among them, and steps that are traced.
 _WARM_UP: Final = 3
@@ -17,13 +16,18 @@ _STEPS: Final = 5
 
 
 @contextmanager
-def traced(run: Run, learning: Learning) -> Iterator[None]:
-    """While entered, the first steps after a warm-up are traced into ``profile/`` of the run folder."""
-    if learning.optimizer is None:
-        run.console.note(f"no trace: {run.plan.trainer.name} has no training steps")
+def traced(optimizer: Any, folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """While entered, an optimizer's first steps after a warm-up are traced into a folder.
+
+    Args:
+        optimizer: as Fabric wrapped it; None where nothing is trained.
+        folder: of the trace; made when it is written.
+        say: is given one line about the outcome.
+    """
+    if optimizer is None:
+        say("no trace: there are no training steps")
         yield
         return
-    folder = run.folder.path / "profile"
     write = tensorboard_trace_handler(str(folder), use_gzip=True)
 
     def ready(profiler: profile) -> None:
@@ -31,15 +35,15 @@ def traced(run: Run, learning: Learning) -> Iterator[None]:
         if number:
             write(profiler)
             plural = "s" * (number > 1)
-            run.console.say(f"trace of {number} step{plural}: {folder} (https://ui.perfetto.dev, or TensorBoard)")
+            say(f"trace of {number} step{plural}: {folder} (https://ui.perfetto.dev, or TensorBoard)")
 
     steps = schedule(wait=1, warmup=_WARM_UP - 1, active=_STEPS, repeat=1)
     devices = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
     with profile(activities=devices, schedule=steps, on_trace_ready=ready, record_shapes=True) as profiler:
-        hook = learning.optimizer.optimizer.register_step_post_hook(lambda *_: profiler.step())
+        hook = optimizer.optimizer.register_step_post_hook(lambda *_: profiler.step())
         try:
             yield
         finally:
             hook.remove()
     if profiler.step_num <= _WARM_UP:
-        run.console.note(f"no trace: it begins after {_WARM_UP} steps, and this run took {profiler.step_num}")
+        say(f"no trace: it begins after {_WARM_UP} steps, and this run took {profiler.step_num}")
