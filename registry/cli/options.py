@@ -11,14 +11,33 @@ from typing import Any, Final
 
 import click
 
-from ..errors import InputError
+from ..errors import InputError, did_you_mean
 from . import completion
 
 PATH: Final[click.Path] = click.Path(path_type=Path)
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+class Checkpoint(click.ParamType):  # type: ignore[type-arg] # generic in click 8.3 alone
+    """``best``, ``last``, ``previous``, or the number of an epoch that was kept."""
+
+    name = "checkpoint"
+    words: Final = ("best", "last", "previous")
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in self.words and not value.isdecimal():
+            message = f"expected {', '.join(self.words)} or the number of an epoch, got {value!r}"
+            hint = did_you_mean(value, self.words)
+            self.fail(f"{message}; {hint}" if hint else message, param, ctx)
+        return value
+
+
 CHECKPOINT = click.option(
-    "--checkpoint", type=click.Choice(["best", "last"]), default="best", help="The weights to use."
+    "--checkpoint",
+    type=Checkpoint(),
+    default="best",
+    help="The weights to use: best, last, previous, or an epoch that was kept.",
 )
 DEVICE = click.option(
     "--device",
@@ -28,7 +47,6 @@ DEVICE = click.option(
 )
 FORCE = click.option("--force", is_flag=True, help="Overwrite files that --out holds.")
 _REQUEST: Final = (
-    click.argument("recipe", type=PATH, shell_complete=completion.recipe_files),
     click.option(
         "--set",
         "sets",
@@ -49,16 +67,34 @@ _REQUEST: Final = (
 )
 
 
-def takes_request(command: Callable[..., Any]) -> Callable[..., Any]:
-    """RECIPE, ``--set``, ``--unset`` and ``--demo``, which the command gets as a ``Request``."""
+def takes_request(command: Callable[..., Any], *, or_from: bool = False) -> Callable[..., Any]:
+    """RECIPE, ``--set``, ``--unset`` and ``--demo``, which the command gets as a ``Request``.
+
+    ``or_from`` is for a command with ``--from RUN``: it may be given the run in the recipe's place.
+    """
 
     @functools.wraps(command)
-    def with_request(recipe: Path, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bool, **others: Any) -> Any:
+    def with_request(
+        recipe: Path | None, sets: tuple[str, ...], unsets: tuple[str, ...], demo: bool, **others: Any
+    ) -> Any:
         from ..recipe.request import Request
+
+        run = others.get("origin")
+        if recipe is not None and run is not None:
+            raise click.UsageError("RECIPE and --from RUN exclude each other: the recipe is that of the run")
+        if recipe is None:
+            if run is None:
+                raise click.UsageError("Missing argument 'RECIPE', or --from RUN")
+            recipe = run / "recipe.yaml"
+            if not recipe.is_file():
+                hint = "name a run folder, such as runs/RECIPE/DATE"
+                raise InputError.of(str(run), "is not a run folder: it has no recipe.yaml", hint)
 
         return command(Request(recipe, sets, unsets, demo), **others)
 
-    return functools.reduce(lambda decorated, option: option(decorated), reversed(_REQUEST), with_request)
+    recipe = click.argument("recipe", type=PATH, required=not or_from, shell_complete=completion.recipe_files)
+    options = (recipe, *_REQUEST)
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), with_request)
 
 
 def refuse_to_overwrite(out: Path, force: bool) -> None:

@@ -167,6 +167,7 @@ class Plan:
         reports, trackers: in order.
         make: what writes the data first; None for data that is there.
         split: how the training split is divided; None where the data set has an evaluation split itself.
+        origin: of a run that starts from another one's state: its folder, checkpoint and epoch, and what is changed.
     """
 
     recipe: Recipe
@@ -182,6 +183,7 @@ class Plan:
     trackers: list[ComponentPlan] = field(default_factory=list)
     make: ComponentPlan | None = None
     split: SplitSettings | None = None
+    origin: Mapping[str, Any] | None = None
 
     @property
     def demo(self) -> bool:
@@ -194,6 +196,7 @@ class Plan:
         shown |= {"loop": vars(self.loop), "runtime": vars(self.runtime), "make": self.make}
         shown |= {"reports": self.reports, "trackers": self.trackers}
         shown |= {"split": vars(self.split)} if self.split is not None else {}
+        shown |= {"from": self.origin} if self.origin is not None else {}
         return {key: _as_json(value, True) for key, value in shown.items()}
 
     def missing(self) -> list[Problem]:

@@ -125,8 +125,8 @@ def test_provenance_lists_what_changed(install: Install, stranger: None, site: P
 
 
 def test_resuming_with_other_code_gives_a_caveat(stranger: None, site: Path, recipe: Path, tmp_path: Path) -> None:
+    from registry.engine.records.origin import differences
     from registry.engine.records.run_folder import RunFolder
-    from registry.engine.train.session import differences
 
     (tmp_path / "run").mkdir()
     folder = RunFolder(tmp_path / "run")

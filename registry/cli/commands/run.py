@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ...errors import DONE, PLUGIN_FAILED, WRONG_INPUT, Hw1Error, InputError, PluginError, StoppedBySignal
+from .. import completion
 from ..errors import print_problems
-from ..options import JSON, PATH, print_json, takes_request
+from ..options import JSON, PATH, Checkpoint, print_json, takes_request
 from ..streams import outlasting
 
 if TYPE_CHECKING:
@@ -24,11 +26,25 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@takes_request
+@partial(takes_request, or_from=True)
 @click.option("--out", type=PATH, help="The run folder (default: runs/RECIPE/DATE).")
 @click.option("--resume", is_flag=True, help="Continue the stopped run in --out.")
+@click.option(
+    "--from",
+    "origin",
+    type=PATH,
+    metavar="RUN",
+    help="In place of RECIPE: a new run of RUN's recipe that starts from RUN's state.",
+    shell_complete=completion.run_folders,
+)
+@click.option(
+    "--checkpoint",
+    type=Checkpoint(),
+    default="last",
+    help="Of --from: last, previous, best, or an epoch's number.",
+)
 @click.option("--profile", is_flag=True, help="Also trace five training steps, for Perfetto or TensorBoard.")
-def run(request: Request, out: Path | None, resume: bool, profile: bool) -> None:
+def run(request: Request, out: Path | None, resume: bool, origin: Path | None, checkpoint: str, profile: bool) -> None:
     """Train what RECIPE describes.
 
     Everything is checked first; a recipe with a problem writes nothing. Where the recipe's own data are missing, its
@@ -41,13 +57,15 @@ def run(request: Request, out: Path | None, resume: bool, profile: bool) -> None
       hw1cli run recipes/seg_camvid.yaml --set trainer.epochs=5 --set seed=1
       hw1cli run my.yaml --set 'reports+={use: mask_stages, images: 2}' --unset augment.train.0
       hw1cli run my.yaml --out runs/mine --resume
+      hw1cli run --from runs/mine --checkpoint best --set optimizer.lr=1e-5
     """
-    if resume and out is None:
-        raise click.UsageError("--resume needs --out FOLDER, the run to continue")
+    if resume and (out is None or origin is not None):
+        raise click.UsageError("--resume needs --out FOLDER, the run to continue, and goes without --from")
     sets = (*request.sets, "runtime.profile=true") if profile else request.sets
     try:
+        start = None if origin is None else (origin, checkpoint)
         with outlasting():
-            run_recipe(replace(request, out=out, sets=sets), resume=resume)
+            run_recipe(replace(request, out=out, sets=sets), resume=resume, start=start)
     except KeyboardInterrupt as interrupted:
         message = f"stopped by {interrupted} while preparing; nothing was written"
         raise StoppedBySignal(message, f"the same command {'goes on' if resume else 'starts again'}") from None
@@ -86,7 +104,7 @@ def check(request: Request, as_json: bool) -> None:
     sys.exit(code if problems else DONE)
 
 
-def run_recipe(request: Request, *, resume: bool = False) -> None:
+def run_recipe(request: Request, *, resume: bool = False, start: tuple[Path, str] | None = None) -> None:
     """Check everything, then train; see ``registry.engine.train.session.execute`` for what it raises."""
     from ...catalog.registry import Registry
     from ...recipe.request import planned_runs
@@ -100,10 +118,10 @@ def run_recipe(request: Request, *, resume: bool = False) -> None:
             hint = "the same command continues; finished runs are skipped"
             raise StoppedBySignal(f"stopped by {interrupted} between two runs or while preparing one", hint) from None
     else:
-        _train(plans[0], request.out, resume=resume)
+        _train(plans[0], request.out, resume=resume, start=start)
 
 
-def _train(plan: Plan, out: Path | None, *, resume: bool) -> None:
+def _train(plan: Plan, out: Path | None, *, resume: bool, start: tuple[Path, str] | None = None) -> None:
     if missing := plan.missing():
         raise InputError(missing)
     # Nothing heavy is imported before this line.
@@ -111,7 +129,7 @@ def _train(plan: Plan, out: Path | None, *, resume: bool) -> None:
 
     from ...engine.train.session import execute
 
-    execute(plan, Console(), out=out, resume=resume)
+    execute(plan, Console(), out=out, resume=resume, start=start)
 
 
 # --- studies: the runs one after the other, finished ones skipped, and a table of their scores ---
@@ -163,9 +181,9 @@ def _train_unfinished(plan: Plan, out: Path, console: Console) -> None:
     if (finished := read_if_done(out)) is not None:
         console.print(f"already finished: {finished.folder}", markup=False, highlight=False)
         return
-    from ...engine.records.run_folder import can_resume, clear_unfinished_start
+    from ...engine.records.run_folder import clear_unfinished_start, has_checkpoints
 
-    resume = can_resume(out)
+    resume = has_checkpoints(out)
     if not resume and (out / "plan.json").is_file() and (aside := clear_unfinished_start(out)) is not None:
         console.print(f"it has no checkpoint to go on from: moved to {aside}", style="yellow", markup=False)
     _train(plan, out, resume=resume)
@@ -176,9 +194,9 @@ def _refuse_other_runs(study: Sequence[Plan], folder: Path) -> None:
     started = [plan for plan in study if (folder / plan.recipe.title / "plan.json").is_file()]
     if not started:
         return
+    from ...engine.records.origin import differences
     from ...engine.records.run_folder import RunFolder
     from ...engine.train.demo import reading_generated_data
-    from ...engine.train.session import differences
 
     problems = []
     for plan in started:

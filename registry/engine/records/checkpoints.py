@@ -39,6 +39,11 @@ def of_epoch(epoch: int) -> str:
     return f"epoch_{epoch:04d}.pt"
 
 
+def word_of(path: Path) -> str:
+    """What ``--checkpoint`` calls a checkpoint."""
+    return str(int(path.stem.removeprefix("epoch_"))) if path.stem.startswith("epoch_") else path.stem
+
+
 def named(folder: Path, which: str) -> Path:
     """The file that ``best``, ``last``, ``previous`` or the number of a kept epoch names."""
     return folder / (of_epoch(int(which)) if which.isdecimal() else f"{which}.pt")
@@ -192,6 +197,12 @@ def whole(folder: Path) -> list[Path]:
     """The checkpoints of a run that can be read: the last one, the one before it, the best, then those kept."""
     kept = sorted(folder.glob("epoch_*.pt"), reverse=True)
     return [path for path in (*(folder / name for name in (LAST, PREVIOUS, BEST)), *kept) if _is_whole(path)]
+
+
+def instead_of(path: Path) -> str | None:
+    """What ``--checkpoint`` may name in place of a checkpoint that cannot be read; None where there is nothing."""
+    others = (each for each in whole(path.parent) if each != path)
+    return next((f"{each.name} is whole: --checkpoint {word_of(each)}" for each in others), None)
 
 
 def load_newest(folder: Path) -> tuple[dict[str, Any], str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,12 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from ... import files
 from ...errors import InputError
 from ...results.runs import read_object
-from .checkpoints import LAST, PREVIOUS
+from .checkpoints import BEST, LAST, PREVIOUS, word_of
+from .lock import Lock
 from .trackers import STATES
 
 #: Libraries whose versions a run records.
@@ -37,7 +39,7 @@ class RunFolder:
     """
 
     path: Path
-    _lock: TextIO | None = None
+    _lock: Lock | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -81,33 +83,16 @@ class RunFolder:
             raise InputError.of(
                 str(self.path), f"cannot be created: {error}", "name another folder with --out"
             ) from error
-        self._lock = open(self.path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 - held until close()
-        if not _try_lock(self._lock):
-            raise InputError.of(str(self.path), "another process is running in this folder")
+        self._lock = Lock(self.path)
+        self._lock.acquire()
         for stale in self.checkpoints.glob(".*.partial"):  # left by a process that was killed while writing
             stale.unlink(missing_ok=True)
-        self._lock.seek(0)
-        self._lock.truncate()
-        self._lock.write(f"{os.getpid()} on {platform.node()}\n")
-        self._lock.flush()
 
     def close(self) -> None:
         """Release the lock."""
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
-
-
-def _try_lock(file: TextIO) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # no advisory locks on this system: only the folder check protects it
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def clear_unfinished_start(path: Path) -> Path | None:
@@ -120,10 +105,9 @@ def clear_unfinished_start(path: Path) -> Path | None:
         InputError: another process is running in it.
     """
     refuse_links(path)
-    lock = open(path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 - held until the folder is gone
+    lock = Lock(path)
+    lock.acquire()
     try:
-        if not _try_lock(lock):
-            raise InputError.of(str(path), "another process is running in this folder")
         own = {"recipe.yaml", "plan.json", "environment.json", "summary.json", "log.txt", ".lock", "tensorboard"}
         own |= {STATES, "checkpoints"}
         if {each.name for each in path.iterdir()} - own or any((path / "checkpoints").glob("*.pt")):
@@ -132,7 +116,12 @@ def clear_unfinished_start(path: Path) -> Path | None:
         shutil.rmtree(path)
         return None
     finally:
-        lock.close()
+        lock.release()
+
+
+def has_checkpoints(path: Path) -> bool:
+    """Whether a run folder has a checkpoint with everything that a run needs to go on."""
+    return any((path / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))
 
 
 def refuse_links(path: Path) -> None:
@@ -150,8 +139,9 @@ def refuse_links(path: Path) -> None:
 
 
 def can_resume(path: Path) -> bool:
-    """Whether a folder has a checkpoint to go on from."""
-    return any((path / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))
+    """Whether ``--resume`` goes on with a folder's run: from a checkpoint, or from the start where none was written."""
+    started = any((path / name).is_file() for name in (".lock", "plan.json"))
+    return has_checkpoints(path) or (started and not any((path / "checkpoints").glob("*.pt")))
 
 
 def refuse_if_taken(path: Path, *, resume: bool) -> None:
@@ -165,13 +155,36 @@ def refuse_if_taken(path: Path, *, resume: bool) -> None:
     existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     if not os.access(existing, os.W_OK):
         raise InputError.of(str(path), f"cannot be written: {existing} is read-only", "name another folder with --out")
+    holds = path.is_dir() and any(path.iterdir())
+    is_run = any((path / name).exists() for name in ("plan.json", ".lock", "checkpoints"))
+    if resume and not is_run:
+        hint = "name another with --out, to start one" if holds else "leave --resume out to start one"
+        raise InputError.of(str(path), "does not hold a run to resume", hint)
     if resume and not can_resume(path):
-        raise InputError.of(str(path), "does not hold a run to resume", "leave --resume out to start one")
+        message = f"has neither {LAST} nor {PREVIOUS}, from which a run resumes"
+        raise InputError.of(str(path), message, f"start a new run from its weights: {way_on(path)}")
     if resume:
         refuse_links(path)
-    if not resume and path.is_dir() and any(path.iterdir()):
-        holds = "a run" if (path / "plan.json").exists() else "files"
-        raise InputError.of(str(path), f"already holds {holds}", "name another folder with --out, or add --resume")
+    elif holds:
+        hint = f"go on with it: {way_on(path)}; or name another with --out" if is_run else "name another with --out"
+        raise InputError.of(str(path), f"already holds {'a run' if is_run else 'files'}", hint)
+
+
+def way_on(path: Path) -> str:
+    """The command that goes on with the run in a folder, to be copied."""
+    if can_resume(path):
+        recipe = path / "recipe.yaml"
+        named = shlex.quote(str(recipe)) if recipe.is_file() else "RECIPE"
+        return f"hw1cli run {named} --out {shlex.quote(str(path))} --resume"
+    kept = sorted((path / "checkpoints").glob("epoch_*.pt"))
+    best = (path / "checkpoints" / BEST).is_file() or not kept
+    return from_run(path, "best" if best else word_of(kept[-1]))
+
+
+def from_run(path: Path, checkpoint: str = "last") -> str:
+    """The command that starts a new run from the state of the one in a folder."""
+    chosen = "" if checkpoint == "last" else f" --checkpoint {checkpoint}"
+    return f"hw1cli run --from {shlex.quote(str(path))}{chosen}"
 
 
 def new_run_path(recipe: Path) -> Path:

@@ -12,111 +12,90 @@ from typing import Any
 from rich.console import Console as Terminal
 
 from ... import files
-from ...catalog import provenance
-from ...errors import Hw1Error, InputError, PluginError, Problem, StoppedBySignal
+from ...errors import Hw1Error, InputError, PluginError, StoppedBySignal
 from ...recipe.dump import dump
-from ...recipe.load import Recipe
 from ...recipe.plan import Plan
 from ...results import diff
-from ...results.runs import read_rows
 from ...signals import StopRequest
 from ..console import Console
 from ..data.facts import plain_facts
 from ..data.loader import close
 from ..network.weights import export_backbone
-from ..records import checkpoints
-from ..records.run_folder import RunFolder, can_resume, environment, new_run_path, refuse_if_taken
+from ..records.origin import started_with
+from ..records.run_folder import RunFolder, environment, has_checkpoints, new_run_path, refuse_if_taken, way_on
 from ..records.trackers import TrackedRun
 from ..runtime.trace import traced
 from . import demo, loop
 from .encode import encode_once
 from .prepare import Preparation
 from .run import Learning, Run
-from .state import restore
+from .state import restore, resumed, start_from, started_from, way_out
 from .summary import start_caveat, summarize
 
-#: What may differ without making it another run: where it is computed and recorded, how long it goes on, its figures.
-_FREE = frozenset(
-    f"trainer.{name}"
-    for name in ("epochs", "patience", "log_every", "eval_batch_size", "save_every", "keep_best", "keep_every")
-)
-_FREE_SECTIONS = ("runtime", "reports", "trackers")
 
-
-def execute(plan: Plan, terminal: Terminal, *, out: Path | None = None, resume: bool = False) -> dict[str, Any]:
+def execute(
+    plan: Plan,
+    terminal: Terminal,
+    *,
+    out: Path | None = None,
+    resume: bool = False,
+    start: tuple[Path, str] | None = None,
+) -> dict[str, Any]:
     """Execute a plan.
 
     Args:
         plan: from ``plans.make_plan``.
         terminal: where progress is shown.
         out: the run folder; ``runs/<recipe>/<date and time>`` when None.
-        resume: go on from the folder's ``last.pt``.
+        resume: go on from the folder's ``last.pt``, or from the start where the run ended before its first checkpoint.
+        start: the folder of another run, and which of its checkpoints (``last``, ``previous``, ``best`` or the number
+            of a kept epoch) the run starts from: its weights, its optimizer's state, its epoch.
 
     Returns:
         What ``summary.json`` holds.
 
     Raises:
         InputError: the input is wrong; nothing was written.
+        BrokenCheckpoint: a checkpoint cannot be read, or does not fit; nothing was written.
         PluginError: a plugin failed.
         StoppedBySignal: see ``loop.fit``.
     """
+    if start is not None:
+        plan = replace(plan, recipe=started_with(plan.recipe, RunFolder(start[0])))
     folder = RunFolder(out or new_run_path(plan.recipe.path))
-    refuse_if_taken(folder.path, resume=resume)
     console = Console(terminal)
-    if plan.make is not None:
-        plan = demo.generate_data(plan, console)
-    earlier, caveats = None, []
     if resume:
-        _, torn = read_rows(folder.path / "metrics.jsonl")
-        earlier, older = checkpoints.load_newest(folder.checkpoints)
-        caveats = [*differences(plan, folder), *filter(None, [older, torn and f"metrics.jsonl {torn}; it is left out"])]
-        plan = replace(plan, recipe=started_with(plan.recipe, folder))
-    run, learning = Preparation(plan, folder, console, caveats).prepare(earlier)
-    return _Session(run.plan, folder, console).carry_out(run, learning, earlier)
-
-
-def differences(plan: Plan, folder: RunFolder) -> list[str]:
-    """The harmless differences from the plan with which a run was started, in sentences.
-
-    Raises:
-        InputError: it is another run; the problems name what differs.
-    """
-    recorded, present = folder.read_json("plan.json"), plan.as_json()
-    sentences, problems = provenance.differences(recorded, present), []
-    for path, (old, new) in diff.differing([recorded, present]).items():
-        if path in _FREE or path.split(".")[0] in _FREE_SECTIONS:
-            sentences.append(f"{path} was {old}, is {new}")
-        else:
-            problems.append(Problem(path, f"was {old} when the run was started, and is {new} now"))
-    if problems:
-        started = f"hw1cli run {folder.path / 'recipe.yaml'} --out {folder.path} --resume"
-        hint = f"go on with what it was started with: {started}"
-        raise InputError([*problems[:-1], Problem(problems[-1].path, problems[-1].message, hint)])
-    return sentences
-
-
-def started_with(recipe: Recipe, folder: RunFolder) -> Recipe:
-    """The recipe under the name that the run was started with; a run folder's own ``recipe.yaml`` has lost it."""
-    if recipe.path.resolve().parent != folder.path.resolve():
-        return recipe
-    recorded = folder.read_json("environment.json").get("recipe")
-    if not isinstance(recorded, dict) or not all(isinstance(recorded.get(key), str) for key in ("path", "title")):
-        raise InputError.of(str(folder.path / "environment.json"), "is damaged: it does not name the recipe")
-    return replace(recipe, path=Path(recorded["path"]), title=recorded["title"])
+        folder.open(resume=True)  # before anything of it is read: another process may be writing it
+    else:
+        refuse_if_taken(folder.path, resume=False)
+    try:
+        if plan.make is not None:
+            plan = demo.generate_data(plan, console)
+        earlier, caveats = None, list[str]()
+        if resume:
+            plan, earlier, caveats = resumed(plan, folder)
+        elif start is not None:
+            plan, earlier, caveats = started_from(plan, *start)
+        run, learning = Preparation(plan, folder, console, caveats).prepare(earlier if resume else None)
+        if earlier is not None:
+            (restore if resume else start_from)(run, learning, earlier)
+    except BaseException:
+        folder.close()
+        raise
+    return _Session(run.plan, folder, console).carry_out(run, learning, resume)
 
 
 class _Session:
     def __init__(self, plan: Plan, folder: RunFolder, console: Console) -> None:
         self.plan, self.folder, self.console = plan, folder, console
 
-    def carry_out(self, run: Run, learning: Learning, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
+    def carry_out(self, run: Run, learning: Learning, resumed: bool) -> dict[str, Any]:
         """Open the folder, train, and write the summary whatever happens."""
         with StopRequest() as stop:  # from the first file on, a signal stops only where the state can be saved
-            self.folder.open(resume=earlier is not None)
+            if not resumed:
+                self.folder.open(resume=False)
             try:
                 self._describe(run)
-                if earlier is not None:
-                    restore(run, learning, dict(earlier))
                 self._start_trackers(run)
                 self._introduce(run, learning)
                 if run.task.encodes_once:
@@ -125,10 +104,9 @@ class _Session:
                 if run.task.pretrains:
                     self._export_backbone(run, learning)
             except KeyboardInterrupt:  # a second signal
-                if not can_resume(self.folder.path):
-                    hint = f"delete {self.folder.path}, or name another folder with --out"
+                hint = f"go on with: {way_on(self.folder.path)}"
+                if not has_checkpoints(self.folder.path):
                     raise Hw1Error("stopped at once by a second signal, before the first checkpoint", hint) from None
-                hint = f"--out {self.folder.path} --resume goes on from the last checkpoint"
                 raise StoppedBySignal("stopped at once by a second signal", hint) from None
             except Exception as error:
                 if self.folder.path.is_dir():
@@ -158,9 +136,13 @@ class _Session:
         except (StoppedBySignal, KeyboardInterrupt):
             status = "stopped"
             raise
+        except loop.Diverged as error:
+            error.hint = f"{error.hint}, in a new run: {way_out(run)}"
+            raise
         except InputError as error:
             # Exit code 2 promises that nothing was done, and by now something was.
-            raise Hw1Error(f"the run failed in epoch {run.position.epoch}: {error}", "fix it, then --resume") from error
+            hint = f"fix it, then go on with: {way_on(self.folder.path)}"
+            raise Hw1Error(f"the run failed in epoch {run.position.epoch}: {error}", hint) from error
         finally:
             summary = summarize(run, status)
             self.folder.write_json("summary.json", summary)
@@ -224,6 +206,8 @@ class _Session:
             say("this run is complete; --set trainer.epochs=N with a larger N goes on with it")
         elif loop.out_of_patience(run):
             say(loop.early_end(run))
+        elif plan.origin is not None and not run.trackers.records:
+            say(f"starts in epoch {run.position.epoch}")
         elif run.position.epoch > 1 or run.position.batch:
             done = f"{run.position.batch} of {len(learning.train_order)} batches"
             say(f"resumed in epoch {run.position.epoch} after {done}")

@@ -1,4 +1,4 @@
-"""What a checkpoint holds of a run: when one is due, how it is taken, and how it is put in place."""
+"""What a checkpoint holds of a run: when one is due, how it is taken, and how a run goes on or starts from it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import copy
 import functools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from ...errors import InputError
+from ...recipe.plan import Plan
+from ...results.runs import read_rows
 from ..records import checkpoints
 from ..records.epoch import EpochRecord
+from ..records.origin import changes, differences, started_with
+from ..records.run_folder import RunFolder, from_run, has_checkpoints
 from ..runtime.device import random_state, set_random_state
 from .run import Learning, Position, Run
 
@@ -83,13 +91,122 @@ def _described(run: Run) -> dict[str, Any]:
     return {**run.description, "precision": run.runtime.precision, "memory_format": run.runtime.memory_format}
 
 
+def resumed(plan: Plan, folder: RunFolder) -> tuple[Plan, dict[str, Any] | None, list[str]]:
+    """The plan of a run that resumes, its newest checkpoint (None where none was written yet), and caveats.
+
+    Raises:
+        InputError: the folder holds another run.
+        BrokenCheckpoint: none of its checkpoints can be read.
+    """
+    caveats, state = list[str](), None
+    if (folder.path / "plan.json").is_file():
+        plan = replace(plan, origin=folder.read_json("plan.json").get("from"))
+        caveats = differences(plan, folder)
+    _, torn = read_rows(folder.path / "metrics.jsonl")
+    caveats += [f"metrics.jsonl {torn}; it is left out"] if torn else []
+    if has_checkpoints(folder.path):
+        try:
+            state, older = checkpoints.load_newest(folder.checkpoints)
+        except checkpoints.BrokenCheckpoint as broken:
+            if (which := usable(folder)) is not None:
+                broken.hint = f"start a new run from another checkpoint: {from_run(folder.path, which)}"
+            raise
+        caveats += filter(None, [older])
+    else:
+        caveats.append("the run had ended before its first checkpoint: it starts again")
+    caveats += origin_sentences(plan)
+    return replace(plan, recipe=started_with(plan.recipe, folder)), state, caveats
+
+
+def started_from(plan: Plan, run: Path, which: str) -> tuple[Plan, dict[str, Any], list[str]]:
+    """The plan of a new run that starts from another one's checkpoint, that checkpoint, and caveats.
+
+    Raises:
+        InputError: the checkpoint is of the last epoch, or holds weights that are not finite.
+        BrokenCheckpoint: it cannot be read.
+    """
+    folder = RunFolder(run)
+    path = checkpoints.named(folder.checkpoints, which)
+    try:
+        state = checkpoints.load(path)
+    except checkpoints.BrokenCheckpoint as broken:
+        broken.hint = checkpoints.instead_of(path)
+        raise
+    epoch = checkpoints.epoch_of(state)
+    if not is_finite(state):
+        other = usable(folder)
+        hint = f"--checkpoint {other} is finite" if other else f"start again: hw1cli run {run / 'recipe.yaml'}"
+        raise InputError.of(str(path), "holds weights that are NaN or infinite", hint)
+    if epoch >= plan.loop.epochs:
+        message = f"is {plan.loop.epochs}, and {path} is of epoch {epoch}: nothing is left to train"
+        raise InputError.of("trainer.epochs", message, f"--set trainer.epochs={2 * epoch}, or another --checkpoint")
+    changed, fits = changes(plan, folder)
+    fits = fits and bool(state.get("optimizer"))
+    if not fits:
+        state.pop("optimizer", None)
+    origin = {"run": str(run), "checkpoint": path.name, "epoch": epoch, "optimizer": fits, "changed": changed}
+    plan = replace(plan, origin=origin)
+    return plan, state, origin_sentences(plan)
+
+
+def origin_sentences(plan: Plan) -> list[str]:
+    """A caveat for a run that started from another one's state."""
+    origin = plan.origin
+    if origin is None:
+        return []
+    changed = f"; {', '.join(origin['changed'])}" if origin["changed"] else ""
+    state = "" if origin["optimizer"] else ", its optimizer without an earlier state"
+    where = f"{origin['run']}/checkpoints/{origin['checkpoint']}"
+    return [f"started from {where}, after epoch {origin['epoch']}{state}{changed}"]
+
+
+def is_finite(state: Mapping[str, Any]) -> bool:
+    """Whether the weights of a checkpoint are finite."""
+    return all(bool(tensor.isfinite().all()) for tensor in state["task"].values() if tensor.is_floating_point())
+
+
+def usable(folder: RunFolder) -> str | None:
+    """The newest checkpoint that is whole and finite, as ``--checkpoint`` names it; None where there is none."""
+    for path in checkpoints.whole(folder.checkpoints):
+        if is_finite(checkpoints.load(path)):
+            return checkpoints.word_of(path)
+    return None
+
+
+def way_out(run: Run) -> str:
+    """The command that starts a new run from before a divergence, with a lower learning rate, to be copied."""
+    rate = run.plan.optimizer.given_or_default().get("lr")
+    change = f"--set optimizer.lr={rate / 10:g}" if isinstance(rate, float) else "--set trainer.clip_norm=1"
+    which = usable(run.folder)
+    start = from_run(run.folder.path, which) if which else f"hw1cli run {run.folder.path / 'recipe.yaml'}"
+    return f"{start} {change}"
+
+
+def start_from(run: Run, learning: Learning, state: Mapping[str, Any]) -> None:
+    """Put another run's weights, optimizer state and epoch in place; rates and everything else are the new run's.
+
+    Raises:
+        BrokenCheckpoint: it is not the state of such a network.
+    """
+    with _fitting():
+        run.task.load_state_dict(state["task"])
+        if learning.average is not None:
+            learning.average.load_state_dict(state.get("average", state["task"]))
+        if learning.optimizer is not None and "optimizer" in state:
+            groups = learning.optimizer.state_dict()["param_groups"]
+            learning.optimizer.load_state_dict({**state["optimizer"], "param_groups": groups})
+        epoch = checkpoints.epoch_of(state)
+        steps = -(-len(learning.train_order) // run.plan.loop.accumulate)
+        run.position = Position(epoch=epoch + 1, step=epoch * steps)
+
+
 def restore(run: Run, learning: Learning, state: Mapping[str, Any]) -> None:
     """Put a checkpoint's state in place.
 
     Raises:
         BrokenCheckpoint: it is not the state of such a run.
     """
-    try:
+    with _fitting():
         run.task.load_state_dict(state["task"])
         if learning.average is not None:
             learning.average.load_state_dict(state["average"])
@@ -98,6 +215,12 @@ def restore(run: Run, learning: Learning, state: Mapping[str, Any]) -> None:
         learning.base_rates = state["base_rates"]
         run.position = Position(**state["position"])
         set_random_state(state["random"], run.runtime.device)
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    try:
+        yield
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = " ".join(str(error).split())[:300]
         raise checkpoints.BrokenCheckpoint(f"the checkpoint does not fit this run: {reason}") from error

@@ -30,6 +30,7 @@ def summarize(run: Run, status: str) -> dict[str, Any]:
         "name": run.plan.recipe.name,
         "demo": run.plan.demo,
         "seed": run.plan.seed,
+        "from": run.plan.origin,
         "epochs": len(scores),
         "monitor": run.monitored,
         "best_epoch": position.best_epoch or None,
