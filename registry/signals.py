@@ -42,10 +42,17 @@ class _StopWaitingError(BaseException):
 
 
 class StopRequest:
-    """While entered, the stopping signals set a flag; a second one interrupts at once."""
+    """While entered, the stopping signals set a flag; a second one interrupts at once.
 
-    def __init__(self) -> None:
+    Args:
+        any_of: of several processes that train together: whether each of some flags is set in any of them. They stop
+            where they have agreed, since each waits for the others' parts of a step.
+    """
+
+    def __init__(self, any_of: Callable[..., tuple[bool, ...]] | None = None) -> None:
         self.name: str | None = None
+        self._any_of = any_of
+        self._received: str | None = None
         self._waiting = False
         self._handled = handled(self._receive)
 
@@ -58,6 +65,15 @@ class StopRequest:
 
     def __exit__(self, *_: object) -> None:
         self._handled.__exit__(None, None, None)
+
+    def agree(self, *flags: bool) -> tuple[bool, ...]:
+        """Which flags are set in any process; from now on, a request that one of them got is one of all."""
+        if self._any_of is None:
+            return flags
+        requested, *others = self._any_of(self._received is not None, *flags)
+        if requested and self.name is None:
+            self.name = self._received or "a signal to another process"
+        return tuple(others)
 
     def until_requested(self, items: Iterator[T]) -> Iterator[T]:
         """The items, ending when a stop is requested, also in the middle of waiting for the next one."""
@@ -73,11 +89,15 @@ class StopRequest:
             yield item
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.name is not None:
+        if self._received is not None:
             interrupt(number, frame)
-        self.name = signal.Signals(number).name
+        self._received = signal.Signals(number).name
         with suppress(OSError):  # past Python's buffers, which may be in use just now
-            os.write(2, f"{self.name}: stopping as soon as nothing is lost; a second signal ends at once\n".encode())
+            text = f"{self._received}: stopping as soon as nothing is lost; a second signal ends at once\n"
+            os.write(2, text.encode())
+        if self._any_of is not None:
+            return
+        self.name = self._received
         if self._waiting:
             self._waiting = False
             raise _StopWaitingError

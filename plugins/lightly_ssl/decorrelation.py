@@ -6,6 +6,8 @@ from lightly.loss import BarlowTwinsLoss, VICRegLoss
 from lightly.models.modules.heads import BarlowTwinsProjectionHead, VICRegProjectionHead
 from torch import Tensor
 
+from registry.engine import process_count
+
 from .ssl import Common, SelfSupervised
 
 
@@ -15,7 +17,7 @@ class BarlowTwins(SelfSupervised):
     def __init__(self, common: Common, output_dim: int, off_diagonal: float) -> None:
         super().__init__(common)
         self.projector = BarlowTwinsProjectionHead(self.dim, output_dim, output_dim)
-        self.criterion = BarlowTwinsLoss(off_diagonal)
+        self.criterion = BarlowTwinsLoss(off_diagonal, gather_distributed=process_count() > 1)
 
     def loss_of(self, features: list[Tensor], views: list[Tensor]) -> Tensor:
         """Equation 1 of the paper."""
@@ -30,7 +32,7 @@ class VICReg(SelfSupervised):
     def __init__(self, common: Common, output_dim: int, invariance: float, variance: float, covariance: float) -> None:
         super().__init__(common)
         self.projector = VICRegProjectionHead(self.dim, output_dim, output_dim)
-        self.criterion = VICRegLoss(invariance, variance, covariance)
+        self.criterion = VICRegLoss(invariance, variance, covariance, gather_distributed=process_count() > 1)
 
     def loss_of(self, features: list[Tensor], views: list[Tensor]) -> Tensor:
         """Equation 6 of the paper."""

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from registry.engine import concatenated, summed
+
 #: Queries whose similarities to the whole bank are held at once.
 _AT_ONCE = 512
 
@@ -41,10 +43,11 @@ class NeighbourVote:
         """The share of queries that the vote classifies rightly; None without a bank or without queries."""
         if not self._bank or not self._queries:
             return None
-        bank, known = (torch.cat(parts) for parts in zip(*self._bank, strict=True))
+        bank, known = (concatenated(parts) for parts in zip(*self._bank, strict=True))
         queries, truth = (torch.cat(parts) for parts in zip(*self._queries, strict=True))
         parts = [self._vote(part, bank, known) for part in torch.split(queries, _AT_ONCE)]
-        return float((torch.cat(parts) == truth).float().mean())
+        right, number = summed([int((torch.cat(parts) == truth).sum()), len(truth)])
+        return right / number
 
     def _vote(self, queries: Tensor, bank: Tensor, known: Tensor) -> Tensor:
         similarity, near = (queries @ bank.T).topk(min(self.k, len(bank)), dim=1)

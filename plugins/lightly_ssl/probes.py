@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from registry import InputError
-from registry.engine import Batch, Scores, Task
+from registry.engine import Batch, Scores, Task, concatenated, summed
 
 from .neighbours import NeighbourVote
 from .ssl import Embedding, shape_of
@@ -55,19 +55,19 @@ class LinearProbe(Task):
         return {"loss": self.criterion(logits, batch["label"]), "accuracy": right.float().mean()}
 
     def begin_evaluation(self) -> None:
-        self._losses: list[Tensor] = []
+        self._losses: list[Tensor] = [torch.zeros(())]
         self._images = 0
         self.metrics.reset()
 
     def evaluate(self, batch: Batch) -> None:
         logits, labels = self._logits(batch), batch["label"]
-        self._losses.append(self.criterion(logits, labels) * len(labels))
+        self._losses.append(self.criterion(logits, labels).cpu() * len(labels))
         self._images += len(labels)
         self.metrics.update(logits, labels)
 
     def scores(self) -> dict[str, float]:
-        loss = float(torch.stack(self._losses).sum()) / max(self._images, 1)
-        return {"loss": loss, **self.metrics.compute()}
+        loss, images = summed([float(torch.stack(self._losses).sum()), self._images])
+        return {"loss": loss / max(images, 1), **self.metrics.compute()}
 
 
 class NearestNeighbours(Task):
@@ -105,7 +105,7 @@ class NearestNeighbours(Task):
 
     def scores(self) -> dict[str, float]:
         accuracy = self.vote.accuracy()
-        return {"knn": accuracy if accuracy is not None else 0.0, **shape_of(torch.cat(self._seen))}
+        return {"knn": accuracy if accuracy is not None else 0.0, **shape_of(concatenated(self._seen))}
 
     def card(self) -> dict[str, Any]:
         return {"knn_k": self.vote.k, "knn_temperature": self.vote.temperature}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from registry import InputError
-from registry.engine import Batch, Task
+from registry.engine import Batch, Task, concatenated
 
 from .neighbours import NeighbourVote
 
@@ -119,7 +119,7 @@ class SelfSupervised(Task):
 
     def scores(self) -> dict[str, float]:
         """``spread`` and ``rank`` over the val split, and the accuracy of a weighted kNN vote if there are labels."""
-        shape = shape_of(torch.cat(self._seen))
+        shape = shape_of(concatenated(self._seen))
         self._lowest = shape["spread"]
         accuracy = self.vote.accuracy()
         return shape if accuracy is None else {"knn": accuracy, **shape}

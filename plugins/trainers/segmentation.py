@@ -18,8 +18,10 @@ class Segmentation(Supervised):
 
     target = "mask"
 
-    def __init__(self, model: nn.Module, loss: nn.Module, metrics: Sequence[Any], class_colors: Any) -> None:
-        super().__init__(model, loss, metrics)
+    def __init__(
+        self, model: nn.Module, loss: nn.Module, metrics: Sequence[Any], class_colors: Any, ignore_index: int | None
+    ) -> None:
+        super().__init__(model, loss, metrics, ignore_index)
         self.class_colors = class_colors
 
     def pictures(self, run: Any, number: int) -> list[np.ndarray]:

@@ -14,7 +14,12 @@ _ACCURACY = ["accuracy"]
 
 
 def segmentation(
-    *, model: Model, loss: Loss, metrics: list[Metric] = _MIOU, class_colors: FromData[Any] = None
+    *,
+    model: Model,
+    loss: Loss,
+    metrics: list[Metric] = _MIOU,
+    class_colors: FromData[Any] = None,
+    ignore_index: FromData[int | None] = None,
 ) -> Task:
     """Semantic segmentation: a class for every pixel.
 
@@ -23,10 +28,11 @@ def segmentation(
         loss: of logits and masks.
         metrics: scores over the evaluation images; the first one chooses the best checkpoint.
         class_colors: for pictures.
+        ignore_index: the label that the loss leaves out.
     """
     from .segmentation import Segmentation
 
-    return Segmentation(model, loss, metrics, class_colors)
+    return Segmentation(model, loss, metrics, class_colors, ignore_index)
 
 
 def classification(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from registry import InputError
-from registry.engine import Batch, Scores, Task
+from registry.engine import Batch, Scores, Task, summed
 
 
 class Supervised(Task):
@@ -19,18 +19,29 @@ class Supervised(Task):
         model: images to logits.
         loss: (logits, target) -> scalar.
         metrics: a ``torchmetrics.Metric`` each; the first one is monitored, see ``Scores``.
+        ignore_index: the label that losses leave out.
     """
 
     #: The batch's key of the targets.
     target: ClassVar[str]
 
-    def __init__(self, model: nn.Module, loss: nn.Module, metrics: Sequence[Any]) -> None:
+    def __init__(
+        self, model: nn.Module, loss: nn.Module, metrics: Sequence[Any], ignore_index: int | None = None
+    ) -> None:
         super().__init__()
         self.model = model
         self.criterion = loss
         self.metrics = Scores(metrics)
         self.monitor, self.higher_is_better = self.metrics.monitor, self.metrics.higher_is_better
-        self._loss_sum, self._images = torch.zeros(()), 0
+        self.ignore_index = ignore_index
+        self._loss_sum, self._weights = torch.zeros(()), torch.zeros(())
+
+    def weight(self, batch: Batch) -> float:
+        """The images; of masks with an ignored label, the share of them whose pixels count, as losses average them."""
+        target = batch[self.target]
+        if self.ignore_index is None:
+            return len(target)
+        return float((target != self.ignore_index).float().mean()) * len(target)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The loss of a batch. Logits go to it in full precision."""
@@ -55,20 +66,23 @@ class Supervised(Task):
             raise InputError.of("model", message, "smp/... models segment; classifier and timm/... models classify")
 
     def begin_evaluation(self) -> None:
-        self._loss_sum, self._images = torch.zeros(()), 0
+        self._loss_sum, self._weights = torch.zeros(()), torch.zeros(())
         self.metrics.reset()
 
     def evaluate(self, batch: Batch) -> None:
         logits = self.model(batch["image"]).float()
         target = batch[self.target]
         loss = self.criterion(logits, target)
-        self._loss_sum = self._loss_sum.to(loss.device) + loss * len(target)
-        self._images += len(target)
+        counts = torch.ones_like(target) if self.ignore_index is None else target != self.ignore_index
+        weight = counts.float().mean() * len(target)
+        self._loss_sum = self._loss_sum.to(loss.device) + loss * weight
+        self._weights = self._weights.to(loss.device) + weight
         self.metrics.update(logits, target)
 
     def scores(self) -> dict[str, float]:
         """The mean loss and the scores of every metric."""
-        return {"loss": float(self._loss_sum) / max(self._images, 1), **self.metrics.compute()}
+        loss, weight = summed([float(self._loss_sum), float(self._weights)])
+        return {"loss": loss / max(weight, 1e-12), **self.metrics.compute()}
 
     def notes(self) -> list[str]:
         """What the metrics report besides scores."""

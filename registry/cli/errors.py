@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, Final, NoReturn
 
@@ -50,7 +51,15 @@ class CommandGroup(click.Group):
 
 
 def exit_with(error: Exception, debug: bool) -> NoReturn:
-    """Print an error and leave with its exit code."""
+    """Print an error and leave with its exit code.
+
+    Of several processes that train together, the first one shows what all of them raise, and others show the rest.
+    """
+    rank = os.environ.get("RANK", "0")
+    if rank != "0" and isinstance(error, (InputError, StoppedBySignal)):
+        sys.exit(error.exit_code)
+    if rank != "0":
+        click.echo(f"process {rank}:", err=True)
     if debug:
         import traceback
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .network.wrap import as_backbone
     from .records.epoch import EpochRecord
     from .records.trackers import TrackedRun, Tracker
+    from .runtime.processes import concatenated, process_count, summed
     from .train.features import Outputs
     from .train.run import Run
     from .train.task import Batch, Task
@@ -60,6 +61,7 @@ _MODULES = {
     "UnreadableImage": "data.images",
     "as_backbone": "network.wrap",
     "check_backbone": "network.contract",
+    "concatenated": "runtime.processes",
     "colorize": "data.colors",
     "count_images": "evaluate.metrics",
     "describe_backbone": "network.contract",
@@ -72,6 +74,7 @@ _MODULES = {
     "overlay": "data.colors",
     "pair_files": "data.pairs",
     "per_channel": "network.contract",
+    "process_count": "runtime.processes",
     "read_color_mask": "data.masks",
     "read_image": "data.images",
     "read_index_mask": "data.masks",
@@ -79,6 +82,7 @@ _MODULES = {
     "require_download": "network.pretrained",
     "require_weights": "network.pretrained",
     "resized": "network.output_stride",
+    "summed": "runtime.processes",
     "with_output_stride": "network.output_stride",
 }
 
@@ -116,6 +120,7 @@ __all__ = [
     "as_backbone",
     "check_backbone",
     "colorize",
+    "concatenated",
     "count_images",
     "describe_backbone",
     "distinct_colors",
@@ -127,6 +132,7 @@ __all__ = [
     "overlay",
     "pair_files",
     "per_channel",
+    "process_count",
     "read_color_mask",
     "read_image",
     "read_index_mask",
@@ -134,5 +140,6 @@ __all__ = [
     "require_download",
     "require_weights",
     "resized",
+    "summed",
     "with_output_stride",
 ]

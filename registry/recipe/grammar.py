@@ -69,12 +69,23 @@ class LoopSettings:
     decay: Literal["all", "weights"] = "all"
 
 
+#: A single GPU is named by its number.
+Device = Literal[
+    "auto", "cpu", "cuda", "mps", "cuda:0", "cuda:1", "cuda:2", "cuda:3", "cuda:4", "cuda:5", "cuda:6", "cuda:7"
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RuntimeSettings:
     """What the run is computed on, and how.
 
     Args:
         device: where to compute; auto takes a GPU if there is one.
+        devices: processes of this machine that train together, one GPU each where there are GPUs; results are those of
+            one. Under torchrun or srun, as many as these start.
+        sync_batchnorm: whether batch normalisation is over the batch of all processes; auto does it, as one process
+            would.
+        process_timeout: seconds after which a process that waits for another one ends the run.
         precision: auto measures whether bf16 is faster here; fp32 is full precision.
         memory_format: layout of images; auto follows the measurement.
         compile: torch.compile the model: minutes of warm-up, worth it on GPUs and in long runs.
@@ -88,7 +99,10 @@ class RuntimeSettings:
         profile: write a trace of five training steps into `profile/` of the run folder, for Perfetto or TensorBoard.
     """
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Device = "auto"
+    devices: Count = 1
+    sync_batchnorm: Literal["auto"] | bool = "auto"
+    process_timeout: Positive = 1800.0
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
     compile: bool = False

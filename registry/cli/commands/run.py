@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -44,7 +45,16 @@ if TYPE_CHECKING:
     help="Of --from: last, previous, best, or an epoch's number.",
 )
 @click.option("--profile", is_flag=True, help="Also trace five training steps, for Perfetto or TensorBoard.")
-def run(request: Request, out: Path | None, resume: bool, origin: Path | None, checkpoint: str, profile: bool) -> None:
+@click.option("--devices", type=click.IntRange(1), help="Processes of this machine that train together (default: 1).")
+def run(
+    request: Request,
+    out: Path | None,
+    resume: bool,
+    origin: Path | None,
+    checkpoint: str,
+    profile: bool,
+    devices: int | None,
+) -> None:
     """Train what RECIPE describes.
 
     Everything is checked first; a recipe with a problem writes nothing. Where the recipe's own data are missing, its
@@ -58,10 +68,12 @@ def run(request: Request, out: Path | None, resume: bool, origin: Path | None, c
       hw1cli run my.yaml --set 'reports+={use: mask_stages, images: 2}' --unset augment.train.0
       hw1cli run my.yaml --out runs/mine --resume
       hw1cli run --from runs/mine --checkpoint best --set optimizer.lr=1e-5
+      hw1cli run my.yaml --devices 2
     """
     if resume and (out is None or origin is not None):
         raise click.UsageError("--resume needs --out FOLDER, the run to continue, and goes without --from")
-    sets = (*request.sets, "runtime.profile=true") if profile else request.sets
+    sets = [*request.sets, *(["runtime.profile=true"] if profile else [])]
+    sets += [f"runtime.devices={devices}"] if devices is not None else []
     try:
         start = None if origin is None else (origin, checkpoint)
         with outlasting():
@@ -110,7 +122,14 @@ def run_recipe(request: Request, *, resume: bool = False, start: tuple[Path, str
     from ...recipe.request import planned_runs
 
     plans = planned_runs(request, Registry())
-    if plans[0].recipe.title:
+    devices = plans[0].runtime.devices
+    if devices > 1 and plans[0].recipe.title:
+        raise InputError.of("runtime.devices", f"is {devices}, and a study trains each of its runs in one process")
+    if devices > 1 and "WORLD_SIZE" not in os.environ:
+        from ...engine.runtime.launch import launch
+
+        launch(devices)
+    elif plans[0].recipe.title:
         name = "demo" if plans[0].recipe.demo else "study"
         try:
             _run_study(plans, request.out or Path("runs") / request.recipe.stem / name)

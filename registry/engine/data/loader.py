@@ -61,6 +61,9 @@ class EpochOrder(Sampler[list[tuple[int, int]]]):
         seed: shuffles with it; None keeps the order of the data set.
         drop_single: leave out a last batch that would hold one sample.
         weights: (length,) how often each sample is drawn, with replacement; None takes every one once.
+        share: (rank, processes): this process gets every so-manieth sample of each batch; all of it by default.
+        pads: a process without a sample in a small batch gets its first one, so that all make as many steps; such a
+            sample counts for nothing (``own``).
     """
 
     def __init__(
@@ -71,8 +74,11 @@ class EpochOrder(Sampler[list[tuple[int, int]]]):
         seed: int | None,
         drop_single: bool = False,
         weights: Tensor | None = None,
+        share: tuple[int, int] = (0, 1),
+        pads: bool = False,
     ) -> None:
         self.length, self.batch_size, self.seed, self.weights = length, batch_size, seed, weights
+        self.share, self.pads = share, pads
         self.drops_one = drop_single and length > 1 and length % batch_size == 1 and batch_size > 1
         self.epoch = 0
         self.first_batch = 0
@@ -95,11 +101,25 @@ class EpochOrder(Sampler[list[tuple[int, int]]]):
         batches = -(-self.length // self.batch_size)
         return batches - 1 if self.drops_one else batches
 
+    def size(self, batch: int) -> int:
+        """Samples of a batch (0-based), of all processes together."""
+        return min(self.batch_size, self.length - batch * self.batch_size)
+
+    def own(self, batch: int) -> int:
+        """Samples of a batch that are this process's."""
+        return len(range(self.share[0], self.size(batch), self.share[1]))
+
+    def keys(self, batch: int, order: Sequence[int]) -> list[tuple[int, int]]:
+        """The samples of a batch, of all processes together."""
+        indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        return [(self.epoch, index) for index in indices]
+
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order = self.order(self.epoch)
+        order, (rank, processes) = self.order(self.epoch), self.share
         for batch in range(self.first_batch, len(self)):
-            indices = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield [(self.epoch, index) for index in indices]
+            whole = self.keys(batch, order)
+            if own := whole[rank::processes] or (whole[:1] if self.pads else []):
+                yield own
 
 
 class Augmented(Dataset[dict[str, Any]]):

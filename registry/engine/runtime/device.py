@@ -14,6 +14,7 @@ import torch
 
 from ...errors import InputError
 from ...recipe.grammar import RuntimeSettings
+from . import processes
 from .allocator import keep_large_blocks
 
 _FABRIC: Final = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -69,6 +70,8 @@ def device_for(wanted: str) -> torch.device:
     """
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     here = [name for name, is_present in present.items() if is_present]
+    if present["cuda"]:
+        here += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     if wanted != "auto" and wanted not in here:
         raise InputError.of(
             "runtime.device", f"{wanted} is not available on this machine", f"devices here: {', '.join(here)}"
@@ -79,8 +82,14 @@ def device_for(wanted: str) -> torch.device:
     return device
 
 
-def open_runtime(settings: RuntimeSettings, precision: str, memory_format: str, reason: str) -> Runtime:
-    """A launched runtime with everything decided."""
+def open_runtime(
+    settings: RuntimeSettings, precision: str, memory_format: str, reason: str, *, all_used: bool = True
+) -> Runtime:
+    """A launched runtime with everything decided.
+
+    Args:
+        all_used: whether every parameter that learns takes part in each step; several processes have to know.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from lightning_fabric import Fabric
@@ -89,7 +98,7 @@ def open_runtime(settings: RuntimeSettings, precision: str, memory_format: str, 
         device = device_for(settings.device)
         if device.type == "cpu":  # else every optimizer step looks for the driver's library, 0.4 ms
             os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
-        fabric = Fabric(accelerator=device.type, devices=1, precision=_FABRIC[precision])  # type: ignore[arg-type]
+        fabric = Fabric(precision=_FABRIC[precision], **_devices(device, all_used))  # type: ignore[arg-type]
         fabric.launch()
     if settings.deterministic:
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -98,6 +107,18 @@ def open_runtime(settings: RuntimeSettings, precision: str, memory_format: str, 
         torch.backends.cudnn.benchmark = True
         torch.set_float32_matmul_precision("high")
     return Runtime(fabric, precision, memory_format, reason)
+
+
+def _devices(device: torch.device, all_used: bool) -> dict[str, Any]:
+    """Fabric's arguments for one device, or for one of each process."""
+    if processes.process_count() == 1:
+        return {"accelerator": device.type, "devices": 1 if device.index is None else [device.index]}
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    whole = processes.process_count()
+    local = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or whole)
+    strategy = DDPStrategy(find_unused_parameters=not all_used, forward_sync_buffers=False)
+    return {"accelerator": device.type, "devices": local, "num_nodes": whole // local, "strategy": strategy}
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:

@@ -71,7 +71,7 @@ def encode_once(run: Run, learning: Learning, stop: StopRequest) -> None:
 
         for name, loader in loaders.items():
             split: Any = loader.dataset
-            in_order = EpochOrder(len(split), size, seed=None)
+            in_order = EpochOrder(len(split), size, seed=None, share=learning.train_order.share)
             path = _path(run, split)
             found = _kept(path)
             if found is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from ...errors import InputError
 from ..data.loader import batches
 from ..data.preprocess import Preprocessor
+from ..runtime import processes
 from ..runtime.device import Runtime
 from .task import Task
 
@@ -37,7 +38,7 @@ def extract(
         read: ``read(batch, prepared)`` gives the columns of a batch; None leaves a column out.
 
     Returns:
-        The samples' names, and the columns of all batches, concatenated on the CPU.
+        The samples' names, and the columns of all batches and processes, concatenated on the CPU, in the split's order.
     """
     names: list[str] = []
     columns: dict[str, list[Tensor]] = {}
@@ -46,12 +47,24 @@ def extract(
     with torch.inference_mode(), runtime.autocast():
         for batch in walk:
             names += batch["name"]
-            for name, values in read(batch, preprocess(batch)).items():
+            for name, values in {"index": batch["index"], **read(batch, preprocess(batch))}.items():
                 if values is not None:
                     columns.setdefault(name, []).append(values.cpu())
     module.train(was_training)
     # Tensors of inference mode cannot take part in a backward pass: cloned outside of it they can.
-    return names, {name: torch.cat(parts).clone() for name, parts in columns.items()}
+    found = {name: torch.cat(parts).clone() for name, parts in columns.items()}
+    if processes.process_count() > 1:
+        names, found = _merged(processes.gathered((names, found)))
+    return names, {name: values for name, values in found.items() if name != "index"}
+
+
+def _merged(parts: Sequence[tuple[list[str], dict[str, Tensor]]]) -> tuple[list[str], dict[str, Tensor]]:
+    """Names and columns that several processes extracted, in the split's order."""
+    parts = [part for part in parts if part[0]]
+    names = [name for part, _ in parts for name in part]
+    whole = {name: torch.cat([columns[name] for _, columns in parts]) for name in parts[0][1]}
+    order = whole["index"].argsort()
+    return [names[index] for index in order.tolist()], {name: values[order] for name, values in whole.items()}
 
 
 @dataclass(frozen=True)

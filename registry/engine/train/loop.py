@@ -18,6 +18,7 @@ from ...signals import StopRequest
 from ..console import Progress
 from ..data.loader import batches, derive_seed
 from ..records.epoch import EpochRecord
+from ..runtime import processes
 from .run import Learning, Position, Run
 from .state import save, save_best, save_epoch, save_within_epoch
 
@@ -104,14 +105,15 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
     """The rest of the current epoch; returns early, at a step's border, when asked to stop."""
     loop, position = run.plan.loop, run.position
     order, optimizer, fabric = learning.train_order, learning.optimizer, run.runtime.fabric
-    total_steps = loop.epochs * -(-len(order) // loop.accumulate)
+    total_steps, among = loop.epochs * -(-len(order) // loop.accumulate), processes.process_count()
     if position.batch == 0:
-        torch.manual_seed(derive_seed(run.plan.seed, position.epoch, 1))  # so dropout depends on (seed, epoch) alone
+        torch.manual_seed(derive_seed(run.plan.seed, position.epoch, 1 + processes.rank()))  # dropout of this epoch
     order.start(position.epoch, position.batch)
     learning.task.train()
     learning.begin_epoch(position.epoch)
 
-    sums = {name: torch.tensor(value, device=run.runtime.device) for name, value in position.sums.items()}
+    before = 1 if processes.rank() == 0 else 0  # what was summed before the run was stopped counts once
+    sums = {name: torch.tensor(value * before, device=run.runtime.device) for name, value in position.sums.items()}
     clock = shown = time.perf_counter()
     waiting = 0  # batches that the bar does not show yet
     for group in _groups(stop.until_requested(batches(learning.train_loader)), loop.accumulate):
@@ -119,15 +121,23 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
             break  # a step of some of its batches would not be the step of an uninterrupted run
         for parameters, rate in zip(optimizer.param_groups, learning.base_rates, strict=True):
             parameters["lr"] = rate * learning.schedule(position.step)
-        images = sum(len(batch["name"]) for batch in group)
-        for batch in group:
-            figures = learning.task(run.preprocess(batch))
-            number = len(batch["name"])
-            fabric.backward(figures["loss"] if number == images else figures["loss"] * (number / images))
+        numbers = range(position.batch, position.batch + len(group))
+        images = sum(map(order.size, numbers))
+        # The step follows the mean over all that counts in its batches, of all processes; DDP averages over these.
+        owned = zip(map(order.own, numbers), group, strict=True)
+        alone = among == len(group) == 1
+        weights = [1.0] if alone else [float(own and run.task.weight(batch)) for own, batch in owned]
+        totals = processes.summed(weights)
+        for number, batch, weight, total in zip(numbers, group, weights, totals, strict=True):
+            unsynchronized = among > 1 and number != numbers[-1]
+            with fabric.no_backward_sync(learning.task) if unsynchronized else nullcontext():
+                figures = learning.task(run.preprocess(batch))
+                share = weight * among / (sum(totals) or 1)
+                fabric.backward(figures["loss"] if share == 1 else figures["loss"] * share)
             for name, figure in figures.items():
                 if name not in sums:
                     sums[name] = torch.zeros((), device=run.runtime.device)
-                sums[name].add_(figure.detach(), alpha=number)
+                sums[name].add_(figure.detach(), alpha=order.size(number) * (weight / (total or 1)))
         if loop.clip_norm is not None:
             fabric.clip_gradients(learning.task, optimizer, max_norm=loop.clip_norm, error_if_nonfinite=False)
         optimizer.step()
@@ -141,7 +151,8 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
 
         # Reading the figures waits for the device: at log points, and as often as a reader follows the bar.
         waiting += len(group)
-        refresh = position.step == 1 or time.perf_counter() - shown > _REFRESH
+        late = position.step == 1 or time.perf_counter() - shown > _REFRESH
+        refresh, to_save = stop.agree(late, save_within_epoch(run, learning))
         if refresh or position.step % loop.log_every == 0:
             mean = read_figures(position, sums)
         if refresh:
@@ -151,7 +162,7 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
             waiting, shown = 0, time.perf_counter()
         if stop:
             break
-        if save_within_epoch(run, learning):
+        if to_save:
             read_figures(position, sums)
             position.epoch_seconds, clock = position.epoch_seconds + time.perf_counter() - clock, time.perf_counter()
             save(run, learning)
@@ -168,7 +179,7 @@ def read_figures(position: Position, sums: dict[str, torch.Tensor]) -> float:
     Raises:
         Diverged: it is NaN or infinite.
     """
-    position.sums = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
+    position.sums = dict(zip(sums, processes.summed(torch.stack(list(sums.values())).tolist()), strict=True))
     mean = position.sums["loss"] / position.images
     if not math.isfinite(mean):
         where = f"epoch {position.epoch}, step {position.step}"
@@ -213,6 +224,8 @@ def evaluate(run: Run, stop: StopRequest | None = None) -> dict[str, float]:
             walk = batches(loader)
             for batch in walk if stop is None else stop.until_requested(walk):
                 task.evaluate({**run.preprocess(batch), "split": split})
+            if stop is not None:
+                stop.agree()
             if stop:
                 return {}
     return task.scores()
@@ -282,6 +295,9 @@ def draw_reports(run: Run, learning: Learning, of_epoch: int | None = None) -> N
 
     ``of_epoch`` draws now what would have been due at another epoch: the last one, for a run that ends early.
     """
+    if processes.rank() > 0:
+        run.follow_reports()
+        return
     epoch = run.position.epoch
     for plan, report in zip(run.plan.reports, learning.reports, strict=True):
         due = epochs_at(report.at, run.epochs)
@@ -290,3 +306,4 @@ def draw_reports(run: Run, learning: Learning, of_epoch: int | None = None) -> N
                 report(run, epoch)
             except Exception as error:
                 run.add_failure(f"{plan.component.source} failed after epoch {epoch}: {error}", error)
+    run.end_reports()

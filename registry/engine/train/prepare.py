@@ -26,7 +26,8 @@ from ..network.checkpointing import checkpoint_blocks
 from ..network.contract import normalization_of
 from ..records.run_folder import RunFolder
 from ..records.trackers import Trackers
-from ..runtime import autotune
+from ..runtime import autotune, processes
+from ..runtime.batch_norm import synchronize
 from ..runtime.device import LAYOUTS, Runtime, device_for, open_runtime
 from .ema import WeightAverage
 from .name_patterns import NamePatterns
@@ -85,7 +86,7 @@ class Preparation:
             names = [part.name for part in plan.trackers]
             trackers = {
                 part.name if names.count(part.name) == 1 else part.path: build(part, self.facts)
-                for part in plan.trackers
+                for part in (plan.trackers if processes.rank() == 0 else [])
             }
         if not learns(self.task):
             self.plan = replace(plan, loop=replace(plan.loop, epochs=1))
@@ -153,7 +154,11 @@ class Preparation:
         if settings.sampling == "balanced":
             weights = balancing_weights(self.train.samples, self.facts.get("num_classes"))
         seed, drop_single = derive_seed(self.plan.seed, 3), has_batch_norm(self.task)
-        order = EpochOrder(len(self.train), settings.batch_size, seed=seed, drop_single=drop_single, weights=weights)
+        size, share = settings.batch_size, (processes.rank(), processes.process_count())
+        processes.require_images(size)
+        order = EpochOrder(
+            len(self.train), size, seed=seed, drop_single=drop_single, weights=weights, share=share, pads=True
+        )
         if order.drops_one:
             self.caveats.append(
                 f"{len(self.train)} images in batches of {settings.batch_size} leave one over; batch normalisation "
@@ -164,26 +169,27 @@ class Preparation:
     def _runtime(self, earlier: Mapping[str, Any] | None) -> Runtime:
         """Rehearse a step, then decide precision and layout: the recipe's, the earlier run's, or measured ones."""
         task, settings, device = self.task.to(self.preprocess.device), self.plan.runtime, self.preprocess.device
-        batch = checked(collate([self.train[key] for key in next(iter(self.order))[:IMAGES]]))
+        first = self.order.keys(0, self.order.order(0))[:IMAGES]  # the same in every process
+        batch = checked(collate([self.train[key] for key in first]))
         held_out = {
             name: checked(collate([split[0, index] for index in range(min(IMAGES, len(split)))]))
             for name, split in self.held_out.items()
         }
         model = self.plan.trainer.arguments.get("model")
         source = model.component.source if isinstance(model, ComponentPlan) else "the model"
-        operations = rehearse(task, batch, held_out, self.preprocess, source)
+        operations, complete = rehearse(task, batch, held_out, self.preprocess, source)
         if device.type == "cpu":
             start = time.perf_counter()
-            for key in next(iter(self.order))[:IMAGES]:
+            for key in first:
                 self.train[key]
             loading = time.perf_counter() - start
             self.loading_share = loading / (loading + operations / _CPU_RATE)
         if earlier is not None:
             chosen = autotune.Setting(earlier["precision"], earlier["memory_format"])
-            return open_runtime(settings, *chosen, "as before the run was stopped")
+            return open_runtime(settings, *chosen, "as before the run was stopped", all_used=complete)
         candidates = autotune.candidates(device, settings.precision, settings.memory_format)
         if "auto" not in (settings.precision, settings.memory_format):
-            return open_runtime(settings, *candidates[0], "from the recipe")
+            return open_runtime(settings, *candidates[0], "from the recipe", all_used=complete)
 
         def step(copy: Any, setting: autotune.Setting) -> None:
             layout = LAYOUTS[setting.memory_format]
@@ -192,13 +198,15 @@ class Preparation:
         shapes = [tuple(each.shape) for each in batch.get("views", [batch.get("image")]) if each is not None]
         identity = [self.plan.trainer.as_json(), shapes]
         with self._capture_warnings():
-            chosen, reason = autotune.choose(
-                task, candidates, step, identity=identity, device=device, operations=operations
+            chosen, reason = processes.from_first(
+                lambda: autotune.choose(task, candidates, step, identity=identity, device=device, operations=operations)
             )
-        return open_runtime(settings, *chosen, reason)
+        return open_runtime(settings, *chosen, reason, all_used=complete)
 
     def _assemble(self, runtime: Runtime, reports: list[Any], trackers: Trackers) -> tuple[Run, Learning]:
         plan, task, settings = self.plan, self.task, self.plan.loop
+        if processes.process_count() > 1 and plan.runtime.sync_batchnorm:
+            self.caveats += synchronize(task, runtime.device)
         task.to(memory_format=runtime.layout)
         steps = -(-len(self.order) // settings.accumulate)
         known = {**self.facts, "steps_per_epoch": steps, "total_steps": steps * settings.epochs}
@@ -214,7 +222,7 @@ class Preparation:
             wrapped = torch.compile(wrapped)
         size = settings.eval_batch_size or settings.batch_size
         loaders = {
-            name: self._loader(split, EpochOrder(len(split), size, seed=None), runtime)
+            name: self._loader(split, EpochOrder(len(split), size, seed=None, share=self.order.share), runtime)
             for name, split in self.held_out.items()
         }
         train_loader = self._loader(self.train, self.order, runtime)

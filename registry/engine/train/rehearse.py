@@ -28,7 +28,7 @@ def rehearse(
     held_out: Mapping[str, Mapping[str, Any]],
     preprocess: Preprocessor,
     model: str = "the model",
-) -> int:
+) -> tuple[int, bool]:
     """Run a training step and an evaluation once on a copy, in full precision, and check the maps of every backbone.
 
     Args:
@@ -39,7 +39,8 @@ def rehearse(
         model: what messages call the task's model.
 
     Returns:
-        Floating-point operations of the step, forward and backward; 0 where nothing learns.
+        Floating-point operations of the step, forward and backward, 0 where nothing learns; and whether every
+        parameter that learns took part in it.
 
     Raises:
         InputError: batch normalisation is left with a single value, or the loss is not finite.
@@ -50,12 +51,12 @@ def rehearse(
     network = getattr(trial, "model", None)
     if isinstance(network, nn.Module):
         network.register_forward_hook(lambda _model, _inputs, output: returned.append(output))
-    operations = 0
+    operations, complete = 0, True
     try:
         with checking_backbones(trial):
             if learns(task):
                 with FlopCounterMode(display=False) as counter:
-                    train_step(trial, preprocess(batch))
+                    complete = train_step(trial, preprocess(batch))
                 operations = counter.get_total_flops()
             trial.eval()
             trial.begin_evaluation()
@@ -64,7 +65,7 @@ def rehearse(
                     trial.evaluate({**preprocess(evaluated), "split": split})
             if held_out:
                 trial.scores()
-        return operations
+        return operations, complete
     except Hw1Error:
         raise
     except Exception as error:
@@ -83,8 +84,11 @@ def rehearse(
         raise PluginError(f"{model} or the loss", reason, "--debug shows where") from error
 
 
-def train_step(task: Task, batch: Mapping[str, Any], precision: str = "fp32") -> None:
+def train_step(task: Task, batch: Mapping[str, Any], precision: str = "fp32") -> bool:
     """Forward and backward of a batch; random generators and gradients are afterwards as before.
+
+    Returns:
+        Whether every parameter that learns got a gradient.
 
     Raises:
         InputError: the loss is not finite.
@@ -98,7 +102,9 @@ def train_step(task: Task, batch: Mapping[str, Any], precision: str = "fp32") ->
         value = float(loss.detach())
     if not math.isfinite(value):
         raise InputError.of("loss", f"is {value} on the first batch", "check the loss's arguments and the labels")
+    complete = all(each.grad is not None for each in task.parameters() if each.requires_grad)
     task.zero_grad(set_to_none=True)
+    return complete
 
 
 def _described(value: Any) -> str:

@@ -19,6 +19,7 @@ from ..data.preprocess import Preprocessor, checked, collate
 from ..records.checkpoints import CheckpointWriter
 from ..records.run_folder import RunFolder
 from ..records.trackers import Trackers
+from ..runtime import processes
 from ..runtime.device import Runtime
 from .ema import WeightAverage
 from .features import Outputs, outputs_of
@@ -164,9 +165,19 @@ class Run:
             InputError: there is no evaluation split, or its samples have no labels.
         """
         if self._outputs is None or self._outputs[0] != self.position.step:
+            processes.from_first(lambda: True)  # the others compute their part in follow_reports
             outputs = outputs_of(self.task, self.loaders.get("val"), self.preprocess, self.runtime)
             self._outputs = (self.position.step, outputs)
         return self._outputs[1]
+
+    def follow_reports(self) -> None:
+        """While the first process draws reports: compute this process's part of the outputs that it asks for."""
+        while processes.from_first(lambda: False):
+            outputs_of(self.task, self.loaders.get("val"), self.preprocess, self.runtime)
+
+    def end_reports(self) -> None:
+        """The reports of an epoch are drawn: the other processes go on."""
+        processes.from_first(lambda: False)
 
     def predict(self, samples: Sequence[Mapping[str, Any]]) -> list[Tensor]:
         """The model's logits for samples, one by one, as float32 on the CPU: (classes,) or (classes, H, W)."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console as Terminal
@@ -24,6 +25,7 @@ from ..network.weights import export_backbone
 from ..records.origin import started_with
 from ..records.run_folder import RunFolder, environment, has_checkpoints, new_run_path, refuse_if_taken, way_on
 from ..records.trackers import TrackedRun
+from ..runtime import processes
 from ..runtime.trace import traced
 from . import demo, loop
 from .encode import encode_once
@@ -62,27 +64,32 @@ def execute(
     """
     if start is not None:
         plan = replace(plan, recipe=started_with(plan.recipe, RunFolder(start[0])))
-    folder = RunFolder(out or new_run_path(plan.recipe.path))
-    console = Console(terminal)
-    if resume:
-        folder.open(resume=True)  # before anything of it is read: another process may be writing it
+    processes.start(plan.runtime.process_timeout)
+    first = processes.rank() == 0
+    folder = RunFolder(processes.from_first(lambda: out or new_run_path(plan.recipe.path)))
+    resume = resume or (processes.restarted(out) and has_checkpoints(folder.path))
+    console = Console(terminal if first else Terminal(quiet=True))
+    if resume:  # opened before anything of it is read: another process may be writing it
+        processes.from_first(lambda: folder.open(resume=True))
     else:
-        refuse_if_taken(folder.path, resume=False)
+        processes.from_first(lambda: refuse_if_taken(folder.path, resume=False))
     try:
         if plan.make is not None:
-            plan = demo.generate_data(plan, console)
+            plan = processes.from_first(lambda: demo.generate_data(plan, console))
         earlier, caveats = None, list[str]()
         if resume:
             plan, earlier, caveats = resumed(plan, folder)
         elif start is not None:
             plan, earlier, caveats = started_from(plan, *start)
-        run, learning = Preparation(plan, folder, console, caveats).prepare(earlier if resume else None)
-        if earlier is not None:
-            (restore if resume else start_from)(run, learning, earlier)
-    except BaseException:
+        with nullcontext(folder.path) if first else TemporaryDirectory() as path:
+            if not first:  # only the first process writes the run
+                folder = RunFolder(Path(path))
+            run, learning = Preparation(plan, folder, console, caveats).prepare(earlier if resume else None)
+            if earlier is not None:
+                (restore if resume else start_from)(run, learning, earlier)
+            return _Session(run.plan, folder, console).carry_out(run, learning, resume and first)
+    finally:
         folder.close()
-        raise
-    return _Session(run.plan, folder, console).carry_out(run, learning, resume)
 
 
 class _Session:
@@ -91,7 +98,9 @@ class _Session:
 
     def carry_out(self, run: Run, learning: Learning, resumed: bool) -> dict[str, Any]:
         """Open the folder, train, and write the summary whatever happens."""
-        with StopRequest() as stop:  # from the first file on, a signal stops only where the state can be saved
+        several = processes.process_count() > 1
+        # From the first file on, a signal stops only where the state can be saved.
+        with StopRequest(processes.any_of if several else None) as stop:
             if not resumed:
                 self.folder.open(resume=False)
             try:
@@ -196,7 +205,8 @@ class _Session:
         classes = f", {run.facts['num_classes']} classes" if "num_classes" in run.facts else ""
         say(f"{plan.data.name}: {images}{classes}")
         learns = f"{sum(learning_sizes) / 1e6:.2f}{frozen} M parameters learn"
-        learns = f"{learns}, {plan.loop.epochs} epochs, batch {plan.loop.batch_size}"
+        batch = f"batch {plan.loop.batch_size}{processes.share_of(plan.loop.batch_size)}"
+        learns = f"{learns}, {plan.loop.epochs} epochs, {batch}"
         say(f"{plan.trainer.name}: {learns}")
         say(run.input_line())
         say(f"{run.runtime}")

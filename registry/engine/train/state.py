@@ -19,6 +19,7 @@ from ..records import checkpoints
 from ..records.epoch import EpochRecord
 from ..records.origin import changes, differences, started_with
 from ..records.run_folder import RunFolder, from_run, has_checkpoints
+from ..runtime import processes
 from ..runtime.device import random_state, set_random_state
 from .run import Learning, Position, Run
 
@@ -68,7 +69,8 @@ def save_best(run: Run, scores: Mapping[str, float]) -> None:
     position = copy.copy(run.position)
     position.next_epoch()
     state = {"task": run.task.state_dict(), "position": vars(position), "scores": dict(scores), **_described(run)}
-    run.checkpoints.save(run.folder.best, state)
+    if processes.rank() == 0:
+        run.checkpoints.save(run.folder.best, state)
 
 
 def _save(run: Run, learning: Learning, **settings: Any) -> None:
@@ -76,13 +78,14 @@ def _save(run: Run, learning: Learning, **settings: Any) -> None:
         "task": run.task.state_dict(),
         "optimizer": learning.optimizer.state_dict() if learning.optimizer is not None else {},
         "position": vars(run.position),
-        "random": random_state(run.runtime.device),
+        "random": processes.gathered(random_state(run.runtime.device)),
         "base_rates": learning.base_rates,
         **_described(run),
     }
     if learning.average is not None:
         state["average"] = learning.average.state_dict()
-    run.checkpoints.save(run.folder.last, state, **settings)
+    if processes.rank() == 0:
+        run.checkpoints.save(run.folder.last, state, **settings)
     learning.saved = time.monotonic()
 
 
@@ -214,7 +217,8 @@ def restore(run: Run, learning: Learning, state: Mapping[str, Any]) -> None:
             learning.optimizer.load_state_dict(state["optimizer"])
         learning.base_rates = state["base_rates"]
         run.position = Position(**state["position"])
-        set_random_state(state["random"], run.runtime.device)
+        if processes.rank() < len(state["random"]):  # with more processes than before, the others begin anew
+            set_random_state(state["random"][processes.rank()], run.runtime.device)
 
 
 @contextmanager

@@ -67,6 +67,10 @@ class Task(nn.Module):
         """The features (B, D) of a batch's images, of a task that ``encodes_once``."""
         raise NotImplementedError
 
+    def weight(self, batch: Batch) -> float:
+        """What the loss of a batch is a mean over: its images, if not its labels that count; read on the CPU."""
+        return len(batch["name"])
+
     def after_step(self, step: int, total_steps: int) -> None:
         """Called after each optimizer step (1-based), for what follows the weights: an EMA, a target network."""
 
