@@ -82,7 +82,7 @@ class Predictor:
         return [found[index] for index in range(len(images))]
 
     def _tiles(self, images: Sequence[np.ndarray], found: dict[int, Tensor]) -> Iterator[Tile]:
-        samples = Augmented(_Images(images), self.transform, seed=None)
+        samples = Augmented(ImagesInMemory(images), self.transform, seed=None)
         for index, image in enumerate(images):
             changed = checked(samples[0, index])["image"]
             if not self.dense:
@@ -95,7 +95,7 @@ class Predictor:
                 yield Tile(pixels, position, 1 / len(blender), blender.take)
 
 
-class _Images:
+class ImagesInMemory:
     """Images in memory as samples."""
 
     def __init__(self, images: Sequence[np.ndarray]) -> None:
