@@ -86,7 +86,7 @@ def test_a_strangers_script_gives_the_masks_of_predict(
         mask = np.array(Image.open(tmp_path / "mask.png"))
         assert mask.shape == images[name].shape[:2]
         best = probabilities.topk(2, dim=0).values
-        clear = (best[0] - best[1] > 1e-4).numpy()
+        clear = (best[0] - best[1] > 1e-5).numpy()
         assert clear.mean() > 0.99 and (mask == probabilities.argmax(0).numpy())[clear].all()
     # The same file in place of the run: tiles, views and all.
     saved = open_model(tmp_path / "out" / "scenes.onnx", device="cpu")
@@ -100,7 +100,6 @@ def test_a_strangers_script_gives_the_masks_of_predict(
     "augment",
     [
         "[]",
-        "[{use: albumentations/Resize, height: 24, width: 20}]",
         "[{use: albumentations/SmallestMaxSize, max_size: 24}, {use: albumentations/CenterCrop, height: 9, width: 20}]",
     ],
 )
@@ -135,8 +134,9 @@ def test_the_other_formats_predict_the_same(
 
 def test_half_precision_is_half_the_size(stranger: None, shapes: Path, tmp_path: Path) -> None:
     train(shapes, tmp_path / "run", "trainer.epochs=1", "model.backbone={use: timm/resnet10t, pretrained: false}")
-    sizes = [exported(tmp_path / "run", tmp_path / f"{half}.onnx", half=half)["bytes"] for half in (False, True)]
-    assert sizes[1] < 0.55 * sizes[0]
+    found = exported(tmp_path / "run", tmp_path / "small.onnx", half=True)
+    weights = sum(tensor.nbytes for tensor in open_run(tmp_path / "run", device="cpu").task.model.state_dict().values())
+    assert found["bytes"] < 0.6 * weights and 0 < found["difference"] < 3e-2
 
 
 def test_a_network_of_one_size_is_exported_for_it(stranger: None, shapes: Path, tmp_path: Path) -> None:
@@ -189,7 +189,8 @@ def test_resizing_is_opencvs_to_the_bit(size: tuple[int, int]) -> None:
 def test_the_commands_take_an_exported_file(
     stranger: None, shapes: Path, tmp_path: Path, unseen: Path, hw1cli: Callable[..., Any]
 ) -> None:
-    train(shapes, tmp_path / "run", "trainer.epochs=1")
+    resize = "augment.eval=[{use: albumentations/Resize, height: 24, width: 20}]"
+    train(shapes, tmp_path / "run", "trainer.epochs=1", resize)
     out = tmp_path / "colors.onnx"
     done = hw1cli("export", tmp_path / "run", "--to", "onnx", "--out", out, "--json")
     assert done.returncode == 0, done.stderr
