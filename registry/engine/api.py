@@ -19,8 +19,8 @@ from .data.colors import overlay
 from .data.images import read_image
 from .data.loader import Augmented
 from .data.preprocess import checked, collate
+from .exported import open_model
 from .predict.predictor import ImagesInMemory, Predictor
-from .train.exported import open_model
 from .train.saved_run import Device, SavedRun
 
 #: A file, a Pillow image, or pixels: uint8 (H, W, 3) or grey (H, W).

@@ -64,9 +64,9 @@ def predict(
     # Nothing heavy is imported before this line.
     from rich.console import Console
 
+    from ...engine.exported import open_model
     from ...engine.predict import Settings
     from ...engine.predict import predict as predict_all
-    from ...engine.train.exported import open_model
 
     saved = open_model(run, checkpoint=checkpoint, device=device)
     summary = predict_all(saved, Settings(**views, **settings), Console(stderr=as_json))

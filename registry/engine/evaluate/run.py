@@ -20,8 +20,8 @@ from ..data.classes import classes_of
 from ..data.facts import completed_facts
 from ..data.loader import Augmented, EpochOrder, batches, close, derive_seed, make_loader, workers_for
 from ..data.preprocess import checked
+from ..exported import open_model
 from ..train import demo
-from ..train.exported import open_model
 from ..train.prepare import open_data
 from ..train.saved_run import Device, SavedRun
 from ..train.task import seed_everything

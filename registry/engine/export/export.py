@@ -22,9 +22,9 @@ from ...errors import Hw1Error, InputError
 from ..console import Console
 from ..data.facts import plain_facts
 from ..data.preprocess import Preprocessor
+from ..exported import CARD, require
 from ..predict.predictor import Predictor
 from ..runtime.device import open_runtime
-from ..train.exported import CARD, require
 from ..train.saved_run import SavedRun, open_run
 from .card import consumer, contract, model_card
 from .images import example_images

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..train.exported import read_card
+from ..exported import read_card
 from .verify import reader
 
 #: Images in a batch.

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..exported import open_model, require
 from ..predict.predictor import Predictor
-from ..train.exported import open_model, require
 
 
 @dataclass(frozen=True)

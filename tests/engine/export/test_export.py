@@ -19,8 +19,8 @@ from runs import train
 
 from registry.engine.export import Settings, export
 from registry.engine.export.network import Resizing
+from registry.engine.exported import open_model, read_card
 from registry.engine.predict.predictor import Predictor
-from registry.engine.train.exported import open_model, read_card
 from registry.engine.train.saved_run import SavedRun, open_run
 from registry.errors import Hw1Error, InputError
 

@@ -14,18 +14,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...catalog.registry import Registry
-from ...errors import InputError
-from ...recipe.load import Recipe
-from ...recipe.plan import Plan
-from ...recipe.planner import make_plan
-from ...recipe.yaml import as_node
-from ..build import build, build_transform
-from ..data.preprocess import Preprocessor
-from ..records.run_folder import RunFolder
-from ..runtime.device import device_for, open_runtime
-from .saved_run import Device, SavedRun, open_run
-from .task import Task
+from ..catalog.registry import Registry
+from ..errors import InputError
+from ..recipe.load import Recipe
+from ..recipe.plan import Plan
+from ..recipe.planner import make_plan
+from ..recipe.yaml import as_node
+from .build import build, build_transform
+from .data.preprocess import Preprocessor
+from .records.run_folder import RunFolder
+from .runtime.device import device_for, open_runtime
+from .train.saved_run import Device, SavedRun, open_run
+from .train.task import Task
 
 #: What an exported file ends in.
 SUFFIXES: Final = (".onnx", ".pt2", ".safetensors")
