@@ -43,8 +43,9 @@ class TrainedRun:
         return str(self.folder)
 
     def __repr__(self) -> str:
-        scores = ", ".join(f"{name} {value:.4f}" for name, value in self.scores.items())
-        return f"<TrainedRun {self.folder}: {scores}>"
+        monitor = self.summary["monitor"]
+        score = f": {monitor} {self.scores[monitor]:.4f}" if monitor in self.scores else ""
+        return f"<TrainedRun {self.folder}{score}>"
 
 
 def train(

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import click
 
-from .commands import bench, board, compare, data, describe, evaluate, export, list, plugin, predict, recipes, run, schema
+from .commands import (
+    bench,
+    board,
+    compare,
+    data,
+    describe,
+    evaluate,
+    export,
+    list,
+    plugin,
+    predict,
+    recipes,
+    run,
+    schema,
+)
 from .errors import DEBUG, CommandGroup
 
 

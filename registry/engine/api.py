@@ -122,7 +122,7 @@ class Model:
     def __init__(self, saved: SavedRun) -> None:
         self.saved = saved
         self.classes: list[str] = [str(name) for name in saved.facts.get("class_names", ())]
-        self._predictors: dict[Any, Predictor] = {}
+        self._predictors: dict[str, Predictor] = {}
 
     @property
     def model(self) -> nn.Module:
@@ -133,39 +133,26 @@ class Model:
     def predict(self, images: ImageLike, **settings: Any) -> Prediction: ...
     @overload
     def predict(self, images: list[Any], **settings: Any) -> list[Prediction]: ...
-    def predict(
-        self,
-        images: ImageLike | list[Any],
-        *,
-        flips: Sequence[str] = (),
-        scales: Sequence[float] = (1.0,),
-        tile: int | None = None,
-        overlap: float = 0.25,
-        batch_size: int | None = None,
-    ) -> Prediction | list[Prediction]:
+    def predict(self, images: ImageLike | list[Any], **settings: Any) -> Prediction | list[Prediction]:
         """What ``hw1cli predict`` predicts, in memory.
 
         Args:
             images: one, or a list.
-            flips: average over mirror images: of ``h`` and ``v``.
-            scales: average over scaled images.
-            tile: side of the tiles that larger images are cut into; None for the size that the run has seen.
-            overlap: least share of a tile that the next one covers too, 0..0.9.
-            batch_size: images, or tiles, at once; None for the run's.
+            settings: ``flips`` (of ``h`` and ``v``) and ``scales`` to average over; ``tile``, ``overlap`` and
+                ``batch_size``; see ``Predictor``.
 
         Raises:
             InputError: an image cannot be read, or the run does not predict classes.
         """
-        settings = (tuple(flips), tuple(scales), tile, overlap, batch_size)
-        if settings not in self._predictors:
-            names = ("flips", "scales", "tile", "overlap", "batch_size")
-            self._predictors[settings] = Predictor(self.saved, **dict(zip(names, settings, strict=True)))
+        key = repr(sorted(settings.items()))
+        if key not in self._predictors:
+            self._predictors[key] = Predictor(self.saved, **settings)
         chosen = images if isinstance(images, list) else [images]
         pixels = [_pixels(image) for image in chosen]
         colors = self.saved.facts["class_colors"]
         found = [
             Prediction(image, probabilities.numpy(), self.classes, colors, _name(source))
-            for image, probabilities, source in zip(pixels, self._predictors[settings](pixels), chosen, strict=True)
+            for image, probabilities, source in zip(pixels, self._predictors[key](pixels), chosen, strict=True)
         ]
         return found if isinstance(images, list) else found[0]
 

@@ -145,7 +145,7 @@ def test_a_network_of_one_size_is_exported_for_it(stranger: None, shapes: Path, 
         tmp_path / "run",
         "trainer.epochs=1",
         "augment=null",
-        "model={use: timm/vit_tiny_patch16_224, pretrained: false, img_size: 16, patch_size: 4}",
+        "model={use: timm/vit_tiny_patch16_224, pretrained: false, image_size: 16}",
     )
     assert exported(tmp_path / "run", tmp_path / "vit.onnx")["sizes"] == [16, 16]
 
