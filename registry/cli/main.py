@@ -16,6 +16,7 @@ from .commands import (
     plugin,
     predict,
     recipes,
+    report,
     run,
     schema,
 )
@@ -48,6 +49,7 @@ for command in (
     export.export,
     compare.compare,
     board.board,
+    report.report,
     bench.bench,
     list.list_,
     describe.describe,
