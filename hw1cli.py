@@ -1,61 +1,51 @@
-"""The command line of hw1cli: each command is a module of ``registry.cli``."""
+"""hw1cli: vision models trained from YAML recipes, as a command line and for scripts and notebooks.
+
+>>> import hw1cli
+>>> hw1cli.components("losses", "*entropy")
+['cross_entropy']
+
+``train``, ``load``, ``check``, ``components``, ``build`` and ``compare`` are the whole of it; torch is imported by the
+first of them that needs it.
+"""
 
 from __future__ import annotations
 
-import click
+from typing import TYPE_CHECKING, Any
 
-from registry.cli.commands import (
-    bench,
-    board,
-    compare,
-    data,
-    describe,
-    evaluate,
-    list,
-    plugin,
-    predict,
-    report,
-    run,
-    schema,
-)
-from registry.cli.errors import DEBUG, CommandGroup
+from registry import Hw1Error, InputError, PluginError, Problem, __version__
+from registry.api import Table, TrainedRun, build, check, compare, components, load, train
 
+if TYPE_CHECKING:
+    from registry.cli.main import main
 
-@click.group(
-    cls=CommandGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
-)
-@click.option("--debug", is_flag=True, help=DEBUG)
-@click.version_option(package_name="hw1cli", prog_name="hw1cli")
-def main(debug: bool) -> None:
-    """Train vision models from YAML recipes, with components from any installed plugin.
-
-    \b
-    Examples:
-      hw1cli run recipes/seg_deeplab_focal.yaml --demo
-      hw1cli run my.yaml --set trainer.epochs=20 --set model.backbone=timm/convnext_tiny
-      hw1cli list backbones 'timm/*v2*'
-      hw1cli describe smp/deeplabv3
-    """
+__all__ = [
+    "Hw1Error",
+    "InputError",
+    "PluginError",
+    "Problem",
+    "Table",
+    "TrainedRun",
+    "__version__",
+    "build",
+    "check",
+    "compare",
+    "components",
+    "load",
+    "main",
+    "train",
+]
 
 
-for command in (
-    run.run,
-    run.check,
-    evaluate.evaluate,
-    predict.predict,
-    compare.compare,
-    board.board,
-    report.report,
-    bench.bench,
-    list.list_,
-    describe.describe,
-    data.data,
-    plugin.plugin,
-    schema.schema,
-    schema.completion,
-):
-    main.add_command(command)
+def __getattr__(name: str) -> Any:
+    """The command line, which a script does not need."""
+    if name == "main":
+        from registry.cli.main import main
+
+        return main
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 if __name__ == "__main__":
-    main(prog_name="hw1cli")
+    from registry.cli.main import main as command_line
+
+    command_line(prog_name="hw1cli")

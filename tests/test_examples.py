@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import SkipTest
 
+import nbformat
 import pytest
 from conftest import ROOT
+from nbclient import NotebookClient
 
 from registry.catalog.registry import Registry
 from registry.recipe.request import Request, every_problem
@@ -54,3 +56,15 @@ def test_example_conforms_and_its_recipes_check(
     assert recipes and {recipe.name: every_problem(Request(recipe), registry) for recipe in recipes} == {
         recipe.name: [] for recipe in recipes
     }
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.ipynb")), ids=lambda path: path.name)
+def test_notebook_runs_and_shows_a_mask(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in cells), "commit it without outputs"
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [output.data for cell in cells for output in cell.outputs if output.output_type == "execute_result"]
+    assert sum("image/png" in data for data in shown) == 1
+    assert any("(64, 64)" in data["text/plain"] for data in shown)

@@ -10,6 +10,7 @@ from ..errors import Problem, nearest
 from . import overrides, references, study
 from .grammar import STUDY_SECTIONS
 from .overrides import merge
+from .shipped import located, shipped
 from .yaml import BROKEN, LARGEST, Location, Node, parse, too_large
 
 
@@ -69,13 +70,13 @@ def load(
     Nothing is raised for a user's mistake: see ``Recipe.problems``.
 
     Args:
-        path: the recipe file.
+        path: the recipe file, or the name of a shipped one.
         sets, unsets: ``--set`` and ``--unset`` options.
         demo: whether the demo was asked for.
         folder: where a study's runs will be; ``runs/<recipe>/study`` or ``.../demo`` when None.
         files: those read already, where a recipe is loaded with its demo and without.
     """
-    path, problems, files = Path(path), list[Problem](), files or Files()
+    path, problems, files = located(Path(path)), list[Problem](), files or Files()
     tree = files.read(path)
     if tree is None:  # nothing else can be checked
         return Recipe(path, Node(BROKEN, Location(str(path), None)), files.problems, demo)
@@ -191,6 +192,8 @@ def _text_of(path: Path) -> str | Problem:
 
 def _recipes_near(path: Path, folder: Path) -> str | None:
     there = {file.stem: str(file) for file in sorted(folder.glob("*.yaml"))}
+    if len(path.parts) == 1 and not path.is_dir():  # it may be meant as the name of a shipped recipe
+        there = {name: name for name in shipped()} | there
     # Compared by stem alone: a common folder and ending would make every recipe similar.
     near = nearest(path.stem, there)
     if near:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,14 +25,18 @@ def bench(request: Request, seconds: float, find_batch_size: bool, as_json: bool
     """Measure how fast RECIPE trains here, and say what limits it.
 
     The loader alone, the network alone and both are measured in turn, and the network's step in its parts. Nothing is
-    written but generated data and decoded images.
+    written but generated data and decoded images. In place of RECIPE an exported file is measured as it predicts.
 
     \b
     Examples:
       hw1cli bench recipes/seg_deeplab_focal.yaml --demo
       hw1cli bench my.yaml --set runtime.workers=4 --json
       hw1cli bench my.yaml --find-batch-size
+      hw1cli bench model.onnx
     """
+    if request.recipe.suffix in (".onnx", ".pt2", ".safetensors"):
+        _bench_exported(request.recipe, seconds, as_json)
+        return
     from ...catalog.registry import Registry
     from ...recipe.request import planned
 
@@ -50,6 +55,23 @@ def bench(request: Request, seconds: float, find_batch_size: bool, as_json: bool
         return
     found = measuring.bench(plan, console, seconds)
     print_json(found) if as_json else _print(found, console)
+
+
+def _bench_exported(path: Path, seconds: float, as_json: bool) -> None:
+    from ...engine.export.speed import measure
+    from ..tables import Console, table_of
+
+    found = measure(path, seconds)
+    if as_json:
+        print_json(found)
+        return
+    table = table_of("batch>", "images/s>", "ms a batch>")
+    for row in found["batches"]:
+        table.add_row(str(row["batch_size"]), f"{row['images_per_second']:.1f}", f"{row['milliseconds']:.1f}")
+    height, width = found["size"]
+    console = Console()
+    console.print(f"{path}: images of {width}x{height}, on the CPU", highlight=False, soft_wrap=True)
+    console.print(table)
 
 
 def _print(found: dict[str, Any], console: Console) -> None:

@@ -85,8 +85,8 @@ def evaluate(
     else:
         data, last = options["data"], ["last"] * (options["checkpoint"] == "last")
         name = "-".join([options["split"], *([data.resolve().name] if data else []), *last])
-        folder = out or run / "evaluation" / name
-        if out is None:
+        folder = out or (unused_folder("evaluation", run.stem) if run.is_file() else run / "evaluation" / name)
+        if out is None and run.is_dir():
             refuse_links(run)
     require_writable(folder)
     if run is not None:

@@ -46,7 +46,7 @@ from ..options import CHECKPOINT, DEVICE, FORCE, JSON, PATH, print_json, refuse_
 def predict(
     run: Path, flips: str, scales: str, checkpoint: Any, device: Any, force: bool, as_json: bool, **settings: Any
 ) -> None:
-    """Predict labels or masks of images with the finished run in the folder RUN.
+    """Predict labels or masks of images with RUN: the folder of a finished run, or an exported file.
 
     INPUTS are folders, files, quoted patterns, or one csv with a column filename, image_id, file or image. A mask is
     written as NAME_mask.png in its image's size; images larger than those of the training are cut into tiles. Images
@@ -64,11 +64,11 @@ def predict(
     # Nothing heavy is imported before this line.
     from rich.console import Console
 
+    from ...engine.exported import open_model
     from ...engine.predict import Settings
     from ...engine.predict import predict as predict_all
-    from ...engine.train.saved_run import open_run
 
-    saved = open_run(run, checkpoint=checkpoint, device=device)
+    saved = open_model(run, checkpoint=checkpoint, device=device)
     summary = predict_all(saved, Settings(**views, **settings), Console(stderr=as_json))
     if as_json:
         print_json(summary)

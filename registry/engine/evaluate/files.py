@@ -68,16 +68,18 @@ def known_from_run(run: Path, ignored_pixels: IgnoredPixels | None) -> tuple[Kno
     facts = json.loads(file.read_text(encoding="utf-8")).get("facts", {})
     if "class_names" not in facts:
         raise InputError.of(str(run), "is a run whose data have no classes", "name them with --classes")
-    rule = scoring_rule(run, ignored_pixels)
+    recorded = run / "plan.json"
+    plan = json.loads(recorded.read_text(encoding="utf-8")) if recorded.is_file() else {}
+    rule = scoring_rule(plan, ignored_pixels)
     labels = (facts["class_names"], facts.get("class_colors"), facts.get("ignore_index"))
     return KnownClasses(*labels, left_out=rule["left_out"], given=True), rule["count_against"]
 
 
-def scoring_rule(run: Path, ignored_pixels: IgnoredPixels | None) -> dict[str, Any]:
+def scoring_rule(plan: Mapping[str, Any], ignored_pixels: IgnoredPixels | None) -> dict[str, Any]:
     """``count_against`` and ``left_out`` of ``Classes``, by the first metric of a run that has a rule for these.
 
     Args:
-        run: the run folder.
+        plan: ``plan.json`` of the run.
         ignored_pixels: the rule that is asked for; where it is not the metric's, the metric's ``left_out`` does not
             hold either.
     """
@@ -90,8 +92,6 @@ def scoring_rule(run: Path, ignored_pixels: IgnoredPixels | None) -> dict[str, A
         for item in value if isinstance(value, list) else ():
             yield from rules(item)
 
-    file = run / "plan.json"
-    plan = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     own = next(rules(plan), {"ignored_pixels": "leave_out"})
     if ignored_pixels in (None, own["ignored_pixels"]):
         return {"count_against": own["ignored_pixels"] == "count_against", "left_out": own.get("left_out")}

@@ -20,9 +20,10 @@ from ..data.classes import classes_of
 from ..data.facts import completed_facts
 from ..data.loader import Augmented, EpochOrder, batches, close, derive_seed, make_loader, workers_for
 from ..data.preprocess import checked
+from ..exported import open_model
 from ..train import demo
 from ..train.prepare import open_data
-from ..train.saved_run import Device, SavedRun, open_run
+from ..train.saved_run import Device, SavedRun
 from ..train.task import seed_everything
 from .confusion import Confusion
 from .figures import Example
@@ -37,7 +38,7 @@ class RunQuestion:
     """Which run is evaluated, and on what.
 
     Attributes:
-        run: the run folder.
+        run: the run folder, or an exported file.
         data: a folder in place of the data's own root.
         split: of the data.
         checkpoint: which weights.
@@ -63,8 +64,11 @@ def evaluate_run(question: RunQuestion, terminal: Terminal) -> Evaluation:
         PluginError: a plugin of the run fails.
     """
     console = Console(terminal)
-    saved = open_run(question.run, checkpoint=question.checkpoint, device=question.device)
-    plan = _with_data(saved.plan, question, console)
+    saved = open_model(question.run, checkpoint=question.checkpoint, device=question.device)
+    if question.run.is_file() and "model" not in saved.plan.trainer.arguments:
+        message = f"a {saved.plan.trainer.name} run cannot be evaluated from an exported file"
+        raise InputError.of(str(question.run), message, "evaluate its run folder")
+    plan = with_data(saved.plan, question.data, console)
     root = str(plan.data.given_or_default().get("root", plan.data.name))
     seed_everything(derive_seed(plan.seed, 0))
     # Other data are taken whole: the recipe's split divides its own.
@@ -73,7 +77,7 @@ def evaluate_run(question: RunQuestion, terminal: Terminal) -> Evaluation:
     splits = _splits(saved, data, question.split)
     tally = None
     if saved.task.predicts_classes and "num_classes" in saved.facts:
-        tally = Tally(classes_of(saved.facts, **scoring_rule(question.run, question.ignored_pixels)))
+        tally = Tally(classes_of(saved.facts, **scoring_rule(saved.recorded, question.ignored_pixels)))
     scores: dict[str, Any] = _walk(saved, splits, tally, question.split, console)
     notes, worst = list(saved.task.notes()), []
     if tally is not None and tally.rows:
@@ -103,17 +107,21 @@ def evaluate_run(question: RunQuestion, terminal: Terminal) -> Evaluation:
     return Evaluation(title, about, images, scores, tally, worst, list(dict.fromkeys(notes)))
 
 
-def _with_data(plan: Plan, question: RunQuestion, console: Console) -> Plan:
-    """The plan with the data that were asked for."""
-    if question.data is None and plan.make is not None:
+def with_data(plan: Plan, folder: Path | None, console: Console) -> Plan:
+    """The plan with the data of another folder, or with its own, generated where they were.
+
+    Raises:
+        InputError: the folder, or the data's own root, does not exist.
+    """
+    if folder is None and plan.make is not None:
         return demo.generate_data(plan, console)
     takes_root = any(parameter.name == "root" for parameter in plan.data.spec.parameters)
-    if question.data is not None:
+    if folder is not None:
         if not takes_root:
             raise InputError.of("--data", f"the data set {plan.data.name!r} has no root to replace")
-        if not question.data.is_dir():
-            raise InputError.of(str(question.data), "is not a directory")
-        return replace(plan, data=replace(plan.data, arguments={**plan.data.arguments, "root": question.data}))
+        if not folder.is_dir():
+            raise InputError.of(str(folder), "is not a directory")
+        return replace(plan, data=replace(plan.data, arguments={**plan.data.arguments, "root": folder}))
     root = plan.data.given_or_default().get("root") if takes_root else None
     if root is not None and not Path(root).expanduser().exists():
         raise InputError.of(str(root), "does not exist, and the run's data were there", "name their folder with --data")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,52 +16,12 @@ from ...files import atomic_write, flush_folder
 from ..data.colors import colorize, overlay
 from .inputs import Inputs, Settings
 from .threads import Writer
-from .tiles import Size, Tile, TileBlender, stretch
-from .views import MULTIPLE
+from .tiles import OwnSize, Size, Tile, TileBlender, Tiling
 
 #: Rows of an overlay that are mixed at a time: the mixture is in floating point.
 _ROWS = 256
 #: A JPEG's longest side.
 _JPEG_SIDE = 65_500
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """When and how an image is cut.
-
-    Attributes:
-        tile: larger images are cut into tiles of this size.
-        overlap: minimum share of a tile that the next one covers too.
-        seen: sizes that the network was trained or evaluated on, which need no padding.
-    """
-
-    tile: Size
-    overlap: float
-    seen: Sequence[Size] = ()
-
-    @classmethod
-    def of(cls, sizes: Mapping[str, Sequence[int]], tile: int | None, overlap: float) -> Tiling:
-        """Tiles of ``tile`` pixels, or else of the largest size that the run has seen, or else of 512.
-
-        Args:
-            sizes: (height, width) by split; empty for a run that did not record them.
-            tile: what the user wants; rounded up to a multiple of 32.
-            overlap: as above.
-        """
-        seen = [(int(height), int(width)) for height, width in sizes.values()]
-        heights, widths = zip(*seen, strict=True) if seen and tile is None else ([tile or 512], [tile or 512])
-        largest = (max(heights), max(widths))
-        return cls(largest if tile is None and largest in seen else (_up(largest[0]), _up(largest[1])), overlap, seen)
-
-    def tile_for(self, size: Size) -> Size:
-        """The size of the tiles of an image: its own, padded, where it is small enough."""
-        if size in self.seen and size[0] <= self.tile[0] and size[1] <= self.tile[1]:
-            return size
-        return min(_up(size[0]), self.tile[0]), min(_up(size[1]), self.tile[1])
-
-
-def _up(side: int) -> int:
-    return -(-side // MULTIPLE) * MULTIPLE
 
 
 class Masks:
@@ -71,19 +30,19 @@ class Masks:
     Args:
         found: what is predicted.
         settings: where the files go, and which are written.
-        facts: of the run: (R, G, B) of each class, what an image's stem has after NAME, and the sizes seen.
+        facts: of the run: (R, G, B) of each class, and what an image's stem has after NAME.
+        tiling: when and how an image is cut.
 
     Raises:
         InputError: two images would have one mask, a mask would overwrite an image, or ``out`` is a file.
     """
 
-    def __init__(self, found: Inputs, settings: Settings, facts: Mapping[str, Any]) -> None:
+    def __init__(self, found: Inputs, settings: Settings, facts: Mapping[str, Any], tiling: Tiling) -> None:
         out = settings.out
         if out.exists() and not out.is_dir():
             raise InputError.of(str(out), "is a file, and masks need a folder", "name a folder with --out")
         self.path, self.failures = out, out / "failures.csv"
-        self.settings, self.colors = settings, facts["class_colors"]
-        self.tiling = Tiling.of(facts.get("image_sizes", {}), settings.tile, settings.overlap)
+        self.settings, self.colors, self.tiling = settings, facts["class_colors"], tiling
         suffix, self._bases = facts.get("image_suffix", ""), list[Path]()
         for path in (PurePosixPath(image.name) for image in found.images):
             self._bases.append(out / path.parent / (path.stem.removesuffix(suffix) or path.stem))
@@ -99,7 +58,7 @@ class Masks:
         self._unfinished.add(mask)
 
         def take_rows(top: int, probabilities: Tensor) -> None:
-            if mask.rows(top, probabilities):
+            if mask.take(top, probabilities):
                 self._unfinished.discard(mask)
                 self._writer.submit(mask.labels.size, mask.write)
 
@@ -126,7 +85,7 @@ class Masks:
             flush_folder(folder)
 
 
-class _Mask:
+class _Mask(OwnSize):
     """The files of one image.
 
     Args:
@@ -138,31 +97,11 @@ class _Mask:
     """
 
     def __init__(self, settings: Settings, colors: Sequence[Any], base: Path, size: Size, own: np.ndarray) -> None:
-        self.settings, self.colors, self.base, self.size = settings, colors, base, size
-        self.own: Size = (int(own.shape[0]), int(own.shape[1]))
+        super().__init__(size, (int(own.shape[0]), int(own.shape[1])), self._own_rows)
+        self.settings, self.colors, self.base = settings, colors, base
         self.labels = np.empty(self.own, np.uint8)
         self.partial_scores = base.with_name(f".{base.name}_scores.npy.partial")
         self._image = own if settings.overlays else None
-        self._small: Tensor | None = None
-
-    def rows(self, top: int, probabilities: Tensor) -> bool:
-        """Take finished rows (classes, rows, W) of the size that the model predicts, from top to bottom.
-
-        Returns:
-            Whether they are the last ones.
-        """
-        below = top + probabilities.shape[1]
-        if self.size == self.own:
-            self._own_rows(top, probabilities)
-        else:
-            if self._small is None:
-                self._small = probabilities.new_empty(probabilities.shape[0], *self.size)
-            self._small[:, top:below] = probabilities
-            if below == self.size[0]:
-                for first, strip in stretch(self._small, self.own):
-                    self._own_rows(first, strip)
-                self._small = None
-        return below == self.size[0]
 
     def _own_rows(self, top: int, probabilities: Tensor) -> None:
         classes, count, _ = probabilities.shape

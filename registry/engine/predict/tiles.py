@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,10 +14,51 @@ from torch.nn import functional as F
 
 #: (height, width).
 Size: TypeAlias = tuple[int, int]
+#: Padded and scaled sides are multiples of this.
+MULTIPLE: Final = 32
 #: Takes the probabilities of the tile at (row, column).
 Take: TypeAlias = Callable[[tuple[int, int], Tensor], None]
 #: Numbers, at most, that a strip of stretched probabilities holds: 64 MB.
 _STRIP: Final = 16_000_000
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """When and how an image is cut.
+
+    Attributes:
+        tile: larger images are cut into tiles of this size.
+        overlap: minimum share of a tile that the next one covers too.
+        seen: sizes that the network was trained or evaluated on, which need no padding.
+    """
+
+    tile: Size
+    overlap: float
+    seen: Sequence[Size] = ()
+
+    @classmethod
+    def of(cls, sizes: Mapping[str, Sequence[int]], tile: int | None, overlap: float) -> Tiling:
+        """Tiles of ``tile`` pixels, or else of the largest size that the run has seen, or else of 512.
+
+        Args:
+            sizes: (height, width) by split; empty for a run that did not record them.
+            tile: what the user wants; rounded up to a multiple of 32.
+            overlap: as above.
+        """
+        seen = [(int(height), int(width)) for height, width in sizes.values()]
+        heights, widths = zip(*seen, strict=True) if seen and tile is None else ([tile or 512], [tile or 512])
+        largest = (max(heights), max(widths))
+        return cls(largest if tile is None and largest in seen else (_up(largest[0]), _up(largest[1])), overlap, seen)
+
+    def tile_for(self, size: Size) -> Size:
+        """The size of the tiles of an image: its own, padded, where it is small enough."""
+        if size in self.seen and size[0] <= self.tile[0] and size[1] <= self.tile[1]:
+            return size
+        return min(_up(size[0]), self.tile[0]), min(_up(size[1]), self.tile[1])
+
+
+def _up(side: int) -> int:
+    return -(-side // MULTIPLE) * MULTIPLE
 
 
 class Tile(NamedTuple):
@@ -161,3 +203,32 @@ def stretch(probabilities: Tensor, size: Size) -> Iterator[tuple[int, Tensor]]:
         share = (source - above)[:, None].to(probabilities.dtype)
         strip = torch.lerp(probabilities[:, above], probabilities[:, (above + 1).clamp(max=height - 1)], share)
         yield top, F.interpolate(strip[None], size=(len(wanted), size[1]), mode="bilinear")[0]
+
+
+class OwnSize:
+    """Rows of the size that the model predicts -> rows of the image's own size, which resizing may have changed.
+
+    Args:
+        size: (H, W) that the model predicts.
+        own: (H, W) of the image.
+        emit: called with the first row's number and probabilities (classes, rows, W), from top to bottom.
+    """
+
+    def __init__(self, size: Size, own: Size, emit: Callable[[int, Tensor], None]) -> None:
+        self.size, self.own, self.emit = size, own, emit
+        self._small: Tensor | None = None
+
+    def take(self, top: int, probabilities: Tensor) -> bool:
+        """Take finished rows (classes, rows, W), from top to bottom; whether they are the last ones."""
+        below = top + probabilities.shape[1]
+        if self.size == self.own:
+            self.emit(top, probabilities)
+            return below == self.size[0]
+        if self._small is None:
+            self._small = probabilities.new_empty(probabilities.shape[0], *self.size)
+        self._small[:, top:below] = probabilities
+        if below == self.size[0]:
+            for first, strip in stretch(self._small, self.own):
+                self.emit(first, strip)
+            self._small = None
+        return below == self.size[0]

@@ -14,11 +14,10 @@ from torch.nn import functional as F
 from ...errors import Hw1Error, InputError
 from ..data.preprocess import collate
 from ..train.saved_run import SavedRun
+from .tiles import MULTIPLE
 
 #: Tensor axes by the letter of a flip: h mirrors left and right, v top and bottom.
 FLIPS: Final = {"h": -1, "v": -2}
-#: Padded and scaled sides are multiples of this.
-MULTIPLE: Final = 32
 
 
 class Views(NamedTuple):
@@ -61,15 +60,12 @@ class Views(NamedTuple):
         for scale, turn in product(self.scales, turns):
             axes = [FLIPS[letter] for letter in turn]
             scaled = scaled if turn else self._scaled(images, scale)  # the first turn of a scale is none
-            logits = self.saved.task.model(scaled.flip(axes) if axes else scaled).float()
+            logits = self.saved.task.model(scaled.flip(axes) if axes else scaled)
             if logits.dim() not in (2, 4):
                 message = f"gives {tuple(logits.shape)}, expected (B, classes) or (B, classes, H, W)"
                 raise InputError.of("model", message)
-            seen = logits.softmax(1)
-            if seen.dim() == 4:
-                seen = seen.flip(axes) if axes else seen
-                if seen.shape[-2:] != images.shape[-2:]:
-                    seen = F.interpolate(seen, size=images.shape[-2:], mode="bilinear")
+            logits = logits.flip(axes) if axes and logits.dim() == 4 else logits
+            seen = probabilities_of(logits, images.shape[-2:])
             total = seen if total is None else total.add_(seen)
         assert total is not None
         return total.div_(len(turns) * len(self.scales)) if len(turns) * len(self.scales) > 1 else total
@@ -82,6 +78,14 @@ class Views(NamedTuple):
             size = [max(1, round(side * scale)) for side in images.shape[-2:]]
         scaled = F.interpolate(images, size=size, mode="bilinear", antialias=True)
         return scaled.contiguous(memory_format=self.saved.runtime.layout)
+
+
+def probabilities_of(logits: Tensor, size: Sequence[int]) -> Tensor:
+    """Probabilities, float32, of logits (B, classes) or (B, classes, h, w); the latter at the size (H, W)."""
+    seen = logits.float().softmax(1)
+    if seen.dim() == 4 and seen.shape[-2:] != torch.Size(size):
+        seen = F.interpolate(seen, size=tuple(size), mode="bilinear")
+    return seen
 
 
 def _text(images: list[np.ndarray]) -> str:

@@ -43,6 +43,7 @@ class SavedRun:
         preprocess: a collated uint8 batch -> the batch that the network gets.
         transform: the evaluation augmentations, an albumentations ``Compose``; None without any.
         epoch: after which the weights were saved.
+        recorded: ``plan.json``, as the training wrote it.
     """
 
     folder: RunFolder
@@ -53,6 +54,7 @@ class SavedRun:
     preprocess: Preprocessor
     transform: Any | None
     epoch: int
+    recorded: Mapping[str, Any]
 
     def logits(self, images: list[Any]) -> Tensor:
         """The model's logits, float32 on the device, of images of one size, uint8 (H, W, 3)."""
@@ -93,7 +95,8 @@ def open_run(path: Path, *, checkpoint: Literal["best", "last"] = "best", device
     task.to(memory_format=runtime.layout)
     preprocess = Preprocessor(*normalization_of(task), runtime.device, runtime.layout)
     transform = build_transform(plan.augment.get("eval", []), facts)
-    return SavedRun(folder, plan, task, facts, runtime, preprocess, transform, checkpoints.epoch_of(state))
+    recorded, epoch = folder.read_json("plan.json"), checkpoints.epoch_of(state)
+    return SavedRun(folder, plan, task, facts, runtime, preprocess, transform, epoch, recorded)
 
 
 def _setting(plan: Plan, task: Task, state: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, str, str]:

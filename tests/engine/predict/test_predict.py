@@ -25,8 +25,7 @@ from torch.nn import functional as F
 
 from registry.engine.data.masks import read_index_mask
 from registry.engine.predict import Settings, predict
-from registry.engine.predict.masks import Tiling
-from registry.engine.predict.tiles import TileBlender, stretch
+from registry.engine.predict.tiles import TileBlender, Tiling, stretch
 from registry.engine.predict.views import Views
 from registry.engine.train.saved_run import SavedRun, open_run
 from registry.errors import Hw1Error, InputError
