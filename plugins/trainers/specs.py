@@ -14,7 +14,12 @@ _ACCURACY = ["accuracy"]
 
 
 def segmentation(
-    *, model: Model, loss: Loss, metrics: list[Metric] = _MIOU, class_colors: FromData[Any] = None
+    *,
+    model: Model,
+    loss: Loss,
+    metrics: list[Metric] = _MIOU,
+    class_colors: FromData[Any] = None,
+    class_names: FromData[list[str] | None] = None,
 ) -> Task:
     """Semantic segmentation: a class for every pixel.
 
@@ -22,11 +27,11 @@ def segmentation(
         model: images to (B, classes, H, W) logits.
         loss: of logits and masks.
         metrics: scores over the evaluation images; the first one chooses the best checkpoint.
-        class_colors: for pictures.
+        class_colors, class_names: for pictures.
     """
     from .segmentation import Segmentation
 
-    return Segmentation(model, loss, metrics, class_colors)
+    return Segmentation(model, loss, metrics, class_colors, class_names or [])
 
 
 def classification(
