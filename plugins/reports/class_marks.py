@@ -1,4 +1,4 @@
-"""How a scatter plot distinguishes classes: by colour; where they are many, by shape and number, too."""
+"""How a scatter plot distinguishes classes: by colour and shape; where they are many, by number, too."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from matplotlib.lines import Line2D
 
+from registry.engine import MARKERS
+
 from .figures import in_short, literal
 
-#: Shapes that stay distinct when they are small.
-_SHAPES = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "*")
-#: Up to so many classes have colours alone, and up to so many no numbers on the map.
-_BY_COLOR, _BY_LEGEND = 10, 15
+#: Up to so many classes have no numbers on the map.
+_BY_LEGEND = 15
 #: Letters of a class's name in a legend.
 _LETTERS = 28
 
@@ -40,16 +40,14 @@ class ClassMarks:
     @cached_property
     def shapes(self) -> list[str]:
         """Of each class; classes of like colours have unlike shapes."""
-        if len(self.names) <= _BY_COLOR:
-            return ["o"] * len(self.names)
         taken: list[int] = []
         for color in self.rgb:
             near = [
                 min((np.abs(color - self.rgb[i]).sum() for i, t in enumerate(taken) if t == shape), default=np.inf)
-                for shape in range(len(_SHAPES))
+                for shape in range(len(MARKERS))
             ]
             taken.append(int(np.argmax(near)))
-        return [_SHAPES[index] for index in taken]
+        return [MARKERS[index] for index in taken]
 
     @property
     def numbered(self) -> bool:

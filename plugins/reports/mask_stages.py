@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from PIL import Image
 
 from registry import InputError
-from registry.engine import Classes, Confusion, Run, colorize
+from registry.engine import Classes, Confusion, Run, hatched, legend_entry
 
 from .figures import blank, heading, literal, publish
 from .pictures import write_picture, write_table
@@ -72,21 +71,23 @@ class MaskStages:
 
     def _figure(self, run: Run, samples: Sequence[dict[str, Any]], folder: Path) -> Figure:
         stages = sorted({int(path.stem.rpartition("_")[2]) for path in folder.glob("*_epoch_*.png")})
-        columns, cell = 2 + len(stages), 2.5
+        columns, cell = 2 + len(stages), 1.9
         height = cell * max(sample["image"].shape[0] / sample["image"].shape[1] for sample in samples)
         entries = -(-len(self.names) // -(-len(self.names) // (2 * columns)))  # in lines of equal length
         legend = 0.32 * -(-len(self.names) // entries) + 0.2
         figure = blank(cell * columns, (height + 0.3) * len(samples) + 0.5 + legend)
         rows = [["name", "epoch", "iou"]]
         axes = figure.subplots(len(samples), columns, squeeze=False)
+        beyond = False
         for row, sample in zip(axes, samples, strict=True):
             truth = np.asarray(sample["mask"])
-            panels = [(sample["name"], sample["image"]), ("truth", colorize(truth, self.colors))]
+            panels = [(sample["name"], sample["image"]), ("truth", hatched(truth, self.colors))]
+            beyond |= bool((truth >= len(self.colors)).any())
             for stage in stages:
                 mask = np.asarray(Image.open(folder / f"{sample['name']}_epoch_{stage:04d}.png"))
                 iou = Confusion.of(truth, mask, self.classes).image_iou
                 rows.append([sample["name"], str(stage), f"{iou:.4f}"])
-                panels.append((f"epoch {stage}: IoU {iou:.2f}", colorize(mask, self.colors)))
+                panels.append((f"epoch {stage}: IoU {iou:.2f}", hatched(mask, self.colors)))
             for axis, (title, picture) in zip(row, panels, strict=True):
                 axis.imshow(picture, interpolation="nearest")
                 axis.set_title(literal(title), fontsize=9)
@@ -94,8 +95,10 @@ class MaskStages:
         write_table(folder / "stages.csv", rows)
         figure.suptitle(heading(run, "predicted masks by epoch"), fontsize=11)
         patches = [
-            Patch(facecolor=(color[0] / 255, color[1] / 255, color[2] / 255), edgecolor="0.4", label=literal(name))
-            for name, color in zip(self.names, self.colors, strict=False)
+            legend_entry(color, literal(name) + (" (not scored)" if label == self.classes.ignored else ""), label)
+            for label, (name, color) in enumerate(zip(self.names, self.colors, strict=False))
         ]
+        if beyond:  # a label that is not a class, drawn in grey
+            patches.append(legend_entry((110, 110, 110), "ignored (not scored)"))
         figure.legend(handles=patches, loc="outside lower center", ncols=entries, fontsize=8)
         return figure

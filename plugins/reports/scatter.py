@@ -16,10 +16,12 @@ from .figures import blank, heading, publish, write
 from .stages import Stage
 
 #: Inches of a map alone and beside others, and how many stand beside each other.
-_ALONE, _BESIDE, _COLUMNS = 6.2, 4.6, 4
+_ALONE, _BESIDE, _COLUMNS = 6.2, 3.7, 2
 #: Stages in the figure of all; of more, these many spread over the run.
 _MOST_STAGES = 12
 
+#: Classes whose legend fits into a panel that no stage needs.
+_IN_PANEL = 36
 #: Inches of a letter in a legend.
 _LETTER = 0.066
 
@@ -83,8 +85,8 @@ def _side_by_side(
     if len(stages) > _MOST_STAGES:
         spread = np.linspace(0, len(stages) - 1, _MOST_STAGES).round().astype(int)
         stages = [stages[index] for index in spread]
-    rows = -(-len(stages) // _COLUMNS)
-    columns = -(-len(stages) // rows)
+    columns = min(len(stages), _COLUMNS)
+    rows = -(-len(stages) // columns)
     entries = marks.legend()
     letters = max(len(str(entry.get_label())) for entry in entries)
     width = max(_BESIDE * columns, 6.4)
@@ -95,9 +97,14 @@ def _side_by_side(
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel, stage in zip(panels, stages, strict=False):
         _draw(panel, stage, limits, marks, axes, claims, _BESIDE)
+    figure.suptitle(heading(run, title), fontsize=11)
+    if len(stages) < len(panels) and len(entries) <= _IN_PANEL:
+        panels[-1].set_axis_off()
+        panels[-1].legend(handles=entries, loc="center", ncols=-(-len(entries) // 12), title="classes", **_LEGEND)
+        figure.set_figheight(height - 0.175 * lines)
+        return figure
     for panel in panels[len(stages) :]:
         panel.set_axis_off()
-    figure.suptitle(heading(run, title), fontsize=11)
     figure.legend(handles=entries, loc="outside lower center", ncols=-(-len(entries) // lines), **_LEGEND)
     return figure
 

@@ -20,6 +20,7 @@ def segmentation(
     metrics: list[Metric] = _MIOU,
     class_colors: FromData[Any] = None,
     ignore_index: FromData[int | None] = None,
+    class_names: FromData[list[str] | None] = None,
 ) -> Task:
     """Semantic segmentation: a class for every pixel.
 
@@ -27,12 +28,12 @@ def segmentation(
         model: images to (B, classes, H, W) logits.
         loss: of logits and masks.
         metrics: scores over the evaluation images; the first one chooses the best checkpoint.
-        class_colors: for pictures.
+        class_colors, class_names: for pictures.
         ignore_index: the label that the loss leaves out.
     """
     from .segmentation import Segmentation
 
-    return Segmentation(model, loss, metrics, class_colors, ignore_index)
+    return Segmentation(model, loss, metrics, class_colors, class_names or [], ignore_index)
 
 
 def classification(

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .data.classes import Classes
     from .data.colors import Color, colorize, distinct_colors, overlay
+    from .data.drawing import MARKERS, hatched, legend_entry, score_title
     from .data.images import IMAGE_SUFFIXES, Pixels, UnreadableImage, image_size, images_in, read_image
     from .data.labels import IMAGE_COLUMNS, LABEL_COLUMNS, LabelTable, in_class_order, read_label_table
     from .data.masks import MaskReader, read_color_mask, read_index_mask
     from .data.pairs import PairedImages, files_by_name, pair_files
     from .evaluate.confusion import Confusion
+    from .evaluate.figures import draw_confusion
     from .evaluate.metrics import ConfusionMetric, Scores, count_images
     from .network.contract import (
         IMAGENET_MEAN,
@@ -42,6 +44,7 @@ _MODULES = {
     "ConfusionMetric": "evaluate.metrics",
     "Color": "data.colors",
     "EpochRecord": "records.epoch",
+    "MARKERS": "data.drawing",
     "HUB_FILES": "network.pretrained",
     "IMAGENET_MEAN": "network.contract",
     "IMAGENET_STD": "network.contract",
@@ -66,10 +69,13 @@ _MODULES = {
     "count_images": "evaluate.metrics",
     "describe_backbone": "network.contract",
     "distinct_colors": "data.colors",
+    "draw_confusion": "evaluate.figures",
     "files_by_name": "data.pairs",
+    "hatched": "data.drawing",
     "image_size": "data.images",
     "images_in": "data.images",
     "in_class_order": "data.labels",
+    "legend_entry": "data.drawing",
     "normalization_of": "network.contract",
     "overlay": "data.colors",
     "pair_files": "data.pairs",
@@ -82,6 +88,7 @@ _MODULES = {
     "require_download": "network.pretrained",
     "require_weights": "network.pretrained",
     "resized": "network.output_stride",
+    "score_title": "data.drawing",
     "summed": "runtime.processes",
     "with_output_stride": "network.output_stride",
 }
@@ -100,6 +107,7 @@ __all__ = [
     "IMAGE_COLUMNS",
     "IMAGE_SUFFIXES",
     "LABEL_COLUMNS",
+    "MARKERS",
     "Batch",
     "Classes",
     "Color",
@@ -124,10 +132,13 @@ __all__ = [
     "count_images",
     "describe_backbone",
     "distinct_colors",
+    "draw_confusion",
     "files_by_name",
+    "hatched",
     "image_size",
     "images_in",
     "in_class_order",
+    "legend_entry",
     "normalization_of",
     "overlay",
     "pair_files",
@@ -140,6 +151,7 @@ __all__ = [
     "require_download",
     "require_weights",
     "resized",
+    "score_title",
     "summed",
     "with_output_stride",
 ]

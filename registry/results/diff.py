@@ -31,6 +31,32 @@ def differing(plans: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {_as_in_a_recipe(path): found[path] for path in listed}
 
 
+def labels(differences: Mapping[str, Sequence[Any]], runs: int) -> list[str]:
+    """Of each run what sets it apart, such as ``loss=focal, seed=1``: as few settings as it takes, three at most.
+
+    Args:
+        differences: of ``differing``.
+        runs: how many there are; their labels are empty where nothing differs.
+    """
+    rest = {path: each for path, each in differences.items() if path.split(".")[0] not in ("reports", "trackers")}
+    chosen = list[str]()
+
+    def label(run: int, paths: Sequence[str]) -> str:
+        names = {path: path.rpartition(".")[2] if path[-1].isalpha() else path for path in paths}
+        return ", ".join(f"{names[path]}={str(rest[path][run]).rpartition('/')[2]}" for path in paths)
+
+    def worth(path: str) -> tuple[int, bool, int]:
+        """How many groups of runs it tells apart with those chosen; the seed comes last, long ones late."""
+        groups = {tuple(str(rest[each][run]) for each in (*chosen, path)) for run in range(runs)}
+        return len(groups), path != "seed", -max(len(label(run, [path])) for run in range(runs))
+
+    apart = 1
+    while len(chosen) < 3 and rest and worth(best := max(rest, key=worth))[0] > apart:
+        apart = worth(best)[0]
+        chosen.append(best)
+    return [label(run, chosen) for run in range(runs)]
+
+
 def settings(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting of a plan: dotted path as in a recipe (``model`` is the component's name) -> value."""
     return {_as_in_a_recipe(path): value for path, value in _recorded(plan).items()}

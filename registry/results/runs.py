@@ -176,11 +176,11 @@ def compare_runs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     """The scores of runs, and everything in which they differ. Runs are numbered from 1.
 
     Returns:
-        ``runs`` (number, name, recipe, status, epochs, monitor, best, best_epoch, last, seconds, images_per_second,
-        folder), ``scores`` (for each score and data set ``monitor`` and the result of ``statistics.compare``; runs
-        that differ in the seed alone are one setting), ``paired`` (``best``, ``other``: numbers of runs, and the result
-        of ``per_image.paired``), ``settings`` and ``computed_by`` (path -> a value a run), and
-        ``code`` (number of the run -> sentences on how its code differs from that of the first run).
+        ``runs`` (number, name, label: what sets it apart, recipe, status, epochs, monitor, best, best_epoch, last,
+        seconds, images_per_second, folder), ``scores`` (for each score and data set ``monitor`` and the result of
+        ``statistics.compare``; runs that differ in the seed alone are one setting), ``paired`` (``best``, ``other``:
+        numbers of runs, and the result of ``per_image.paired``), ``settings`` and ``computed_by`` (path -> a value a
+        run), and ``code`` (number of the run -> sentences on how its code differs from that of the first run).
     """
     plans, machines = [run.plan for run in runs], []
     for run in runs:
@@ -191,11 +191,14 @@ def compare_runs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     values = {name: [machine.get(name) for machine in machines] for name in names}
     scores = _scores(runs)
     code = {number: provenance.differences(plans[0], plan) for number, plan in enumerate(plans[1:], 2)}
+    differences = diff.differing(plans)
+    labels = diff.labels(differences, len(runs))
     above = Path(os.path.commonpath([run.folder.resolve().parent for run in runs]))
     rows = [
         {
             "number": number,
             "name": run.folder.resolve().relative_to(above).as_posix(),
+            "label": labels[number - 1],
             "recipe": Path(run.summary["recipe"]).stem + (" (demo)" if run.summary["demo"] else ""),
             "status": run.summary["status"],
             "epochs": run.summary["epochs"],
@@ -213,7 +216,7 @@ def compare_runs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
         "runs": rows,
         "scores": scores,
         "paired": [pair for table in scores for pair in _paired(runs, table)],
-        "settings": diff.differing(plans),
+        "settings": differences,
         "computed_by": {name: each for name, each in values.items() if any(value != each[0] for value in each)},
         "code": {number: sentences for number, sentences in code.items() if sentences},
     }

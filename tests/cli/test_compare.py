@@ -30,6 +30,8 @@ def runs(stranger: None, recipe: Path, tmp_path: Path) -> Path:
 def test_settings_that_differ_are_named_as_in_a_recipe(runs: Path, tmp_path: Path) -> None:
     report = compare([runs], tmp_path / "scores.png")
     assert [row["name"] for row in report["runs"]] == ["a", "b", "c"]
+    labels = ["lr=0.001, seed=0", "lr=0.001, seed=1", "lr=0.01, seed=0"]
+    assert [row["label"] for row in report["runs"]] == labels
     assert report["settings"] == {
         "seed": [0, 1, 0],
         "loss": ["focal", "focal", "cross_entropy"],

@@ -214,7 +214,7 @@ def test_counts_do_not_press_scores_flat_in_the_curves() -> None:
         [str(line.get_label()).split(",")[0] for line in panel.lines if "," in str(line.get_label())]
         for panel in panels
     ]
-    assert drawn == [["knn", "spread"], ["rank"]]
+    assert drawn == [["kNN accuracy", "spread"], ["rank"]]
     assert panels[0].get_ylim()[1] < 2 < panels[1].get_ylim()[0]
 
 
@@ -245,7 +245,7 @@ def colours(tmp_path: Path, colored_images: Path) -> Path:
 def test_a_resumed_run_has_every_figure(stranger: None, colours: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     train(colours, out, "trainer.epochs=2")
-    narrow = Image.open(out / "figures" / "pca.png").width
+    low = Image.open(out / "figures" / "pca.png").height  # the third stage begins a second row
     summary = train(colours, out, resume=True)
     assert not summary["failures"]
     train(colours, tmp_path / "bare", "reports=[]")
@@ -261,7 +261,7 @@ def test_a_resumed_run_has_every_figure(stranger: None, colours: Path, tmp_path:
             assert Image.open(figures / name / f"epoch_{epoch:04d}.png").width > 600
         figures_of = json.loads((figures / name / "epoch_0003.json").read_text())
         assert 0 <= figures_of["knn_map"] <= 1 and -1 <= figures_of["silhouette_features"] <= 1
-    assert 0 < figures_of["trustworthiness"] <= 1 and Image.open(figures / "pca.png").width > narrow
+    assert 0 < figures_of["trustworthiness"] <= 1 and Image.open(figures / "pca.png").height > low
 
     table = list(csv.reader((figures / "confusion_matrix" / "epoch_0003.csv").open()))
     counts = np.array([row[1:] for row in table[1:]], int)

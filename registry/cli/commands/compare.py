@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,6 +14,9 @@ from ..options import PATH, print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+#: Columns of a terminal that has room for the speed of each run.
+_WIDE: Final = 100
 
 
 @click.command()
@@ -79,7 +82,7 @@ def compare_folders(paths: Sequence[Path], figure: Path | None = None, where: Se
         from ...engine.data.drawing import save
         from ...engine.evaluate.figures import draw_score_curves
 
-        names = [f"{row['number']}: {row['name']}" for row in comparison["runs"]]
+        names = [f"{row['number']}: {row['label'] or row['name']}" for row in comparison["runs"]]
         save(draw_score_curves(dict(zip(names, runs, strict=True))), figure)
         comparison["figure"] = str(figure)
     return comparison
@@ -91,7 +94,7 @@ def _print(comparison: Mapping[str, Any]) -> None:
     from ..tables import Console, Text, print_settings
 
     console = Console()
-    console.print(_runs(comparison["runs"]))
+    console.print(_runs(comparison["runs"], wide=console.width >= _WIDE))
     for table in comparison["scores"]:
         # Without a standard error it would only repeat the scores.
         known = any(row["standard_error"] is not None for row in table["settings"])
@@ -118,21 +121,22 @@ def _print(comparison: Mapping[str, Any]) -> None:
         console.print(Text(f"figure: {comparison['figure']}", style="dim"), soft_wrap=True)
 
 
-def _runs(rows: Sequence[Mapping[str, Any]]) -> Table:
+def _runs(rows: Sequence[Mapping[str, Any]], *, wide: bool) -> Table:
     from ..tables import Text, table_of
 
     recipes = ["recipe"] if len({row["recipe"] for row in rows}) > 1 else []
-    table = table_of("#>", "run", *recipes, "best score>", "epoch>", "last>", "images/s>", "time>")
+    speed = ["images/s>"] if wide else []
+    table = table_of("#>", "run", *recipes, "best score>", "epoch>", "last>", *speed, "time>")
     for row in rows:
         status = "" if row["status"] == "done" else f" ({row['status']})"
         table.add_row(
             str(row["number"]),
-            Text.assemble(row["name"], (status, "yellow")),
+            Text.assemble(row["label"] or row["name"], (status, "yellow")),
             *(row[name] for name in recipes),
             "none" if row["best"] is None else f"{row['monitor']} {row['best']:.4f}",
             f"{row['best_epoch'] or '-'}/{row['epochs']}",
             "" if row["last"] is None else f"{row['last']:.4f}",
-            "" if row["images_per_second"] is None else f"{row['images_per_second']:.1f}",
+            *["" if row["images_per_second"] is None else f"{row['images_per_second']:.1f}" for _ in speed],
             str(timedelta(seconds=round(row["seconds"]))),
         )
     return table

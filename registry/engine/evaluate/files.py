@@ -216,7 +216,7 @@ def _compare_labels(question: Question) -> tuple[Tally, list[Example], list[str]
         if not path.is_file():
             others = sorted(question.images.glob("**/*"))
             path = next((other for other in others if names[at] in (other.name, other.stem)), path)
-        worst.append(Example(names[at], tally.caption(at), read_image(path)).thin())
+        worst.append(Example(names[at], tally.caption(at), read_image(path), right=tally.right(at)).thin())
     return tally, worst, notes
 
 

@@ -73,5 +73,9 @@ class Tally:
         row: Mapping[str, Any] = self.rows[at]
         if self.kind == "masks":
             return f"IoU {row['miou']:.3f}"
-        share = "" if row["probability"] is None else f" {row['probability']:.2f}"
-        return f"{row['truth']} →\n{row['prediction']}{share}"
+        share = "" if row["probability"] is None else f", {row['probability']:.2f}"
+        return f"{'✓' if self.right(at) else '✗'} {row['truth']} →\n{row['prediction']}{share}"
+
+    def right(self, at: int) -> bool | None:
+        """Whether an image's class was predicted; None of an image with masks."""
+        return None if self.kind == "masks" else bool(self.rows[at]["truth"] == self.rows[at]["prediction"])

@@ -215,7 +215,7 @@ def _example(saved: SavedRun, split: Augmented, tally: Tally, at: int) -> Exampl
     name, image, classes = str(sample["name"]), sample["image"], tally.classes
     image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., :3]
     if tally.kind == "labels":
-        return Example(name, tally.caption(at), image).thin()
+        return Example(name, tally.caption(at), image, right=tally.right(at)).thin()
     truth = np.asarray(sample["mask"])
     if classes.ignored is not None:
         truth = np.where(truth == classes.ignore_index, classes.ignored, truth)

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console as Terminal
 
@@ -33,6 +33,9 @@ from .prepare import Preparation
 from .run import Learning, Run
 from .state import restore, resumed, start_from, started_from, way_out
 from .summary import start_caveat, summarize
+
+#: More scores of single classes than this are left to the files.
+_FEW: Final = 4
 
 
 def execute(
@@ -226,9 +229,16 @@ class _Session:
     def _conclude(self, run: Run, summary: Mapping[str, Any]) -> None:
         if summary["last"]:
             best = summary["best"]
-            rows = [(name, f"{best.get(name, last):.4f}", f"{last:.4f}") for name, last in summary["last"].items()]
+            of_class = [
+                name for name in summary["last"] if "/" in name and not name.startswith(("constant/", "start/"))
+            ]
+            hidden = of_class if len(of_class) > _FEW else []
+            shown = {name: last for name, last in summary["last"].items() if name not in hidden}
+            rows = [(name, f"{best.get(name, last):.4f}", f"{last:.4f}") for name, last in shown.items()]
             columns = ("score", f"best (epoch {summary['best_epoch'] or summary['epochs']})", "last")
             self.console.table(self.plan.recipe.name, columns, rows)
+            if hidden:
+                self.console.say(f"{len(hidden)} scores of single classes: {self.folder.path / 'metrics.csv'}")
         minutes, seconds = divmod(round(summary["wall_seconds"]), 60)
         speed = summary["images_per_second"]
         self.console.say(f"done in {minutes}:{seconds:02d} at {speed:.1f} training images/s" if speed else "done")
