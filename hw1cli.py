@@ -10,6 +10,7 @@ from registry.cli.commands import (
     compare,
     data,
     describe,
+    doctor,
     evaluate,
     list,
     plugin,
@@ -52,6 +53,7 @@ for command in (
     describe.describe,
     data.data,
     plugin.plugin,
+    doctor.doctor,
     schema.schema,
     schema.completion,
 ):
