@@ -13,7 +13,7 @@ from .runtime.autotune import has_bf16_units
 
 def devices() -> list[tuple[str, str, bool]]:
     """``(device, what it is, whether a small network learned there)``, the CPU first."""
-    found = [("cpu", f"{os.cpu_count()} processors, {torch.get_num_threads()} threads")]
+    found = [("cpu", f"processors: {os.cpu_count()}, threads: {torch.get_num_threads()}")]
     for index in range(torch.cuda.device_count()):
         memory = torch.cuda.get_device_properties(index).total_memory / 1e9
         found.append((f"cuda:{index}", f"{torch.cuda.get_device_name(index)}, {memory:.0f} GB"))

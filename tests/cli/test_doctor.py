@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import ROOT
 
 FAILING = {
@@ -23,6 +24,7 @@ def doctor(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
+@pytest.mark.slow
 def test_doctor_tries_everything_and_finds_nothing_broken() -> None:
     ended = doctor("--json")
     report = json.loads(ended.stdout)
@@ -35,6 +37,7 @@ def test_doctor_tries_everything_and_finds_nothing_broken() -> None:
     assert trained >= {"classification", "segmentation", "byol", "moco", "dino"}
 
 
+@pytest.mark.slow
 def test_doctor_names_broken_plugins_and_why(install, monkeypatch, tmp_path: Path) -> None:
     install("crashing", {"backbones/crash": "crashing:net"}, {"crashing.py": "raise RuntimeError('boom')\n"})
     install("failing", {"trainers/fails": "failing_plugin:trainer"}, FAILING)
