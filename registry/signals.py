@@ -20,11 +20,16 @@ STOPPING: Final = tuple(
 @contextmanager
 def handled(receive: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """The stopping signals handled by ``receive``, and as before afterwards."""
-    before = {}
+    before, process = {}, os.getpid()
+
+    def receive_here(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == process:  # a loader's process that was forked just now is ended by this one
+            receive(number, frame)
+
     with suppress(ValueError):  # not the main thread: whoever embeds us handles signals
         for number in STOPPING:
             if number != getattr(signal, "SIGHUP", None) or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-                before[number] = signal.signal(number, receive)
+                before[number] = signal.signal(number, receive_here)
     try:
         yield
     finally:

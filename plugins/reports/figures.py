@@ -46,8 +46,11 @@ def heading(run: Run, text: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A name, to be shown letter by letter: no dollar begins a formula, no underscore hides a legend's entry."""
-    shown = text.replace("$", r"\$")
+    """A name, to be shown letter by letter: no dollar begins a formula, no underscore hides a legend's entry.
+
+    Bytes of a file's name that the locale cannot decode are shown as UTF-8.
+    """
+    shown = text.encode(errors="surrogateescape").decode(errors="replace").replace("$", r"\$")
     return f"\u200b{shown}" if shown.startswith("_") else shown
 
 

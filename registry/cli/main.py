@@ -10,6 +10,7 @@ from .commands import (
     compare,
     data,
     describe,
+    doctor,
     evaluate,
     export,
     list,
@@ -56,6 +57,7 @@ for command in (
     data.data,
     recipes.recipes,
     plugin.plugin,
+    doctor.doctor,
     schema.schema,
     schema.completion,
 ):

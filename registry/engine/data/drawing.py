@@ -38,6 +38,7 @@ def shown(text: str, most: int = 60, *, keep_end: bool = False) -> str:
         most: its first letters, up to so many, are shown.
         keep_end: show the last ones instead.
     """
+    text = text.encode(errors="surrogateescape").decode(errors="replace")  # fonts have no surrogates
     short = text if len(text) <= most else f"…{text[1 - most :]}" if keep_end else f"{text[: most - 1]}…"
     short = short.replace("$", r"\$")
     return f"\u200b{short}" if short.startswith("_") else short

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from runs import same, train, weights
+
+from registry.signals import StopRequest
 
 #: A data set and a report that wait as long as a file exists, and create another one while they do.
 WAITING = {
@@ -219,3 +222,15 @@ def test_a_run_under_nohup_outlives_its_terminal(waiting, start, shapes, tmp_pat
     waiting.end()
     assert process.wait(timeout=120) == 0
     assert (tmp_path / "run" / "summary.json").exists()
+
+
+def test_a_process_that_was_forked_leaves_signals_to_its_parent():
+    """As a loader's process does between its start and the moment from which it ignores signals."""
+    with StopRequest() as stop:
+        child = os.fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(7 if stop else 0)
+        assert os.waitpid(child, 0)[1] == 0
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.name == "SIGTERM"
