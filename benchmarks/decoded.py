@@ -42,8 +42,8 @@ def main() -> None:
 
 def measure(name: str, samples: Any, shrink: Any, transform: Any, cache: Path, repeats: int) -> dict[str, Any]:
     """Samples per second with and without the cache, the outputs compared on the way."""
+    from registry.engine.data.augmented import Augmented
     from registry.engine.data.decoded import open_decoded
-    from registry.engine.data.loader import Augmented
 
     plain, kept = (Augmented(samples, transform, seed=0, shrink=shrink) for _ in range(2))
     kept.decoded, _ = open_decoded(samples, name, kept.before_transform(0), cache)

@@ -35,7 +35,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from plugins.trackers.tensorboard import TensorBoard
 from registry.engine.console import Console
-from registry.engine.data.loader import Augmented, EpochOrder
+from registry.engine.data.augmented import Augmented
+from registry.engine.data.loader import EpochOrder
 from registry.engine.data.preprocess import Preprocessor, collate
 from registry.engine.records.epoch import EpochRecord
 from registry.engine.records.run_folder import RunFolder

@@ -14,7 +14,7 @@ from registry.catalog.kinds import FACTS, KINDS, Kind
 from registry.catalog.registry import Registry
 from registry.catalog.spec import ComponentSpec, Parameter
 from registry.cli.tables import as_yaml
-from registry.recipe.grammar import SECTIONS, LoopSettings, RuntimeSettings, SplitSettings
+from registry.recipe.grammar import SECTIONS, DataSettings, LoopSettings, RuntimeSettings, SplitSettings
 from registry.recipe.types import describe_type
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ def _settings() -> str:
     lines += ["", "A trainer's signature adds its own, such as `model` and `loss`: see [trainers](trainers.md).", ""]
     settings: tuple[tuple[str, Any], ...] = (
         ("`trainer:`, whatever the trainer", LoopSettings),
+        ("`data:`, whatever the data set", DataSettings),
         ("`runtime:`", RuntimeSettings),
         ("`split:`", SplitSettings),
     )

@@ -16,9 +16,9 @@ from ..catalog.introspect import locate
 from ..catalog.kinds import KINDS
 from ..catalog.policy import API_GROUP, API_VERSION, shown, version_of
 from ..catalog.registry import Registry
-from ..catalog.spec import ComponentSpec, argument_lines
+from ..catalog.spec import argument_lines
 from ..errors import PluginError, did_you_mean
-from ..recipe.grammar import LoopSettings
+from ..recipe.grammar import SETTINGS
 from .import_probe import probe
 from .violations import ContractViolation, Inconclusive
 
@@ -177,12 +177,11 @@ def spec(component: Component) -> None:
         module, _, function = component.target.partition(":")
         what = f"{component.kind}/{component.name}: {error.reason}"
         raise ContractViolation("signature", what, module=module, function=function) from error
-    settings = {parameter.name for parameter in ComponentSpec.of(LoopSettings).parameters}
+    taken = {parameter.name for parameter in SETTINGS.get(component.kind, ())}
     for parameter in read.parameters:
-        if component.kind == "trainers" and parameter.name in settings and not parameter.supplied:
-            raise ContractViolation(
-                "setting_of_loop", f"the trainer's argument {parameter.name!r} has the name of a setting of the loop"
-            )
+        if parameter.name in taken and not parameter.supplied:
+            what = f"the argument {parameter.name!r} is a setting of every {KINDS[component.kind].singular}"
+            raise ContractViolation("setting_of_framework", what)
 
 
 def documentation(component: Component) -> None:

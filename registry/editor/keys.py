@@ -10,7 +10,7 @@ from functools import cached_property
 from ..catalog.registry import Registry, UnknownName
 from ..catalog.spec import ComponentSpec, Parameter
 from ..errors import PluginError
-from ..recipe.grammar import SECTIONS, STUDY_SECTIONS, trainer_arguments, trainer_sections
+from ..recipe.grammar import SECTIONS, STUDY_SECTIONS, arguments_of, trainer_sections
 from ..recipe.overrides import merge
 from ..recipe.types import Form, Type, describe_type, shown, type_of
 from ..recipe.yaml import NOWHERE, Node, as_node
@@ -71,8 +71,8 @@ class Field:
             return ComponentSpec.of(wanted.of).parameters
         if wanted.form == "component":
             spec = self._spec(wanted.of, self.node)
-            own = trainer_arguments(spec) if wanted.of == "trainers" else spec.parameters if spec else ()
-            return (Parameter("use", str, doc="the name; keeps the arguments beside it"), *own)
+            named = Parameter("use", str, doc="the name; keeps the arguments beside it")
+            return (named, *arguments_of(wanted.of, spec))
         if wanted.form == "recipe":
             spec = self._spec("trainers", self.node.get("trainer") if self.node is not None else None)
             return (*(trainer_sections(spec) if spec else ()), *(each for each in SECTIONS.values() if each.settable))

@@ -13,7 +13,7 @@ from ..catalog.policy import aliases_of
 from ..catalog.registry import Registry
 from ..catalog.spec import ComponentSpec, Parameter
 from ..errors import PluginError
-from ..recipe.grammar import LOOP, MOST_RUNS, SECTIONS, named_by_default, trainer_arguments, trainer_sections
+from ..recipe.grammar import FRAMEWORK, MOST_RUNS, SECTIONS, arguments_of, named_by_default, trainer_sections
 from ..recipe.types import Type, type_of, uses
 from .schema_types import REFERENCE, SHARED, Schema, default_schema, either, or_reference, scalar_schema, union_schema
 
@@ -88,7 +88,7 @@ class _Group:
         """What a recipe writes beside ``use``."""
         if self.spec is None:
             return ()
-        return trainer_arguments(self.spec) if self.kind == "trainers" else self.spec.parameters
+        return arguments_of(self.kind, self.spec)
 
 
 class _Writer:
@@ -207,7 +207,7 @@ class _Writer:
 
         def one(each: Parameter) -> Schema:
             schema = self._parameter(each, partial=partial)
-            return self._defined(f"loop.{each.name}", lambda: schema) if each in LOOP else schema
+            return self._defined(f"setting.{each.name}", lambda: schema) if each in FRAMEWORK else schema
 
         return {"properties": {each.name: one(each) for each in parameters}, "additionalProperties": False}
 

@@ -49,6 +49,10 @@ def build(plan: ComponentPlan, facts: Mapping[str, Any]) -> Any:
                 from .network.weights import load_weights
 
                 load_weights(built, start, plan.name, head=plan.component.kind == "models")
+            if plan.settings is not None:
+                from .data.samples import Guarded
+
+                built = Guarded(built, plan.settings)
             if plan.component.kind == "metrics":
                 built.score_name = plan.component.name.rpartition("/")[2]  # what a metric of one number is called
             return built

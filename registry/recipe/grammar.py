@@ -28,6 +28,10 @@ class LoopSettings:
         batch_size: images in a training batch.
         eval_batch_size: images in an evaluation batch; the training batch's when null.
         accumulate: batches whose gradients are summed before one optimizer step.
+        auto_batch: where a batch does not fit into memory, compute it in parts whose gradients are summed; batch
+            normalisation then sees the images of one part at a time.
+        on_nan: what a loss or gradient that is NaN or infinite does: stop ends the run, skip leaves the step out.
+        max_skipped_steps: steps that may be left out in a run; five in a row end it in any case.
         clip_norm: gradients are scaled down to this L2 norm; null leaves them.
         evaluate_every: epochs between evaluations; the last epoch is always evaluated.
         log_every: optimizer steps between two readings of the loss (each waits for the device).
@@ -53,6 +57,9 @@ class LoopSettings:
     batch_size: Count = 8
     eval_batch_size: Count | None = None
     accumulate: Count = 1
+    auto_batch: bool = False
+    on_nan: Literal["stop", "skip"] = "stop"
+    max_skipped_steps: Count = 20
     clip_norm: Positive | None = None
     evaluate_every: Count = 1
     log_every: Count = 20
@@ -73,6 +80,22 @@ class LoopSettings:
 Device = Literal[
     "auto", "cpu", "cuda", "mps", "cuda:0", "cuda:1", "cuda:2", "cuda:3", "cuda:4", "cuda:5", "cuda:6", "cuda:7"
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """What is done about files that cannot be used, in every data set.
+
+    Args:
+        on_error: fail ends the run at a sample that cannot be read; skip trains on another one in its place, chosen by
+            seed, epoch and index alone, and leaves it out of evaluations.
+        max_skipped: samples that may be skipped before the run ends all the same.
+        max_megapixels: millions of pixels of an image or a mask; a larger one is not decoded.
+    """
+
+    on_error: Literal["fail", "skip"] = "fail"
+    max_skipped: Count = 20
+    max_megapixels: Annotated[float, Range(above=0, most=200)] = 64.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,8 +184,12 @@ class Section(Parameter):
         return self.settable and not self.study
 
 
-#: The loop's settings as parameters of every trainer.
-LOOP: Final = ComponentSpec.of(LoopSettings).parameters
+#: Settings of the framework that are written together with a component's arguments, by its kind; and all of them.
+SETTINGS: Final = {
+    "trainers": ComponentSpec.of(LoopSettings).parameters,
+    "datasets": ComponentSpec.of(DataSettings).parameters,
+}
+FRAMEWORK: Final = tuple(setting for settings in SETTINGS.values() for setting in settings)
 #: More runs than this are taken for a slip.
 MOST_RUNS: Final = 1000
 _Trainer = Annotated[Any, Uses("trainers")]
@@ -213,10 +240,13 @@ def trainer_sections(trainer: ComponentSpec | None) -> tuple[Parameter, ...]:
     return _USUAL if trainer is None else tuple(each for each in trainer.parameters if uses(each.type))
 
 
-def trainer_arguments(trainer: ComponentSpec | None) -> tuple[Parameter, ...]:
-    """What is written under ``trainer:``: the loop's settings, and the trainer's own where these differ."""
-    own = () if trainer is None else (each for each in trainer.parameters if not uses(each.type))
-    return tuple({each.name: each for each in (*LOOP, *own)}.values())
+def arguments_of(kind: str, spec: ComponentSpec | None) -> tuple[Parameter, ...]:
+    """What is written beside ``use``: the framework's settings of the kind, and the component's own arguments.
+
+    Components that a trainer asks for are left out: they are sections of their own.
+    """
+    own = () if spec is None else (each for each in spec.parameters if kind != "trainers" or not uses(each.type))
+    return tuple({each.name: each for each in (*SETTINGS.get(kind, ()), *own)}.values())
 
 
 def named_by_default(parameter: Parameter) -> bool:

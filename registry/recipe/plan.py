@@ -14,7 +14,7 @@ from ..catalog.kinds import KINDS, NETWORKS, WITHOUT_START
 from ..catalog.provenance import of as provenance_of
 from ..catalog.spec import REQUIRED, ComponentSpec
 from ..errors import InputError, Problem
-from .grammar import LoopSettings, RuntimeSettings, SplitSettings
+from .grammar import DataSettings, LoopSettings, RuntimeSettings, SplitSettings
 from .load import Recipe
 from .yaml import NOWHERE, Location
 
@@ -51,6 +51,7 @@ class ComponentPlan:
         arguments: what the recipe gave, converted; nested components are plans themselves.
         path: dotted path in the recipe.
         location: file and line.
+        settings: of the framework, for a data set.
     """
 
     component: Component
@@ -58,6 +59,7 @@ class ComponentPlan:
     arguments: Mapping[str, Any]
     path: str
     location: Location = NOWHERE
+    settings: DataSettings | None = None
 
     @property
     def name(self) -> str:
@@ -130,6 +132,7 @@ class ComponentPlan:
 
     def as_json(self, *, provenance: bool = False) -> dict[str, Any]:
         """Name, version and completed arguments; ``provenance`` adds where the code comes from, for the run folder."""
+        arguments = {**self.given_or_default(), **(vars(self.settings) if self.settings is not None else {})}
         return {
             "use": self.component.name,
             "kind": self.component.kind,
@@ -137,7 +140,7 @@ class ComponentPlan:
             "version": self.component.version,
             "target": self.component.target,
             **({"provenance": provenance_of(self.component)} if provenance else {}),
-            "arguments": _as_json(self.given_or_default(), provenance),
+            "arguments": _as_json(arguments, provenance),
         }
 
 

@@ -19,10 +19,11 @@ from ..errors import InputError, PluginError, Problem, did_you_mean
 from .grammar import (
     SECTIONS,
     AugmentSettings,
+    DataSettings,
     LoopSettings,
     RuntimeSettings,
+    arguments_of,
     entries_of,
-    trainer_arguments,
     trainer_sections,
 )
 from .load import Recipe
@@ -87,7 +88,7 @@ class _Planner:
             found = self._find(node, "trainers", "trainer")
         component, spec = found or (None, None)
         sections: list[Parameter] = [each for each in SECTIONS.values() if each.planned and each.name != "trainer"]
-        own, accepted = trainer_sections(spec), trainer_arguments(spec)
+        own, accepted = trainer_sections(spec), arguments_of("trainers", spec)
         sections += own
         entries = entries_of(root, sections)
         entries.pop("trainer", None)
@@ -241,8 +242,16 @@ class _Planner:
             return BROKEN
         component, spec = found
         mapping = node if isinstance(node.value, dict) else Node({}, node.location)
-        arguments = self.arguments(mapping, spec.parameters, path, f"{KINDS[kind].singular} {component.name!r}")
-        return BROKEN if _broken(arguments.values()) else ComponentPlan(component, spec, arguments, path, node.location)
+        owner = f"{KINDS[kind].singular} {component.name!r}"
+        accepted = arguments_of(kind, spec) if kind == "datasets" else spec.parameters
+        arguments = self.arguments(mapping, accepted, path, owner)
+        if _broken(arguments.values()):
+            return BROKEN
+        settings = None
+        if kind == "datasets":
+            own = {parameter.name for parameter in spec.parameters}
+            settings = DataSettings(**{name: arguments.pop(name) for name in arguments.keys() - own})
+        return ComponentPlan(component, spec, arguments, path, node.location, settings)
 
     def _find(self, node: Node, kind: str, path: str) -> tuple[Component, ComponentSpec] | None:
         """The component that a node names, and its spec."""

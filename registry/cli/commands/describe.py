@@ -24,7 +24,7 @@ _LISTED: Final = ("metrics", "reports", "trackers")
 #: The sections that hold a component of a kind, where they are not called by its singular.
 _SECTIONS: Final = {"datasets": "data", "generators": "make", **{kind: kind for kind in _LISTED}}
 #: The headings of a trainer's tables: its arguments, the sections that it reads, the settings of the loop.
-_OWN, _BESIDE, _COMMON = "arguments", "sections beside trainer", "arguments of every trainer"
+_OWN, _BESIDE, _COMMON = "arguments", "sections beside trainer", "arguments of every {}"
 #: Values for required arguments; the first one that the argument's type accepts is shown.
 _VALUES: Final = (32, 1, 64, 256, 0.5, 0.1, 2.0, ".", "text", True, [32, 32], [0.2, 0.5], ["text"], {"text": 1})
 
@@ -94,14 +94,16 @@ def _described(component: Component, registry: Registry) -> dict[str, Any]:
 
 def _parameters(kind: str, spec: ComponentSpec) -> Iterator[dict[str, Any]]:
     from ...catalog.introspect import Unread
-    from ...catalog.spec import REQUIRED, ComponentSpec
-    from ...recipe.grammar import LoopSettings
+    from ...catalog.kinds import KINDS
+    from ...catalog.spec import REQUIRED
+    from ...recipe.grammar import SETTINGS
     from ...recipe.interval import Interval
     from ...recipe.types import describe_type, uses
 
-    common = ComponentSpec.of(LoopSettings).parameters if kind == "trainers" else ()
-    grouped = [(_BESIDE if common and uses(each.type) else _OWN, each) for each in spec.parameters]
-    for group, parameter in [*sorted(grouped, key=lambda pair: pair[0]), *((_COMMON, each) for each in common)]:
+    common = SETTINGS.get(kind, ())
+    grouped = [(_BESIDE if kind == "trainers" and uses(each.type) else _OWN, each) for each in spec.parameters]
+    shared = _COMMON.format(KINDS[kind].singular)
+    for group, parameter in [*sorted(grouped, key=lambda pair: pair[0]), *((shared, each) for each in common)]:
         default = None if parameter.default is REQUIRED else parameter.default
         yield {
             "name": parameter.name,

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from ... import files
-from .loader import Sample, Samples
+from .samples import Sample, Samples
 
 #: Raised when the layout of the files, or what ``read_image`` returns for a file, changes.
 _FORMAT: Final = 1
@@ -107,11 +107,7 @@ def _checksum(record: np.ndarray, pixels: Any) -> int:
 
 def file_stamps(paths: Sequence[Any]) -> list[tuple[str, int, int]]:
     """Path, size and time of change of files; those of one sample may be a tuple."""
-    return [
-        (os.fspath(path), (stat := Path(path).stat()).st_size, stat.st_mtime_ns)
-        for each in paths
-        for path in (each if isinstance(each, tuple) else (each,))
-    ]
+    return [_stamp(path) for each in paths for path in (each if isinstance(each, tuple) else (each,))]
 
 
 def open_decoded(
@@ -148,6 +144,15 @@ def open_decoded(
     except OSError as error:
         return None, f"decoded in every epoch: {parent} cannot be written ({error.strerror or error})"
     return DecodedSamples(folder, len(samples)), f"decoded once, then read from {parent}"
+
+
+def _stamp(path: Any) -> tuple[str, int, int]:
+    """What changes with a file's content; zeros for one that is missing, which reading it reports."""
+    try:
+        stat = os.stat(path)  # noqa: PTH116 - a string, or a path
+    except OSError:
+        return os.fspath(path), 0, 0
+    return os.fspath(path), stat.st_size, stat.st_mtime_ns
 
 
 def _make_room(parent: Path, wanted: int) -> str | None:

@@ -12,14 +12,16 @@ from torch import Tensor
 
 from ...errors import InputError
 from .colors import distinct_colors
-from .loader import Samples
+from .images import UnreadableImage
+from .samples import Sample, Samples
 
 
-def completed_facts(data: Any) -> dict[str, Any]:
+def completed_facts(data: Any, *, skip: bool = False) -> dict[str, Any]:
     """A data set's facts, completed: names and colours for its classes, and how often they occur.
 
     Args:
         data: keeps the contract of the kind ``datasets``.
+        skip: leave out samples that cannot be read.
     """
     facts: dict[str, Any] = {"in_channels": 3, "ignore_index": None, **data.facts}
     classes = facts.get("num_classes")
@@ -27,7 +29,7 @@ def completed_facts(data: Any) -> dict[str, Any]:
         facts.setdefault("class_names", tuple(str(label) for label in range(classes)))
         facts.setdefault("class_colors", tuple(distinct_colors(classes)))
         # a function, since it may have to read every mask
-        facts["class_counts"] = cache(lambda: class_counts(data.split("train"), classes))
+        facts["class_counts"] = cache(lambda: class_counts(data.split("train"), classes, skip=skip))
     return facts
 
 
@@ -36,22 +38,23 @@ def plain_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if not callable(value)}
 
 
-def class_counts(samples: Samples, classes: int) -> list[int]:
+def class_counts(samples: Samples, classes: int, *, skip: bool = False) -> list[int]:
     """Images, or pixels, of each class; what lies outside the classes is not counted.
 
     Args:
         samples: a split of a data set; one with ``labels`` is counted without reading its images.
         classes: number of classes.
+        skip: leave out samples that cannot be read.
     """
-    counts = sum(_counts(samples, classes), np.zeros(classes, np.int64))
+    counts = sum(_counts(samples, classes, skip), np.zeros(classes, np.int64))
     return [int(count) for count in counts]
 
 
-def balancing_weights(samples: Samples, classes: int | None) -> Tensor:
+def balancing_weights(samples: Samples, classes: int | None, *, skip: bool = False) -> Tensor:
     """Sampling weights with which the classes are seen about equally often: (N,) float64.
 
     A sample's weight is the mean of its labels' inverse frequencies: of a labelled image 1 / images of its class, of a
-    mask the mean over its pixels of 1 / pixels of their class.
+    mask the mean over its pixels of 1 / pixels of their class. One that cannot be read has none where ``skip`` is true.
 
     Raises:
         InputError: the samples have neither labels nor masks.
@@ -60,7 +63,7 @@ def balancing_weights(samples: Samples, classes: int | None) -> Tensor:
         raise InputError.of(
             "trainer.sampling", "balanced needs data with classes", "leave it out to shuffle the samples"
         )
-    counts = np.stack(list(_counts(samples, classes)))
+    counts = np.stack(list(_counts(samples, classes, skip)))
     total = counts.sum(0)
     weights = (counts / np.maximum(total, 1)).sum(1) / np.maximum(counts.sum(1), 1)
     if not weights.any():
@@ -70,13 +73,18 @@ def balancing_weights(samples: Samples, classes: int | None) -> Tensor:
     return torch.from_numpy(weights)
 
 
-def _counts(samples: Samples, classes: int) -> Iterator[np.ndarray]:
+def _counts(samples: Samples, classes: int, skip: bool) -> Iterator[np.ndarray]:
     """Of each sample, how often it has each class: (classes,) int64."""
     labels = getattr(samples, "labels", None)
     for index in range(len(samples)):
         if labels is not None:
             found = [] if labels[index] is None else [labels[index]]
         else:
-            sample = samples[index]
+            try:
+                sample: Sample = samples[index]
+            except UnreadableImage:
+                if not skip:
+                    raise
+                sample = {}
             found = sample["mask"] if "mask" in sample else [sample["label"]] if "label" in sample else []
         yield np.bincount(np.asarray(found, np.int64).ravel(), minlength=classes)[:classes]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -17,8 +20,9 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 #: An image of more pixels is refused before it is decoded: a PNG of 47 KiB can hold gigabytes.
 MAX_PIXELS: Final = 200_000_000
-# Pillow warns from 89 and refuses from 179 million; _opened applies this one limit instead.
+# Pillow warns from 89 and refuses from 179 million; _opened applies this one limit, or a lower one, instead.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+_most_pixels: ContextVar[int] = ContextVar("most pixels", default=MAX_PIXELS)
 
 #: Endings of files that are taken for images, in lower case.
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
@@ -46,6 +50,16 @@ class UnreadableImage(InputError):
         return type(self), (problem.path, problem.message, problem.hint)
 
 
+@contextmanager
+def at_most_pixels(pixels: int) -> Iterator[None]:
+    """Refuse larger images inside, in this thread; ``data.max_megapixels`` of a recipe."""
+    token = _most_pixels.set(min(pixels, MAX_PIXELS))
+    try:
+        yield
+    finally:
+        _most_pixels.reset(token)
+
+
 def read_image(path: str | os.PathLike[str]) -> Pixels:
     """An image as a person sees it: uint8 RGB, (H, W, 3), contiguous and writable.
 
@@ -65,9 +79,27 @@ def read_image(path: str | os.PathLike[str]) -> Pixels:
 
 
 def images_in(folder: Path, *, deep: bool = False) -> list[Path]:
-    """The image files in a folder, sorted, without hidden ones; ``deep`` includes its subfolders."""
+    """The image files in a folder, sorted, without hidden ones; ``deep`` includes its subfolders.
+
+    Raises:
+        InputError: names are not UTF-8.
+    """
     paths = folder.rglob("*") if deep else folder.iterdir()
-    return sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."))
+    found = sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."))
+    require_utf8(found)
+    return found
+
+
+def require_utf8(paths: Iterable[Path]) -> None:
+    """Refuse names that no text file, and no terminal, can hold.
+
+    Raises:
+        InputError: with every such path, 20 at most.
+    """
+    wrong = [path for path in paths if not str(path).isascii() and "\\udc" in ascii(str(path))]
+    if wrong:
+        hint = "rename it, such as with convmv"
+        raise InputError([Problem(ascii(str(path)), "has a name that is not UTF-8", hint) for path in wrong[:20]])
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -92,8 +124,10 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
 def _opened(path: str | os.PathLike[str], file: Any) -> Image.Image:
     image = Image.open(file)
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise UnreadableImage(path, f"has {width} x {height} pixels, more than {MAX_PIXELS:,}")
+    most = _most_pixels.get()
+    if width * height > most:
+        hint = "make it smaller, or raise data.max_megapixels" if most < MAX_PIXELS else None
+        raise UnreadableImage(path, f"has {width} x {height} pixels, more than {most:,}", hint)
     return image
 
 

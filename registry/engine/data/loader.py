@@ -4,46 +4,27 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import random
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property
 from itertools import islice
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from ...errors import Hw1Error, InputError
+from ...errors import Hw1Error
 from ...signals import STOPPING
 from .preprocess import checked, collate
+from .skipping import without
 
-Sample = Mapping[str, Any]
 #: Linux' prctl: the signal that a process gets when its parent dies (linux/prctl.h).
 _PR_SET_PDEATHSIG: Final = 1
 #: Share of a step's time that loading has to take before other processes do it.
 _WORTH_WORKERS: Final = 0.2
-
-
-class Samples(Protocol):
-    """A split of a data set; see the kind ``datasets``."""
-
-    @property
-    def names(self) -> Sequence[str]: ...
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> Sample: ...
-
-
-class KeptPixels(Protocol):
-    """Where the pixels of decoded samples are kept; see ``DecodedSamples``."""
-
-    def read(self, index: int) -> tuple[dict[str, np.ndarray], bool] | None: ...
-    def write(self, index: int, sample: Mapping[str, np.ndarray], shrunk: bool) -> None: ...
 
 
 def derive_seed(seed: int, *key: int) -> int:
@@ -122,99 +103,6 @@ class EpochOrder(Sampler[list[tuple[int, int]]]):
                 yield own
 
 
-class Augmented(Dataset[dict[str, Any]]):
-    """A split with its augmentations, addressed by ``(epoch, index)``.
-
-    Args:
-        samples: the split; items hold ``image`` uint8 (H, W, C), ``name``, and ``mask`` or ``label``.
-        transform: an albumentations ``Compose``; None leaves the samples as they are.
-        shrink: a ``Compose`` of a resizing without randomness that precedes ``transform``; it is applied before pixels
-            are kept.
-        seed: of the augmentations; None for evaluation, where an augmentation must not be random.
-        views: further ``Compose``s, each of which makes an image of its own of the augmented one; the sample then holds
-            ``views``, a list, in place of ``image``.
-    """
-
-    def __init__(
-        self,
-        samples: Samples,
-        transform: Any | None,
-        *,
-        seed: int | None,
-        shrink: Any | None = None,
-        views: Sequence[Any] | None = None,
-    ) -> None:
-        self.samples, self.transform, self.seed, self.shrink, self.views = samples, transform, seed, shrink, views
-        #: Where decoded pixels are kept; None decodes them each time.
-        self.decoded: KeptPixels | None = None
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """The sample of ``(epoch, index)``; ``{"error": ...}`` for one that cannot be read.
-
-        An exception would lose its type on the way out of a worker; ``checked`` raises it.
-        """
-        try:
-            return self._sample(*key)
-        except Hw1Error as error:
-            return {"error": error}
-
-    def _sample(self, epoch: int, index: int) -> dict[str, Any]:
-        sample = self.before_transform(index)
-        sample["index"] = index
-        key = (self.seed or 0, epoch if self.seed is not None else 0, index)
-        if self.transform is not None:
-            sample |= _changed(self.transform, derive_seed(*key), sample, "augment")
-        if self.views is not None:
-            one = {"image": sample.pop("image"), "name": sample["name"]}
-            sample["views"] = [
-                _changed(view, derive_seed(*key, number), one, f"views.{number}")["image"]
-                for number, view in enumerate(self.views)
-            ]
-        return sample
-
-    @cached_property
-    def _labelling(self) -> tuple[Sequence[str], Sequence[int | None] | None]:
-        return self.samples.names, getattr(self.samples, "labels", None)
-
-    def before_transform(self, index: int) -> dict[str, Any]:
-        """A sample after ``shrink``, decoded or read from where its pixels are kept."""
-        kept = self.decoded.read(index) if self.decoded is not None else None
-        if kept is not None:
-            arrays, shrunk = kept
-            names, labels = self._labelling
-            sample: dict[str, Any] = {**arrays, "name": names[index]}
-            if labels is not None and labels[index] is not None:
-                sample["label"] = labels[index]
-        else:
-            sample, shrunk = dict(self.samples[index]), False
-        small = sample if self.shrink is None or shrunk else sample | _changed(self.shrink, 0, sample, "augment")
-        if self.decoded is not None and kept is None:
-            smaller = small["image"].size < sample["image"].size
-            self.decoded.write(index, small if smaller else sample, smaller)
-        return small
-
-
-def _changed(transform: Any, seed: int, sample: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Image and mask of a sample after a transform; ``path`` is for messages."""
-    arrays = {key: sample[key] for key in ("image", "mask") if key in sample}
-    # albumentations draws from generators of its own; without this every worker would draw the same stream. Not by
-    # set_random_seed, which gives every transform the same seed: two flips would both be drawn, or neither.
-    transform.set_random_state(np.random.default_rng(seed), random.Random(seed))
-    try:
-        changed: dict[str, Any] = transform(**arrays)
-    except Exception as error:
-        height, width = arrays["image"].shape[:2]
-        message = f"fails on {sample['name']} ({width}x{height}): {type(error).__name__}: {error}"
-        raise InputError.of(path, message, "look at sizes and arguments of the augmentations") from error
-    if getattr(changed["image"], "dtype", None) != np.uint8:
-        message = "an augmentation makes images that are not uint8 any more"
-        raise InputError.of(path, message, "leave out Normalize, ToFloat, ToTensorV2: the run normalises itself")
-    return changed
-
-
 def _begin_worker(number: int) -> None:
     # A signal to the process group must reach the main process alone: it saves, then ends the workers itself.
     for number in STOPPING:
@@ -226,6 +114,31 @@ def _begin_worker(number: int) -> None:
         import cv2
 
         cv2.setNumThreads(0)
+
+
+def _shared(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """A collated batch, in a worker already in shared memory: where that is full, only here can it be reported.
+
+    The thread that otherwise moves it there loses the batch, and the run would wait for it.
+    """
+    batch = collate(samples)
+    if get_worker_info() is None:
+        return batch
+    try:
+        for value in batch.values():
+            for tensor in value if isinstance(value, list) else [value]:
+                if isinstance(tensor, Tensor):
+                    tensor.share_memory_()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        if "shared memory" not in str(error):
+            raise
+        return {"error": _no_shared_memory()}
+    return batch
+
+
+def _no_shared_memory() -> Hw1Error:
+    hint = "lower runtime.workers (0 needs none of it; each keeps two batches ready), or enlarge it"
+    return Hw1Error("shared memory (/dev/shm) is full", f"{hint}, as with docker run --shm-size=8g")
 
 
 def make_loader(
@@ -240,7 +153,7 @@ def make_loader(
         data,
         batch_sampler=order,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=_shared,
         worker_init_fn=_begin_worker,
         timeout=timeout if workers else 0,
         persistent_workers=workers > 0,
@@ -255,7 +168,7 @@ def batches(loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
 
     Raises:
         InputError: a file could not be read, or the images of a batch differ in size.
-        Hw1Error: a worker was killed, or did not deliver in time.
+        Hw1Error: a worker was killed or did not deliver in time, or too many files could not be read.
     """
     iterator = iter(loader)
     for position in range(len(loader.batch_sampler)):  # type: ignore[arg-type]
@@ -271,7 +184,18 @@ def batches(loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
             batch_keys = next(islice(loader.batch_sampler, position, None), ())  # type: ignore[arg-type, call-overload]
             reading = [str(names[index]) for _, index in batch_keys] if names else []
             raise _loading_failed(error, loader.timeout, reading) from error
-        yield checked(batch)
+        batch = checked(batch)
+        if "skipped" in batch:
+            batch = _record_skipped(loader.dataset, batch)
+        if batch["name"]:
+            yield batch
+
+
+def _record_skipped(data: Any, batch: dict[str, Any]) -> dict[str, Any]:
+    """The batch without its record of skipped samples, and for an evaluation without what took their places."""
+    data.skipped.add(data.split, batch.pop("skipped"))
+    replaced = batch.pop("replaced")
+    return batch if data.split == "train" else without(batch, replaced)
 
 
 def _loading_failed(error: RuntimeError, timeout: float, reading: Sequence[str]) -> Hw1Error:
@@ -280,7 +204,7 @@ def _loading_failed(error: RuntimeError, timeout: float, reading: Sequence[str])
         hint = "look at these files and at the disk; runtime.worker_timeout sets how long to wait"
         return Hw1Error(f"no batch came from the loader's workers for {timeout:g} s, while they read {some}", hint)
     if "shared memory" in str(error) or "Bus error" in str(error):
-        return Hw1Error("shared memory (/dev/shm) is full", "set runtime.workers to 0, or enlarge it")
+        return _no_shared_memory()
     return Hw1Error(f"a loader's worker was killed: {error}", "often memory ran out: lower runtime.workers")
 
 

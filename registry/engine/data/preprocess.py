@@ -24,6 +24,9 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
             return sample
     names = [sample["name"] for sample in samples]
     batch: dict[str, Any] = {"name": names, "index": torch.tensor([sample["index"] for sample in samples])}
+    if replaced := [position for position, sample in enumerate(samples) if "skipped" in sample]:
+        batch["replaced"] = replaced
+        batch["skipped"] = [entry for position in replaced for entry in samples[position]["skipped"]]
     try:
         if "image" in samples[0]:
             batch["image"] = _stacked([sample["image"] for sample in samples], names)

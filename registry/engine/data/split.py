@@ -10,7 +10,8 @@ import numpy as np
 
 from ...errors import InputError
 from ...recipe.grammar import SplitSettings
-from .loader import Sample, Samples, derive_seed
+from .loader import derive_seed
+from .samples import Sample, Samples
 
 
 class Part:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -16,10 +16,12 @@ from torch import Tensor
 from ...errors import InputError
 from ...recipe.plan import Plan
 from ..console import Console
+from ..data.augmented import Augmented
 from ..data.classes import classes_of
 from ..data.facts import completed_facts
-from ..data.loader import Augmented, EpochOrder, batches, close, derive_seed, make_loader, workers_for
+from ..data.loader import EpochOrder, batches, close, derive_seed, make_loader, workers_for
 from ..data.preprocess import checked
+from ..data.skipping import SkippedSamples
 from ..exported import open_model
 from ..train import demo
 from ..train.prepare import open_data
@@ -31,6 +33,9 @@ from .files import IgnoredPixels, scoring_rule
 from .metrics import count_images, with_ignored
 from .per_image import Tally
 from .report import Evaluation
+
+#: Samples that could not be read and are named in the notes.
+_LISTED: Final = 10
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,9 @@ def evaluate_run(question: RunQuestion, terminal: Terminal) -> Evaluation:
     seed_everything(derive_seed(plan.seed, 0))
     # Other data are taken whole: the recipe's split divides its own.
     data = open_data(plan if question.data is None else replace(plan, split=None))
-    _require_same_classes(saved.facts, completed_facts(data), root)
-    splits = _splits(saved, data, question.split)
+    skipped = _skipped(plan)
+    _require_same_classes(saved.facts, completed_facts(data, skip=skipped is not None), root)
+    splits = _splits(saved, data, question.split, skipped)
     tally = None
     if saved.task.predicts_classes and "num_classes" in saved.facts:
         tally = Tally(classes_of(saved.facts, **scoring_rule(saved.recorded, question.ignored_pixels)))
@@ -104,6 +110,9 @@ def evaluate_run(question: RunQuestion, terminal: Terminal) -> Evaluation:
     name = "/".join(saved.folder.path.resolve().parts[-2:])
     title = f"{name}, epoch {saved.epoch}, {question.split}{' (demo data)' if about['demo'] else ''}"
     images = len(splits[question.split])
+    if skipped is not None and skipped.caveat is not None:
+        images -= sum(name == question.split for name, _ in skipped.reasons)
+        notes += [skipped.caveat, *list(skipped.reasons.values())[:_LISTED]]
     return Evaluation(title, about, images, scores, tally, worst, list(dict.fromkeys(notes)))
 
 
@@ -141,7 +150,13 @@ def _require_same_classes(trained: Mapping[str, Any], current: Mapping[str, Any]
             raise InputError.of(root, f"has {name} {text(new)}, but the run was trained with {text(old)}")
 
 
-def _splits(saved: SavedRun, data: Any, split: str) -> dict[str, Augmented]:
+def _skipped(plan: Plan) -> SkippedSamples | None:
+    """Where samples that cannot be read are recorded, for a run that skips them."""
+    settings = plan.data.settings
+    return SkippedSamples(settings.max_skipped) if settings and settings.on_error == "skip" else None
+
+
+def _splits(saved: SavedRun, data: Any, split: str, skipped: SkippedSamples | None) -> dict[str, Augmented]:
     """What is evaluated: the split asked for, or all that the task's evaluation needs."""
     wanted: Sequence[str] = saved.task.evaluation_splits
     if split not in wanted:
@@ -154,7 +169,7 @@ def _splits(saved: SavedRun, data: Any, split: str) -> dict[str, Augmented]:
         samples = (saved.task.evaluation_data or data).split(name)
         if samples is None or len(samples) == 0:
             raise InputError.of(f"--split {name}", "is empty, or the data have no such split")
-        found[name] = Augmented(samples, saved.transform, seed=None)
+        found[name] = Augmented(samples, saved.transform, seed=None, split=name, skipped=skipped)
     return found
 
 
@@ -211,7 +226,8 @@ def _add(tally: Tally, batch: Mapping[str, Any], logits: Any, classes: int) -> N
 
 
 def _example(saved: SavedRun, split: Augmented, tally: Tally, at: int) -> Example:
-    sample = checked(split[0, at])
+    name = tally.rows[at]["name"]  # where samples were skipped, positions differ from the split's
+    sample = checked(split[0, at if split.skipped is None else list(split.samples.names).index(name)])
     name, image, classes = str(sample["name"]), sample["image"], tally.classes
     image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., :3]
     if tally.kind == "labels":

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Literal, NamedTuple
 
 from ...errors import InputError, Problem
-from ..data.images import IMAGE_SUFFIXES, images_in
+from ..data.images import IMAGE_SUFFIXES, images_in, require_utf8
 from ..data.labels import IMAGE_COLUMNS, LabelTable, read_label_table
 
 #: What the stems of the files that a prediction writes end in.
@@ -109,6 +109,7 @@ def find(settings: Settings, suffix: str = "") -> Inputs:
             problems.append(Problem(text, "does not exist", "name a folder, a file, a quoted pattern or a csv"))
     if problems:
         raise InputError(problems)
+    require_utf8(image.path for image in found.images)
     return found
 
 

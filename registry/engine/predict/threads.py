@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
+from ..data.augmented import Augmented
 from ..data.images import UnreadableImage, image_size, read_image
-from ..data.loader import Augmented
 from .inputs import InputImage
 
 #: Pixels that may wait to be predicted, or to be written: 150 MB as uint8 RGB.

@@ -8,16 +8,18 @@ from typing import Any, Final
 
 from ...catalog import provenance
 from ...errors import InputError, Problem
+from ...recipe.grammar import DataSettings
 from ...recipe.load import Recipe
 from ...recipe.plan import Plan
 from ...results import diff
 from .run_folder import RunFolder, from_run, has_checkpoints, way_on
 
 #: What may differ without making it another run: where it is computed and recorded, how long it goes on, its figures.
-_FREE: Final = frozenset(
-    f"trainer.{name}"
-    for name in ("epochs", "patience", "log_every", "eval_batch_size", "save_every", "keep_best", "keep_every")
+_FREE_OF_TRAINER: Final = (
+    *("epochs", "patience", "log_every", "eval_batch_size", "save_every", "keep_best", "keep_every"),
+    *("on_nan", "max_skipped_steps", "auto_batch"),
 )
+_FREE: Final = {f"trainer.{name}" for name in _FREE_OF_TRAINER} | {f"data.{name}" for name in vars(DataSettings())}
 _FREE_SECTIONS: Final = ("runtime", "reports", "trackers")
 
 

@@ -127,12 +127,17 @@ def share_of(batch_size: int) -> str:
     return f" ({each} on each of {process_count()} processes)" if process_count() > 1 else ""
 
 
-def require_images(batch_size: int) -> None:
-    """Raise where a batch holds too few images for the processes.
+def require_images(batch_size: int, *, in_parts: bool) -> None:
+    """Raise where the processes cannot share a batch.
+
+    Args:
+        in_parts: whether a process may compute its share in smaller parts: it would take other steps than the others.
 
     Raises:
-        InputError: fewer than one for each.
+        InputError: there are fewer images than processes, or ``in_parts``.
     """
+    if in_parts and process_count() > 1:
+        raise InputError.of("trainer.auto_batch", "needs a single process", "lower trainer.batch_size instead")
     if batch_size < process_count():
         message = f"{process_count()} processes cannot share a batch of {batch_size}"
         raise InputError.of("trainer.batch_size", message, "it is the number of images of all processes together")

@@ -18,8 +18,9 @@ from torch.utils.data import Dataset
 from ... import files
 from ...errors import Hw1Error
 from ...signals import StopRequest
+from ..data.augmented import Augmented
 from ..data.decoded import file_stamps
-from ..data.loader import Augmented, EpochOrder, batches, close, make_loader
+from ..data.loader import EpochOrder, batches, close, make_loader
 from ..data.preprocess import checked, collate
 from ..records import checkpoints
 from .features import extract
@@ -89,7 +90,8 @@ def encode_once(run: Run, learning: Learning, stop: StopRequest) -> None:
                 _keep(path, found)
             close(loader)
             features = Encoded(found["features"], found.get("labels"), found["names"])
-            order = learning.train_order if name == "learn" else in_order
+            # Fewer than the split has, where some were skipped.
+            order = learning.train_order if name == "learn" else EpochOrder(len(features), size, seed=None)
             loaders[name] = make_loader(features, order, workers=0, pin_memory=False)
     learning.train_loader = loaders.pop("learn", learning.train_loader)
     run.loaders = loaders
@@ -111,6 +113,8 @@ def _path(run: Run, split: Augmented) -> Path | None:
     features of a few images, which depend on everything else, such as the network's code and the precision.
     """
     cache, paths = run.plan.runtime.cache, getattr(split.samples, "files", None)
+    if split.skipped is not None:  # a later run has to record what was skipped
+        return None
     labels = getattr(split.samples, "labels", None)
     probe = checked(collate([split[0, index] for index in range(min(_PROBED, len(split)))]))
     if cache == "off" or paths is None or ("label" in probe and labels is None):

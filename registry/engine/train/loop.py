@@ -12,24 +12,24 @@ from typing import Any
 
 import torch
 
-from ...errors import Hw1Error, StoppedBySignal
+from ...errors import StoppedBySignal
 from ...recipe.planner import epochs_at
 from ...signals import StopRequest
 from ..console import Progress
 from ..data.loader import batches, derive_seed
 from ..records.epoch import EpochRecord
 from ..runtime import processes
+from ..runtime.memory import memory_named
 from .run import Learning, Position, Run
 from .state import save, save_best, save_epoch, save_within_epoch
+from .step.not_finite import about_score
+from .step.stepper import Stepper
 
 #: Pictures of the evaluation split that trackers get after each evaluation.
 _SHOWN = 4
+_SMALLER = "set trainer.eval_batch_size to fewer"
 #: Seconds between two updates of the progress bar.
 _REFRESH = 0.25
-
-
-class Diverged(Hw1Error):
-    """The loss became NaN or infinite."""
 
 
 def fit(run: Run, learning: Learning, stop: StopRequest) -> None:
@@ -40,7 +40,8 @@ def fit(run: Run, learning: Learning, stop: StopRequest) -> None:
 
     Raises:
         StoppedBySignal: asked to stop; ``last.pt`` holds everything that a resumed run needs.
-        Diverged: the loss became NaN or infinite.
+        Diverged: the loss or the gradients became NaN or infinite.
+        OutOfMemory: a batch does not fit into memory.
     """
     loop, position = run.plan.loop, run.position
     number = len(learning.train_order)
@@ -104,8 +105,8 @@ def measure_start(run: Run, stop: StopRequest) -> None:
 def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progress) -> None:
     """The rest of the current epoch; returns early, at a step's border, when asked to stop."""
     loop, position = run.plan.loop, run.position
-    order, optimizer, fabric = learning.train_order, learning.optimizer, run.runtime.fabric
-    total_steps, among = loop.epochs * -(-len(order) // loop.accumulate), processes.process_count()
+    order, optimizer, stepper = learning.train_order, learning.optimizer, Stepper(run, learning)
+    total_steps = loop.epochs * -(-len(order) // loop.accumulate)
     if position.batch == 0:
         torch.manual_seed(derive_seed(run.plan.seed, position.epoch, 1 + processes.rank()))  # dropout of this epoch
     order.start(position.epoch, position.batch)
@@ -121,40 +122,27 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
             break  # a step of some of its batches would not be the step of an uninterrupted run
         for parameters, rate in zip(optimizer.param_groups, learning.base_rates, strict=True):
             parameters["lr"] = rate * learning.schedule(position.step)
-        numbers = range(position.batch, position.batch + len(group))
-        images = sum(map(order.size, numbers))
-        # The step follows the mean over all that counts in its batches, of all processes; DDP averages over these.
-        owned = zip(map(order.own, numbers), group, strict=True)
-        alone = among == len(group) == 1
-        weights = [1.0] if alone else [float(own and run.task.weight(batch)) for own, batch in owned]
-        totals = processes.summed(weights)
-        for number, batch, weight, total in zip(numbers, group, weights, totals, strict=True):
-            unsynchronized = among > 1 and number != numbers[-1]
-            with fabric.no_backward_sync(learning.task) if unsynchronized else nullcontext():
-                figures = learning.task(run.preprocess(batch))
-                share = weight * among / (sum(totals) or 1)
-                fabric.backward(figures["loss"] if share == 1 else figures["loss"] * share)
-            for name, figure in figures.items():
-                if name not in sums:
-                    sums[name] = torch.zeros((), device=run.runtime.device)
-                sums[name].add_(figure.detach(), alpha=order.size(number) * (weight / (total or 1)))
-        if loop.clip_norm is not None:
-            fabric.clip_gradients(learning.task, optimizer, max_norm=loop.clip_norm, error_if_nonfinite=False)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        images = sum(map(order.size, range(position.batch, position.batch + len(group))))
+        figures = stepper.step(group)
         position.step += 1
         position.batch += len(group)
-        position.images += images
-        run.task.after_step(position.step, total_steps)
-        if learning.average is not None:
-            learning.average.update(position.step)
+        if figures is not None:  # else the step was skipped
+            position.images += images
+            for found, number in figures:
+                for name, figure in found.items():
+                    if name not in sums:
+                        sums[name] = torch.zeros((), device=run.runtime.device)
+                    sums[name].add_(figure, alpha=number)
+            run.task.after_step(position.step, total_steps)
+            if learning.average is not None:
+                learning.average.update(position.step)
 
         # Reading the figures waits for the device: at log points, and as often as a reader follows the bar.
         waiting += len(group)
         late = position.step == 1 or time.perf_counter() - shown > _REFRESH
         refresh, to_save = stop.agree(late, save_within_epoch(run, learning))
         if refresh or position.step % loop.log_every == 0:
-            mean = read_figures(position, sums)
+            mean = read_figures(position, stepper, sums)
         if refresh:
             rate = position.images / (position.epoch_seconds + time.perf_counter() - clock)
             status = f"loss {mean:.4f}  {rate:.1f} images/s{last_score(run)}"
@@ -163,28 +151,26 @@ def train_epoch(run: Run, learning: Learning, stop: StopRequest, progress: Progr
         if stop:
             break
         if to_save:
-            read_figures(position, sums)
+            read_figures(position, stepper, sums)
             position.epoch_seconds, clock = position.epoch_seconds + time.perf_counter() - clock, time.perf_counter()
             save(run, learning)
-    if position.images:
-        read_figures(position, sums)
+    read_figures(position, stepper, sums)
     run.runtime.synchronize()
     position.epoch_seconds += time.perf_counter() - clock
     progress.advance(waiting, f"epoch {position.epoch}/{loop.epochs}", last_score(run))
 
 
-def read_figures(position: Position, sums: dict[str, torch.Tensor]) -> float:
-    """Take the sums of the epoch so far into the position; the mean loss.
+def read_figures(position: Position, stepper: Stepper, sums: dict[str, torch.Tensor]) -> float:
+    """Take the sums of the epoch so far into the position; the mean loss, NaN where every step was skipped.
 
     Raises:
-        Diverged: it is NaN or infinite.
+        Diverged: the loss or the gradients of a step were NaN or infinite.
     """
+    stepper.check()
+    if not sums:
+        return math.nan
     position.sums = dict(zip(sums, processes.summed(torch.stack(list(sums.values())).tolist()), strict=True))
-    mean = position.sums["loss"] / position.images
-    if not math.isfinite(mean):
-        where = f"epoch {position.epoch}, step {position.step}"
-        raise Diverged(f"the training loss is {mean} in {where}", "lower optimizer.lr or set trainer.clip_norm")
-    return mean
+    return position.sums["loss"] / position.images
 
 
 def _groups(walk: Iterator[Any], size: int) -> Iterator[list[Any]]:
@@ -223,7 +209,8 @@ def evaluate(run: Run, stop: StopRequest | None = None) -> dict[str, float]:
         for split, loader in run.loaders.items():
             walk = batches(loader)
             for batch in walk if stop is None else stop.until_requested(walk):
-                task.evaluate({**run.preprocess(batch), "split": split})
+                with memory_named(f"an evaluation batch of {len(batch['name'])} images", _SMALLER):
+                    task.evaluate({**run.preprocess(batch), "split": split})
             if stop is not None:
                 stop.agree()
             if stop:
@@ -240,6 +227,10 @@ def record(run: Run, learning: Learning, scores: dict[str, float], wall: float, 
         speed["lr"] = learning.optimizer.param_groups[0]["lr"]
         speed["images_per_second"] = position.images / max(position.epoch_seconds, 1e-9)
         speed["seconds"] = position.epoch_seconds
+    if run.skipped.reasons:
+        speed["skipped_samples"] = float(len(run.skipped.reasons))
+    if position.skipped_steps:
+        speed["skipped_steps"] = float(position.skipped_steps)
     epoch = EpochRecord(position.epoch, train, scores | position.start if scores else {}, speed)
     best = bool(scores) and judge(run, scores[task.monitor])
     position.seconds += position.epoch_seconds
@@ -260,8 +251,7 @@ def judge(run: Run, score: float) -> bool:
     """Whether a score is the best so far; keeps it if it is. A score that is not finite never is."""
     position = run.position
     if not math.isfinite(score):
-        text = f"an evaluation whose {run.task.monitor} is NaN or infinite is never the best, nor counted by patience"
-        run.add_caveat(f"epoch {position.epoch}: {run.task.monitor} is {score}; {text}")
+        run.add_caveat(about_score(run, score))
         return False
     better = position.best_score is None or run.task.is_better(score, position.best_score)
     position.stale = 0 if better else position.stale + 1

@@ -14,14 +14,18 @@ import torch
 from torch.utils.data import DataLoader
 
 from ...errors import InputError
+from ...recipe.grammar import DataSettings
 from ...recipe.plan import ComponentPlan, Plan
 from ..build import build, build_shrinking, compose
 from ..console import Console
+from ..data.augmented import Augmented
 from ..data.decoded import open_decoded
 from ..data.facts import balancing_weights, completed_facts, plain_facts
-from ..data.loader import Augmented, EpochOrder, derive_seed, make_loader, workers_for
+from ..data.loader import EpochOrder, derive_seed, make_loader, workers_for
 from ..data.preprocess import Preprocessor, checked, collate
+from ..data.skipping import SkippedSamples
 from ..data.split import Divided
+from ..inspection.headers import faults, raise_faults
 from ..network.checkpointing import checkpoint_blocks
 from ..network.contract import normalization_of
 from ..records.run_folder import RunFolder
@@ -29,6 +33,7 @@ from ..records.trackers import Trackers
 from ..runtime import autotune, processes
 from ..runtime.batch_norm import synchronize
 from ..runtime.device import LAYOUTS, Runtime, device_for, open_runtime
+from ..runtime.memory import OutOfMemory, is_out_of_memory, release
 from .ema import WeightAverage
 from .name_patterns import NamePatterns
 from .param_groups import refine
@@ -60,6 +65,8 @@ class Preparation:
     def __init__(self, plan: Plan, folder: RunFolder, console: Console, caveats: list[str]) -> None:
         self.plan, self.folder, self.console, self.caveats = plan, folder, console, caveats
         self.loading_share = 1.0
+        self.data_settings = plan.data.settings or DataSettings()
+        self.skipped = SkippedSamples(self.data_settings.max_skipped)
 
     def prepare(self, earlier: Mapping[str, Any] | None) -> tuple[Run, Learning]:
         """Build every component and rehearse a step; ``earlier`` is the checkpoint that a run resumes from."""
@@ -73,8 +80,9 @@ class Preparation:
         self._note_random_starts()
         with self._capture_warnings():
             data = open_data(plan)
+            self._look_at_files(data)
             settings = {"epochs": plan.loop.epochs, "batch_size": plan.loop.batch_size, "seed": plan.seed}
-            self.facts = {**completed_facts(data), **settings}
+            self.facts = {**completed_facts(data, skip=self.data_settings.on_error == "skip"), **settings}
             show("building the network")
             seed_everything(derive_seed(plan.seed, 1))  # weights depend on the seed, not on what was built before
             self.task: Task = build(plan.trainer, self.facts)
@@ -107,6 +115,28 @@ class Preparation:
                 text = f"{part.name} starts from random weights (pretrained: false)"
                 self.caveats.append(f"{text}: the demo needs no download" if self.plan.demo else text)
 
+    def _look_at_files(self, data: Any) -> None:
+        """Report every file whose header shows that it cannot be used.
+
+        Raises:
+            InputError: there are such files, and they may not be skipped, or too many.
+        """
+        settings, found = self.data_settings, []
+        for samples in filter(None, (data.split("train"), data.split("val"))):
+            found += faults(samples, round(settings.max_megapixels * 1e6))
+        if settings.on_error == "fail" or len(found) > settings.max_skipped:
+            raise_faults(found)
+        elif found:
+            some = "; ".join(f"{problem.path} {problem.message}" for problem in found[:3])
+            some += "; ..." if len(found) > 3 else ""
+            self.console.note(f"{len(found)} file{'s' * (len(found) > 1)} cannot be used and will be skipped: {some}")
+
+    def _split(self, data: Any, name: str, samples: Any, **transforms: Any) -> Augmented:
+        """A split with its augmentations, and what is done about samples that cannot be read."""
+        settings = getattr(data, "settings", self.data_settings)
+        skipped = self.skipped if settings.on_error == "skip" else None
+        return Augmented(samples, split=name, skipped=skipped, **transforms)
+
     def _splits(self, data: Any) -> tuple[Augmented, dict[str, Augmented]]:
         """The training split, and the splits to evaluate on by name, each with its augmentations."""
         task, augment = self.task, self.plan.augment
@@ -117,7 +147,7 @@ class Preparation:
         chosen = augment.get("eval" if task.encodes_once else "train", [])
         shrink, transform = build_shrinking(chosen, self.facts)
         seed = None if task.encodes_once else derive_seed(self.plan.seed, 2)
-        train = Augmented(train_samples, transform, seed=seed, shrink=shrink, views=views)
+        train = self._split(data, "train", train_samples, transform=transform, seed=seed, shrink=shrink, views=views)
         sentences = [self._keep_pixels(train, "train", chosen, self.plan.data)]
         source = task.evaluation_data or data
         held_out: dict[str, Any] = {name: source.split(name) for name in task.evaluation_splits}
@@ -126,7 +156,8 @@ class Preparation:
             held_out = {}
         chosen = augment.get("eval", [])
         shrink, transform = build_shrinking(chosen, self.facts)
-        splits = {name: Augmented(each, transform, seed=None, shrink=shrink) for name, each in held_out.items()}
+        kept = {"transform": transform, "seed": None, "shrink": shrink}
+        splits = {name: self._split(source, name, each, **kept) for name, each in held_out.items()}
         origin = self.plan.data if task.evaluation_data is None else self.plan.trainer
         sentences += [self._keep_pixels(split, name, chosen, origin) for name, split in splits.items()]
         for sentence in dict.fromkeys(filter(None, sentences)):
@@ -145,17 +176,18 @@ class Preparation:
             return None
         first = augment[0].as_json(provenance=True) if split.shrink is not None else None
         identity = [origin.as_json(provenance=True), plain_facts(self.facts), name, first]
-        sample, parent = split.before_transform(0), None if cache == "auto" else Path(cache)
-        split.decoded, sentence = open_decoded(split.samples, identity, sample, parent)
+        parent = None if cache == "auto" else Path(cache)
+        split.decoded, sentence = open_decoded(split.samples, identity, split.readable(0, 0, 0)[1], parent)
         return sentence
 
     def _order(self) -> EpochOrder:
         settings, weights = self.plan.loop, None
         if settings.sampling == "balanced":
-            weights = balancing_weights(self.train.samples, self.facts.get("num_classes"))
+            samples, skip = self.train.samples, self.train.skipped is not None
+            weights = balancing_weights(samples, self.facts.get("num_classes"), skip=skip)
         seed, drop_single = derive_seed(self.plan.seed, 3), has_batch_norm(self.task)
         size, share = settings.batch_size, (processes.rank(), processes.process_count())
-        processes.require_images(size)
+        processes.require_images(size, in_parts=settings.auto_batch)
         order = EpochOrder(
             len(self.train), size, seed=seed, drop_single=drop_single, weights=weights, share=share, pads=True
         )
@@ -169,18 +201,10 @@ class Preparation:
     def _runtime(self, earlier: Mapping[str, Any] | None) -> Runtime:
         """Rehearse a step, then decide precision and layout: the recipe's, the earlier run's, or measured ones."""
         task, settings, device = self.task.to(self.preprocess.device), self.plan.runtime, self.preprocess.device
-        first = self.order.keys(0, self.order.order(0))[:IMAGES]  # the same in every process
-        batch = checked(collate([self.train[key] for key in first]))
-        held_out = {
-            name: checked(collate([split[0, index] for index in range(min(IMAGES, len(split)))]))
-            for name, split in self.held_out.items()
-        }
-        model = self.plan.trainer.arguments.get("model")
-        source = model.component.source if isinstance(model, ComponentPlan) else "the model"
-        operations, complete = rehearse(task, batch, held_out, self.preprocess, source)
+        batch, operations, complete = self._rehearse(task)
         if device.type == "cpu":
             start = time.perf_counter()
-            for key in first:
+            for key in self._first():
                 self.train[key]
             loading = time.perf_counter() - start
             self.loading_share = loading / (loading + operations / _CPU_RATE)
@@ -202,6 +226,40 @@ class Preparation:
                 lambda: autotune.choose(task, candidates, step, identity=identity, device=device, operations=operations)
             )
         return open_runtime(settings, *chosen, reason, all_used=complete)
+
+    def _rehearse(self, task: Task) -> tuple[dict[str, Any], int, bool]:
+        """Rehearse a step with a few images, fewer where memory runs out; the batch, and what ``rehearse`` returns.
+
+        Raises:
+            OutOfMemory: fewer than a batch fit, and it may not be computed in parts.
+        """
+        model = self.plan.trainer.arguments.get("model")
+        source = model.component.source if isinstance(model, ComponentPlan) else "the model"
+        images, settings = IMAGES, self.plan.loop
+        while True:
+            batch = checked(collate([self.train[key] for key in self._first()[:images]]))
+            held_out = {
+                name: checked(collate([split[0, index] for index in range(min(images, len(split)))]))
+                for name, split in self.held_out.items()
+            }
+            try:
+                operations, complete = rehearse(task, batch, held_out, self.preprocess, source)
+                break
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                reason = release(error)
+            images //= 2
+            if images == 0:
+                raise OutOfMemory(f"one image does not fit into memory: {reason}", "make images or network smaller")
+        if images < min(IMAGES, settings.batch_size) and not settings.auto_batch:
+            hint = f"{images} fit: set trainer.batch_size to {images}, or trainer.auto_batch: true"
+            raise OutOfMemory(f"a batch of {settings.batch_size} images does not fit into memory: {reason}", hint)
+        return batch, operations, complete
+
+    def _first(self) -> list[tuple[int, int]]:
+        """The first samples of the run, the same in every process."""
+        return self.order.keys(0, self.order.order(0))[:IMAGES]
 
     def _assemble(self, runtime: Runtime, reports: list[Any], trackers: Trackers) -> tuple[Run, Learning]:
         plan, task, settings = self.plan, self.task, self.plan.loop
@@ -236,6 +294,7 @@ class Preparation:
             trackers=trackers,
             loaders=loaders,
             caveats=self.caveats,
+            skipped=self.skipped,
         )
         return run, learning
 

@@ -16,6 +16,7 @@ from ...errors import Hw1Error, InputError, PluginError
 from ..data.preprocess import Preprocessor
 from ..network.contract import backbones_in, check_backbone, checking_backbones
 from ..runtime.device import DTYPES
+from ..runtime.memory import is_out_of_memory
 from .task import Task, learns
 
 #: Images of the first batch that a rehearsal needs.
@@ -69,6 +70,8 @@ def rehearse(
     except Hw1Error:
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         if isinstance(error, ValueError) and "more than 1 value per channel" in str(error):
             hint = "set trainer.batch_size to 2 or more, and give it as many images"
             message = "this model cannot learn from a batch of one image"

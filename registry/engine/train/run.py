@@ -14,8 +14,10 @@ from torch.utils.data import DataLoader
 
 from ...recipe.plan import Plan
 from ..console import Console
-from ..data.loader import Augmented, EpochOrder
+from ..data.augmented import Augmented
+from ..data.loader import EpochOrder
 from ..data.preprocess import Preprocessor, checked, collate
+from ..data.skipping import SkippedSamples
 from ..records.checkpoints import CheckpointWriter
 from ..records.run_folder import RunFolder
 from ..records.trackers import Trackers
@@ -41,6 +43,8 @@ class Position:
         start: ``start/<score>``, the monitored score before the first step, of a task that ``measures_start``.
         seconds, images_seen: spent in training steps, and images trained on, in all finished epochs.
         wall_seconds: spent in all, evaluation and figures included.
+        skipped_steps, skipped_in_a_row: steps left out since their loss or gradients were NaN or infinite.
+        part: images of a training batch that are computed at a time, since more do not fit into memory; 0 for all.
     """
 
     epoch: int = 1
@@ -56,6 +60,9 @@ class Position:
     seconds: float = 0.0
     images_seen: int = 0
     wall_seconds: float = 0.0
+    skipped_steps: int = 0
+    skipped_in_a_row: int = 0
+    part: int = 0
 
     def next_epoch(self) -> None:
         """Step to the start of the next epoch."""
@@ -81,6 +88,7 @@ class Run:
         description: the ``recipe`` as text and the ``facts`` in plain values, which every checkpoint carries.
         caveats: what a reader of its scores should know, in sentences.
         failures: reports and trackers that failed, in words.
+        skipped: samples that could not be read.
     """
 
     plan: Plan
@@ -99,6 +107,7 @@ class Run:
     description: Mapping[str, Any] = field(default_factory=dict)
     caveats: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    skipped: SkippedSamples = field(default_factory=lambda: SkippedSamples(0))
     _outputs: tuple[int, Outputs] | None = None
 
     @property

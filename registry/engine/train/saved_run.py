@@ -82,13 +82,8 @@ def open_run(path: Path, *, checkpoint: Literal["best", "last"] = "best", device
     if not file.is_file():
         raise InputError.of(str(path), "has no checkpoint yet", "wait for its first epoch to end")
     state = checkpoints.load(file)
-    environment = folder.read_json("environment.json")
-    if not isinstance(environment.get("facts"), dict):
-        raise InputError.of(str(path / "environment.json"), "is damaged: it does not hold the facts of the data")
-    plan = make_plan(load(path / "recipe.yaml"), Registry())
-    plan = replace(plan, trainer=plan.trainer.without_start(), runtime=replace(plan.runtime, device=device))
-    facts = {**environment["facts"], "class_counts": lambda: [1] * environment["facts"].get("num_classes", 0)}
-    task: Task = build(plan.trainer, facts)
+    plan, task, facts = open_task(path)
+    plan = replace(plan, runtime=replace(plan.runtime, device=device))
     task.load_state_dict(checkpoints.evaluated_weights(state))
     task.to(device_for(device)).eval()
     runtime = open_runtime(plan.runtime, *_setting(plan, task, state, facts))
@@ -97,6 +92,17 @@ def open_run(path: Path, *, checkpoint: Literal["best", "last"] = "best", device
     transform = build_transform(plan.augment.get("eval", []), facts)
     recorded, epoch = folder.read_json("plan.json"), checkpoints.epoch_of(state)
     return SavedRun(folder, plan, task, facts, runtime, preprocess, transform, epoch, recorded)
+
+
+def open_task(path: Path) -> tuple[Plan, Task, dict[str, Any]]:
+    """The plan of a run folder, its task with random weights, and the facts of its data."""
+    plan = make_plan(load(path / "recipe.yaml"), Registry())
+    plan = replace(plan, trainer=plan.trainer.without_start())
+    known = RunFolder(path).read_json("environment.json").get("facts")
+    if not isinstance(known, dict):
+        raise InputError.of(str(path / "environment.json"), "is damaged: it does not hold the facts of the data")
+    facts = {**known, "class_counts": lambda: [1] * known.get("num_classes", 0)}
+    return plan, build(plan.trainer, facts), facts
 
 
 def _setting(plan: Plan, task: Task, state: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, str, str]:

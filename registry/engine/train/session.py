@@ -32,7 +32,8 @@ from .encode import encode_once
 from .prepare import Preparation
 from .run import Learning, Run
 from .state import restore, resumed, start_from, started_from, way_out
-from .summary import start_caveat, summarize
+from .step.not_finite import Diverged
+from .summary import later_caveats, start_caveat, summarize
 
 #: More scores of single classes than this are left to the files.
 _FEW: Final = 4
@@ -109,6 +110,7 @@ class _Session:
             try:
                 self._describe(run)
                 self._start_trackers(run)
+                run.skipped.open(self.folder.path / "skipped.csv")
                 self._introduce(run, learning)
                 if run.task.encodes_once:
                     encode_once(run, learning, stop)
@@ -148,14 +150,16 @@ class _Session:
         except (StoppedBySignal, KeyboardInterrupt):
             status = "stopped"
             raise
-        except loop.Diverged as error:
-            error.hint = f"{error.hint}, in a new run: {way_out(run)}"
+        except Diverged as error:
+            error.hint = f"{error.hint}; a new run: {way_out(run)}"
             raise
         except InputError as error:
             # Exit code 2 promises that nothing was done, and by now something was.
             hint = f"fix it, then go on with: {way_on(self.folder.path)}"
             raise Hw1Error(f"the run failed in epoch {run.position.epoch}: {error}", hint) from error
         finally:
+            for caveat in later_caveats(run):
+                run.add_caveat(caveat)
             summary = summarize(run, status)
             self.folder.write_json("summary.json", summary)
             run.trackers.finish(summary)

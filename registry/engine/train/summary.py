@@ -50,6 +50,18 @@ def summarize(run: Run, status: str) -> dict[str, Any]:
     }
 
 
+def later_caveats(run: Run) -> list[str]:
+    """What a run left out on its way, in sentences."""
+    steps, part, found = run.position.skipped_steps, run.position.part, [run.skipped.caveat]
+    if steps:
+        were = "1 step was" if steps == 1 else f"{steps} steps were"
+        found.append(f"{were} skipped, since loss or gradients were NaN or infinite")
+    if part:
+        text = f"batches were computed {part} image{'s' * (part > 1)} at a time for want of memory"
+        found.append(f"{text}: batch normalisation saw these alone")
+    return [caveat for caveat in found if caveat is not None]
+
+
 def start_caveat(run: Run) -> str | None:
     """A caveat for a run whose monitored score is not better than before its first step; None where it is."""
     monitor, position = run.task.monitor, run.position

@@ -8,7 +8,7 @@ from typing import Any
 import albumentations
 import numpy as np
 
-from registry.engine.data.loader import Augmented
+from registry.engine.data.augmented import Augmented
 
 
 class OneImage:

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from registry.engine.data import decoded
+from registry.engine.data.augmented import Augmented
 from registry.engine.data.decoded import DecodedSamples, open_decoded
 from registry.engine.data.images import read_image
-from registry.engine.data.loader import Augmented
 
 
 class Photographs:

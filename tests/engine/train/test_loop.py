@@ -18,7 +18,8 @@ from rich.console import Console as Terminal
 from torch import Tensor, nn
 
 from registry.engine.console import Console
-from registry.engine.data.loader import Augmented, EpochOrder, make_loader
+from registry.engine.data.augmented import Augmented
+from registry.engine.data.loader import EpochOrder, make_loader
 from registry.engine.data.preprocess import Preprocessor
 from registry.engine.records import checkpoints
 from registry.engine.records.run_folder import RunFolder
@@ -202,7 +203,7 @@ def test_a_score_of_nan_is_never_the_best_and_is_null_in_json(tmp_path: Path, ru
     position = trained.run.position
     assert (position.best_epoch, position.best_score, position.stale) == (2, 0.2, 1)
     assert [row["score"] for row in trained.rows] == [None, 0.2, None, 0.1]
-    assert "epoch 1: score is nan" in trained.run.caveats[0]
+    assert "epoch 1, step 4: score is nan" in trained.run.caveats[0]
     again = Trackers(tmp_path)
     again.start(TrackedRun("again", tmp_path, after=4), lambda text, error: pytest.fail(text))
     assert math.isnan(again.records[0].val["score"]) and again.records[1].val["score"] == 0.2

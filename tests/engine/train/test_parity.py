@@ -9,7 +9,8 @@ from runs import train, weights
 
 from registry.catalog.registry import Registry
 from registry.engine.build import build, build_transform
-from registry.engine.data.loader import Augmented, EpochOrder, derive_seed
+from registry.engine.data.augmented import Augmented
+from registry.engine.data.loader import EpochOrder, derive_seed
 from registry.engine.data.preprocess import Preprocessor, collate
 from registry.engine.network.contract import normalization_of
 from registry.engine.train.task import seed_everything

@@ -74,7 +74,8 @@ def test_batches_do_not_depend_on_the_number_of_workers(
     stranger: None, recipe: Path, tmp_path: Path, workers: int
 ) -> None:
     from registry.engine.build import build, build_transform
-    from registry.engine.data.loader import Augmented, EpochOrder, make_loader
+    from registry.engine.data.augmented import Augmented
+    from registry.engine.data.loader import EpochOrder, make_loader
 
     plan = planned(Request(recipe), Registry())
     samples = build(plan.data, {}).split("train")
@@ -100,7 +101,7 @@ def test_batches_do_not_depend_on_the_number_of_workers(
 def test_each_epoch_and_image_gets_its_own_augmentation(scenes: Path) -> None:
     import albumentations
 
-    from registry.engine.data.loader import Augmented
+    from registry.engine.data.augmented import Augmented
 
     class Same:
         names = ("x",) * 4
