@@ -13,7 +13,7 @@ from registry import InputError, Problem, did_you_mean
 def adapted(
     network: nn.Module,
     rank: int,
-    alpha: float,
+    alpha: int,
     dropout: float,
     targets: Sequence[str],
     *,

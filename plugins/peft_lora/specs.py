@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from registry import Backbone, Count, InputError, Model, Positive, Probability, preflighted_by
+from registry import Backbone, Count, InputError, Model, Probability, preflighted_by
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +24,7 @@ def lora_backbone(
     *,
     backbone: Backbone,
     rank: Count = 8,
-    alpha: Positive = 16.0,
+    alpha: Count = 16,
     dropout: Probability = 0.0,
     targets: list[str] = _QKV,
 ) -> nn.Module:
@@ -48,7 +48,7 @@ def lora_model(
     *,
     model: Model,
     rank: Count = 8,
-    alpha: Positive = 16.0,
+    alpha: Count = 16,
     dropout: Probability = 0.0,
     targets: list[str] = _QKV,
 ) -> nn.Module:

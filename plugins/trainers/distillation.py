@@ -45,8 +45,9 @@ class Distillation(Supervised):
 
     def _apply(self, fn: Callable[[Any], Any], recurse: bool = True) -> Self:
         """Moves the teacher along, from device to device."""
-        self._unregistered[0]._apply(fn)
-        return super()._apply(fn, recurse)
+        self._unregistered[0]._apply(fn)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted sum of both losses, and each of them."""
@@ -78,8 +79,8 @@ class SegmentationDistillation(Distillation):
 
     target = "mask"
 
-    def __init__(self, *arguments: Any, class_colors: Any, ignore_index: int | None) -> None:
-        super().__init__(*arguments, ignore_index=ignore_index)
+    def __init__(self, *arguments: Any, class_colors: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
         self.class_colors = class_colors
 
     pictures = Segmentation.pictures  # type: ignore[assignment]  # it needs no more than the class colours

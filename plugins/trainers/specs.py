@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _MIOU = ["miou"]
 _ACCURACY = ["accuracy"]
+_MAP = ["map"]
 
 
 def segmentation(
@@ -57,6 +58,26 @@ def _require_trained_teacher(arguments: Mapping[str, Any]) -> None:
     if arguments["teacher"].start.kind == "random":
         hint = "give it the weights of a run or a file: teacher: {use: NAME, weights: RUN}"
         raise InputError.of("trainer", "the teacher starts from random weights, and would teach noise", hint)
+
+
+def multilabel(
+    *,
+    model: Model,
+    loss: Loss = "binary_cross_entropy",
+    metrics: list[Metric] = _MAP,
+    threshold: Probability = 0.5,
+) -> Task:
+    """Multilabel classification: any number of classes for every image.
+
+    Args:
+        model: images to (B, classes) logits.
+        loss: of logits and flags.
+        metrics: scores over the evaluation images; the first one chooses the best checkpoint.
+        threshold: probability from which predict gives an image a class.
+    """
+    from .multilabel import Multilabel
+
+    return Multilabel(model, loss, metrics, threshold)
 
 
 @preflighted_by(_require_trained_teacher)

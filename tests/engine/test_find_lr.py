@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from registry.cli.commands.bench import bench
 from registry.engine.find_lr import smoothed, suggested
 from registry.errors import InputError
 
@@ -27,15 +27,15 @@ def test_suggestion_is_where_the_loss_falls_fastest() -> None:
 
 
 def test_sweep_suggests_a_rate_that_learns_and_writes_only_its_figure(
-    stranger: None, hw1cli: Callable[..., Any], shapes: Path, tmp_path: Path
+    stranger: None, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = hw1cli(
-        *("bench", shapes, "--find-lr", "--steps", 60, "--figure", tmp_path / "figures" / "lr.png", "--json"),
-        *("--set", "trainer={use: classification, batch_size: 8}", "--set", "augment={}"),
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    figure = tmp_path / "figures" / "lr.png"
+    plain = ("--set", "trainer={use: classification, batch_size: 8}", "--set", "augment={}")
+    words = [str(shapes), "--find-lr", "--steps", "60", "--figure", str(figure), "--json", *plain]
+    done = CliRunner().invoke(bench, words)
+    assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert 1e-5 < found["suggested"] < 0.5 and len(found["rates"]) == len(found["losses"]) <= 60
-    assert Image.open(tmp_path / "figures" / "lr.png").width > 500
+    assert Image.open(figure).width > 500
     assert not (tmp_path / "runs").exists()

@@ -63,7 +63,7 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
         found.images = list(dict.fromkeys(found.images))  # a csv may name an image twice
         results = Masks(found, settings, saved.facts)
     else:
-        results = Labels(found, settings, saved.facts["class_names"])
+        results = Labels(found, settings, saved.facts["class_names"], saved.task.threshold)
     failed: list[tuple[InputImage, str]] = []
     loop, cpu = saved.plan.loop, saved.runtime.device.type == "cpu"
     size = settings.batch_size or loop.eval_batch_size or loop.batch_size

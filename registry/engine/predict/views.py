@@ -65,7 +65,7 @@ class Views(NamedTuple):
             if logits.dim() not in (2, 4):
                 message = f"gives {tuple(logits.shape)}, expected (B, classes) or (B, classes, H, W)"
                 raise InputError.of("model", message)
-            seen = logits.softmax(1)
+            seen = logits.softmax(1) if self.saved.task.threshold is None else logits.sigmoid()
             if seen.dim() == 4:
                 seen = seen.flip(axes) if axes else seen
                 if seen.shape[-2:] != images.shape[-2:]:
