@@ -90,7 +90,7 @@ def _found(
     """The images of a table; what is wrong is added to the problems."""
     if not folder.is_dir():
         problems.append(Problem(str(folder), "is not a directory", f"expected the images that {path.name} names"))
-    rows = _rows(path, columns, problems)
+    rows = read_rows(path, columns, problems)
     if rows is None or not folder.is_dir():
         return None
     if not rows:
@@ -119,7 +119,8 @@ def rows_of(table: LabelTable, file: int, label: int) -> list[Row]:
     return [Row(line, cells[file], cells[label]) for line, cells in table.rows]
 
 
-def _rows(path: Path, columns: tuple[str | None, str | None], problems: list[Problem]) -> list[Row] | None:
+def read_rows(path: Path, columns: tuple[str | None, str | None], problems: list[Problem]) -> list[Row] | None:
+    """The rows of a table; None, and problems, where it cannot be read or lacks a column."""
     try:
         table = read_label_table(path)
     except InputError as error:

@@ -11,6 +11,7 @@ from . import guesses
 
 if TYPE_CHECKING:
     from .csv_labels import CsvLabels
+    from .csv_multilabels import CsvMultilabels
     from .digits import Digits
     from .image_folders import ImageFolders
     from .image_masks import ImageMasks
@@ -127,6 +128,35 @@ def csv_labels(
 
     val = None if val_csv is None else (val_images, val_csv)
     return CsvLabels(root, (train_images, train_csv), val, filename_column, label_column)
+
+
+def csv_multilabels(
+    *,
+    root: Path,
+    train_images: str = "train",
+    train_csv: str = "train.csv",
+    val_images: str = "val",
+    val_csv: str | None = "val.csv",
+    separator: str = ";",
+    filename_column: str | None = None,
+    label_column: str | None = None,
+) -> CsvMultilabels:
+    """Multilabel data with csv files that name each image and all its labels in one cell, such as sky;tree.
+
+    Args:
+        root: folder to which the others are relative.
+        train_images: folder of the training images.
+        train_csv: csv file of their labels; its first line names the columns. An empty cell is an image of no class.
+        val_images: folder of the evaluation images.
+        val_csv: csv file of their labels; null for no evaluation split.
+        separator: between the labels of a cell, such as ; or | or a space.
+        filename_column: column of the file names; null looks for filename, image_id, file, image, name or id.
+        label_column: column of the labels; null looks for label, class, category, target and the like.
+    """
+    from .csv_multilabels import CsvMultilabels
+
+    val = None if val_csv is None else (val_images, val_csv)
+    return CsvMultilabels(root, (train_images, train_csv), val, separator, filename_column, label_column)
 
 
 def images(*, root: Path) -> Images:

@@ -82,3 +82,14 @@ def accuracy(
     from .accuracy import Accuracy
 
     return Accuracy(num_classes, class_names, top, ignore_index)
+
+
+def mean_average_precision(*, class_names: FromData[list[str]]) -> Any:
+    """Multilabel: mean over the classes of the area under their precision-recall curves; also class by class.
+
+    Args:
+        class_names: names for the classes' own scores.
+    """
+    from .average_precision import MeanAveragePrecision
+
+    return MeanAveragePrecision(class_names)

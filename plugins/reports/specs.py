@@ -105,3 +105,23 @@ def confusion_matrix(*, at: list[int | str] = _LAST, class_names: FromData[list[
     from .confusion_matrix import ConfusionMatrix
 
     return ConfusionMatrix(at, class_names)
+
+
+def grad_cam(
+    *,
+    images: Annotated[int, Range(2, 32)] = 8,
+    at: list[int | str] = _LAST,
+    layer: str | None = None,
+    class_names: FromData[list[str]],
+) -> Any:
+    """Where a classifier looks (Selvaraju et al., 2017): heat over images that it gets right and wrong.
+
+    Args:
+        images: how many: the most confident wrong ones, at most half, and the most confident right ones.
+        at: epochs: first, middle, last, numbers, '50%', 'every 10'.
+        layer: name of the model's module whose maps are used, such as backbone.net.layer3; the last one when null.
+        class_names: for the captions.
+    """
+    from .grad_cam import GradCam
+
+    return GradCam(images, at, layer, class_names)

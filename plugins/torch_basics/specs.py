@@ -164,6 +164,17 @@ def cross_entropy(
     return CrossEntropy(ignore_index, label_smoothing, weights)
 
 
+def binary_cross_entropy(*, positive_weight: Positive = 1.0) -> nn.Module:
+    """Sigmoid cross-entropy of several labels of an image, the mean over images and classes.
+
+    Args:
+        positive_weight: factor of the loss where an image has a class; above 1 finds more of rare classes.
+    """
+    from .binary_cross_entropy import BinaryCrossEntropy
+
+    return BinaryCrossEntropy(positive_weight)
+
+
 def weighted_sum(*, losses: list[Loss], weights: list[NotNegative] | None = None) -> nn.Module:
     """The sum of several losses, each times its weight.
 

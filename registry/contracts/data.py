@@ -117,7 +117,7 @@ def samples(subject: Subject) -> None:
 
 def _check_target(subject: Subject, sample: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     classes, ignored = facts.get("num_classes"), facts.get("ignore_index")
-    found = [sample["label"]] if "label" in sample else []
+    found = list(np.ravel(sample["label"])) if "label" in sample else []
     if "mask" in sample:
         mask = sample["mask"]
         if mask.dtype != np.uint8 or mask.shape != sample["image"].shape[:2]:

@@ -20,8 +20,7 @@ from .schema_types import REFERENCE, SHARED, Schema, default_schema, either, or_
 #: Sections of a recipe of several runs, or of one that changes another: required keys may be missing in these.
 _PARTIAL: Final = ("extends", "runs", "matrix")
 #: Characters of a component's summary, and of a parameter's doc, that are kept.
-_LONGEST_SUMMARY: Final = 240
-_LONGEST_DOC: Final = 160
+_LONGEST_SUMMARY, _LONGEST_DOC = 240, 160
 
 
 def recipe_schema(registry: Registry, *, zoos: bool = False) -> tuple[Schema, list[str]]:
@@ -209,7 +208,8 @@ class _Writer:
             schema = self._parameter(each, partial=partial)
             return self._defined(f"setting.{each.name}", lambda: schema) if each in FRAMEWORK else schema
 
-        return {"properties": {each.name: one(each) for each in parameters}, "additionalProperties": False}
+        own = {each.name: one(each) for each in parameters if each.name != "params"}  # which no recipe can write
+        return {"properties": own, "additionalProperties": False}
 
     def _defined(self, key: str, write: Callable[[], Schema]) -> Schema:
         """A reference to a definition, which is written at its first use."""

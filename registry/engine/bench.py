@@ -52,18 +52,18 @@ def bench(plan: Plan, terminal: Terminal, seconds: float = 5.0) -> dict[str, Any
         InputError: the trainer learns nothing, or encodes its images only once.
     """
     console = Console(terminal)
-    with _prepared(plan, console) as (run, learning):
+    with prepared(plan, console) as (run, learning):
         if learning.optimizer is None or run.task.encodes_once:
             raise InputError.of("trainer", f"{plan.trainer.name} has no training steps over images to measure")
         learning.task.train()
         with console.working("measuring the loader") as show:
-            loader = _rate(_endless(learning), lambda batch: None, seconds)
-            batch = next(_endless(learning))
+            loader = _rate(endless(learning), lambda batch: None, seconds)
+            batch = next(endless(learning))
             show("measuring the network")
             parts: dict[str, list[float]] = {part: [] for part in PARTS}
             network = _rate(cycle([batch]), lambda each: _step(run, learning, each, parts), seconds)
             show("measuring both")
-            both = _rate(_endless(learning), lambda each: _step(run, learning, each, {}), seconds)
+            both = _rate(endless(learning), lambda each: _step(run, learning, each, {}), seconds)
             show("counting operations")
             with FlopCounterMode(display=False) as counter:
                 _step(run, learning, batch, {})
@@ -95,9 +95,9 @@ def find_batch_size(plan: Plan, terminal: Terminal, seconds: float = 2.0) -> lis
         size *= 2
         try:
             sized = replace(plan, loop=replace(plan.loop, batch_size=size))
-            with _prepared(sized, Console(terminal)) as (run, learning):
+            with prepared(sized, Console(terminal)) as (run, learning):
                 learning.task.train()
-                batch = next(_endless(learning))
+                batch = next(endless(learning))
                 if len(batch["name"]) < size:
                     break  # more than the data set has
                 rate = _rate(cycle([batch]), lambda each: _step(run, learning, each, {}), seconds)
@@ -131,7 +131,7 @@ def advice(found: Mapping[str, Any], device: str) -> str:
 
 
 @contextmanager
-def _prepared(plan: Plan, console: Console) -> Iterator[tuple[Run, Learning]]:
+def prepared(plan: Plan, console: Console) -> Iterator[tuple[Run, Learning]]:
     """A run ready for its first step, in a folder that is gone afterwards."""
     if plan.make is not None:
         plan = demo.generate_data(plan, console)
@@ -148,7 +148,7 @@ def _prepared(plan: Plan, console: Console) -> Iterator[tuple[Run, Learning]]:
                 torch.cuda.reset_peak_memory_stats()
 
 
-def _endless(learning: Learning) -> Iterator[dict[str, Any]]:
+def endless(learning: Learning) -> Iterator[dict[str, Any]]:
     """Training batches, epoch after epoch."""
     epoch = 0
     while True:

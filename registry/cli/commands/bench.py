@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...errors import InputError
-from ..options import JSON, print_json, takes_request
+from ..options import JSON, PATH, print_json, takes_request
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,9 +20,20 @@ if TYPE_CHECKING:
 @takes_request
 @click.option("--seconds", type=click.FloatRange(0.1), default=5.0, help="Seconds of each measurement.")
 @click.option("--find-batch-size", is_flag=True, help="Try doubling batch sizes: the largest that fits, the fastest.")
+@click.option("--find-lr", is_flag=True, help="Raise the learning rate step by step: the one to use, and a figure.")
+@click.option("--steps", type=click.IntRange(20), default=100, help="Steps of --find-lr.")
+@click.option("--figure", type=PATH, default=Path("find_lr.png"), help="The figure of --find-lr.")
 @JSON
-def bench(request: Request, seconds: float, find_batch_size: bool, as_json: bool) -> None:
-    """Measure how fast RECIPE trains here, and say what limits it.
+def bench(
+    request: Request,
+    seconds: float,
+    find_batch_size: bool,
+    find_lr: bool,
+    steps: int,
+    figure: Path,
+    as_json: bool,
+) -> None:
+    """Measure how fast RECIPE trains here, and say what limits it; or find its batch size or learning rate.
 
     The loader alone, the network alone and both are measured in turn, and the network's step in its parts. Nothing is
     written but generated data and decoded images. In place of RECIPE an exported file is measured as it predicts.
@@ -33,6 +44,7 @@ def bench(request: Request, seconds: float, find_batch_size: bool, as_json: bool
       hw1cli bench my.yaml --set runtime.workers=4 --json
       hw1cli bench my.yaml --find-batch-size
       hw1cli bench model.onnx
+      hw1cli bench my.yaml --find-lr
     """
     if request.recipe.suffix in (".onnx", ".pt2", ".safetensors"):
         _bench_exported(request.recipe, seconds, as_json)
@@ -49,6 +61,13 @@ def bench(request: Request, seconds: float, find_batch_size: bool, as_json: bool
     from ...engine import bench as measuring
 
     console = Console(stderr=as_json)
+    if find_lr:
+        from ...engine.find_lr import find_lr as finding
+
+        swept = finding(plan, console, figure, steps)
+        text = f"optimizer.lr={swept['suggested']:g}, where the loss falls fastest; {figure} shows the curve"
+        print_json(swept) if as_json else console.print(text, style="bold", highlight=False, soft_wrap=True)
+        return
     if find_batch_size:
         rows = measuring.find_batch_size(plan, console, min(seconds, 2.0))
         print_json(rows) if as_json else _print_sizes(rows, console)

@@ -17,6 +17,8 @@ from ...errors import InputError
 def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
     """Stack samples: images and views as uint8 (B, C, H, W), masks as uint8 (B, H, W), labels as int64 (B,).
 
+    Labels that are tuples of flags, one for each class, are stacked as (B, classes).
+
     A sample that could not be read, and samples that differ in size, make a batch ``{"error": ...}``.
     """
     for sample in samples:
@@ -44,7 +46,7 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
         message = f"some samples have a label and others, such as {lone}, have none"
         return {"error": InputError.of("data", message, "take those without a label out of this split")}
     if labelled:
-        batch["label"] = torch.tensor([int(sample["label"]) for sample in samples])
+        batch["label"] = torch.tensor([sample["label"] for sample in samples])
     return batch
 
 

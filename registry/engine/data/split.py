@@ -83,7 +83,8 @@ def _random(samples: Samples, settings: SplitSettings) -> list[int]:
     generator = np.random.default_rng(derive_seed(settings.seed, len(samples)))
     labels = getattr(samples, "labels", None)
     known = [0] * len(samples) if labels is None else [-1 if label is None else label for label in labels]
-    rank, groups = np.empty(len(samples)), np.array(known)
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(known))}  # a label may be a row of flags
+    rank, groups = np.empty(len(samples)), np.array([numbers[label] for label in known])
     for group in np.unique(groups):
         own = np.flatnonzero(groups == group)
         # Spread over 0..1, so that the lowest ranks of all hold about as much of every class.

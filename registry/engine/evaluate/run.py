@@ -96,7 +96,7 @@ def evaluate_run(question: RunQuestion, terminal: Terminal) -> Evaluation:
         notes += tally.confusion.notes(tally.unit)
     else:
         tally = None
-        notes.append(f"{plan.trainer.name} does not predict classes: scores only, without a confusion matrix")
+        notes.append(f"{plan.trainer.name} does not give one class: scores only, without a confusion matrix")
     about = {
         "run": str(saved.folder.path),
         "checkpoint": question.checkpoint,

@@ -18,6 +18,8 @@ from .tiles import Tile
 
 #: The column of the predictions.
 LABEL: Final = "label"
+#: Between the labels of an image that has several.
+SEPARATOR: Final = ";"
 
 
 class Labels:
@@ -29,12 +31,16 @@ class Labels:
         found: what is predicted.
         settings: ``out`` is the csv, or the folder for ``predictions.csv``; and ``scores``.
         class_names: by index.
+        threshold: the probability from which an image has a class, where it may have several; None where it has one.
 
     Raises:
         InputError: two images have one name, or the csv is the input.
     """
 
-    def __init__(self, found: Inputs, settings: Settings, class_names: Sequence[str]) -> None:
+    def __init__(
+        self, found: Inputs, settings: Settings, class_names: Sequence[str], threshold: float | None = None
+    ) -> None:
+        self._threshold = threshold
         table, out = found.table, settings.out
         is_file = out.suffix.lower() == ".csv" and not out.is_dir()
         self.path = out if is_file else out / "predictions.csv"
@@ -79,7 +85,11 @@ class Labels:
 
     def _add(self, index: int, _position: tuple[int, int], probabilities: Tensor) -> None:
         scores = {name: f"{value:.6g}" for name, value in zip(self._scores, probabilities.tolist(), strict=False)}
-        self._put(index, {LABEL: self._names[int(probabilities.argmax())], **scores})
+        label = self._names[int(probabilities.argmax())]
+        if self._threshold is not None:
+            has = (probabilities >= self._threshold).tolist()
+            label = SEPARATOR.join(name for name, own in zip(self._names, has, strict=True) if own)
+        self._put(index, {LABEL: label, **scores})
 
     def _put(self, index: int, row: dict[str, Any]) -> None:
         # Images of one size are predicted together, so rows arrive slightly out of order.

@@ -64,7 +64,7 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
         found.images = list(dict.fromkeys(found.images))  # a csv may name an image twice
         results = Masks(found, settings, saved.facts, model.tiling)
     else:
-        results = Labels(found, settings, saved.facts["class_names"])
+        results = Labels(found, settings, saved.facts["class_names"], saved.task.threshold)
     failed: list[tuple[InputImage, str]] = []
     threads = max(2, min(8, os.cpu_count() or 1))
     reading = read_ahead(Reader(found.images, model.transform), threads=threads, ahead=2 * model.batch_size + 2)

@@ -65,7 +65,7 @@ class Views(NamedTuple):
                 message = f"gives {tuple(logits.shape)}, expected (B, classes) or (B, classes, H, W)"
                 raise InputError.of("model", message)
             logits = logits.flip(axes) if axes and logits.dim() == 4 else logits
-            seen = probabilities_of(logits, images.shape[-2:])
+            seen = probabilities_of(logits, images.shape[-2:], several=self.saved.task.threshold is not None)
             total = seen if total is None else total.add_(seen)
         assert total is not None
         return total.div_(len(turns) * len(self.scales)) if len(turns) * len(self.scales) > 1 else total
@@ -80,9 +80,13 @@ class Views(NamedTuple):
         return scaled.contiguous(memory_format=self.saved.runtime.layout)
 
 
-def probabilities_of(logits: Tensor, size: Sequence[int]) -> Tensor:
-    """Probabilities, float32, of logits (B, classes) or (B, classes, h, w); the latter at the size (H, W)."""
-    seen = logits.float().softmax(1)
+def probabilities_of(logits: Tensor, size: Sequence[int], *, several: bool = False) -> Tensor:
+    """Probabilities, float32, of logits (B, classes) or (B, classes, h, w); the latter at the size (H, W).
+
+    Args:
+        several: whether an image may have several classes; each then has a probability of its own.
+    """
+    seen = logits.float().sigmoid() if several else logits.float().softmax(1)
     if seen.dim() == 4 and seen.shape[-2:] != torch.Size(size):
         seen = F.interpolate(seen, size=tuple(size), mode="bilinear")
     return seen

@@ -96,8 +96,8 @@ def outputs_of(task: Task, loader: DataLoader[Any] | None, preprocess: Preproces
         raise InputError.of("data", "has no evaluation split, and a report needs one")
 
     def read(batch: dict[str, Any], prepared: dict[str, Any]) -> dict[str, Tensor | None]:
-        if "label" not in batch:
-            raise InputError.of("data", "has samples without a label, and a report needs them")
+        if "label" not in batch or batch["label"].dim() != 1:
+            raise InputError.of("data", "has samples without one label each, and a report needs them")
         logits, features = _logits_and_features(task.model, prepared["image"])
         return {
             "labels": batch["label"],

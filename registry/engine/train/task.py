@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 #: A batch on the device: ``image`` (B, C, H, W) normalised float, ``index`` (B,), ``name``, and the targets
-#: ``mask`` (B, H, W) int64 or ``label`` (B,) int64. A training batch of a task with ``views`` holds ``views`` in place
-#: of ``image``: a list of (B, C, H, W), one for each. An evaluation batch holds ``split``, where it comes from.
+#: ``mask`` (B, H, W) int64 or ``label`` int64, (B,) or flags (B, classes). A training batch of a task with ``views``
+#: holds ``views`` in place of ``image``: a list of (B, C, H, W), one for each. An evaluation batch holds ``split``,
+#: where it comes from.
 Batch = Mapping[str, Any]
 
 
@@ -44,6 +45,9 @@ class Task(nn.Module):
     model: nn.Module
     #: Whether ``model`` gives a logit for each class; False for one that gives features.
     predicts_classes: bool = True
+    #: The probability from which ``predict`` gives an image a class, where it may have several, each with a sigmoid of
+    #: its own; None where it has one.
+    threshold: float | None = None
     #: Augmentations of which each makes a view of its own of every training image; None for one augmented image.
     views: Sequence[Any] | None = None
     #: The splits that an evaluation walks over in turn, without the training's augmentations.

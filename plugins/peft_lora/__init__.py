@@ -1,0 +1,1 @@
+"""Low-rank adapters of the library peft; begin with ``specs.py``."""
