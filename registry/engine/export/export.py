@@ -79,6 +79,8 @@ def export(settings: Settings, terminal: Terminal) -> dict[str, Any]:
         require(library, f"--to {settings.to}")
     console, out, tolerance = Console(terminal), settings.out, TOLERANCE[settings.half]
     saved = _in_fp32(open_run(settings.run, checkpoint=settings.checkpoint, device="cpu"))
+    if saved.task.threshold is not None:
+        raise InputError.of("--to", "writes the one class of each image, and this run gives an image several")
     predictor = Predictor(saved)
     module = Deployed(saved, predictor).eval()
     images = example_images(settings.images, saved, console)
