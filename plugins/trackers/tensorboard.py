@@ -75,6 +75,6 @@ class TensorBoard(Tracker):
             self._tags[tag] = None
             self.writer.add_scalar(tag, best, summary["epochs"])
         plain = {path: value for path, value in self.run.settings.items() if isinstance(value, (bool, int, float, str))}
-        for part in hparams(plain, self._tags):
-            self.writer.file_writer.add_summary(part)  # type: ignore[no-untyped-call]
+        for part in hparams(plain, self._tags):  # type: ignore[no-untyped-call]
+            self.writer.file_writer.add_summary(part)  # type: ignore
         self.writer.close()

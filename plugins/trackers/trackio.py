@@ -41,4 +41,4 @@ class Trackio(Tracker):
         self.run.log({tag: trackio.Image(picture)}, step=epoch)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        self.run.finish()
+        self.run.finish()  # type: ignore[no-untyped-call]

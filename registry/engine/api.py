@@ -15,9 +15,9 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from ..errors import InputError
+from .data.augmented import Augmented
 from .data.colors import overlay
 from .data.images import read_image
-from .data.loader import Augmented
 from .data.preprocess import checked, collate
 from .exported import open_model
 from .predict.predictor import ImagesInMemory, Predictor

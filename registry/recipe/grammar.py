@@ -104,11 +104,9 @@ class RuntimeSettings:
 
     Args:
         device: where to compute; auto takes a GPU if there is one.
-        devices: processes of this machine that train together, one GPU each where there are GPUs; results are those of
-            one. Under torchrun or srun, as many as these start.
-        sync_batchnorm: whether batch normalisation is over the batch of all processes; auto does it, as one process
-            would.
-        process_timeout: seconds after which a process that waits for another one ends the run.
+        devices: processes of this machine that train together, one GPU each; torchrun and srun start their own.
+        sync_batchnorm: whether batch normalisation is over the batch of all processes; auto: yes.
+        process_timeout: seconds that a process waits for another one.
         precision: auto measures whether bf16 is faster here; fp32 is full precision.
         memory_format: layout of images; auto follows the measurement.
         compile: torch.compile the model: minutes of warm-up, worth it on GPUs and in long runs.

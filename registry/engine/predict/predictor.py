@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ..build import compose
-from ..data.loader import Augmented
+from ..data.augmented import Augmented
 from ..data.preprocess import checked
 from ..train.saved_run import SavedRun
 from .tiles import OwnSize, Tile, TileBlender, Tiling, batches

@@ -61,7 +61,7 @@ def encode_once(run: Run, learning: Learning, stop: StopRequest) -> None:
     start, size = time.monotonic(), run.plan.loop.eval_batch_size or run.plan.loop.batch_size
     loaders = {"learn": learning.train_loader} if learning.optimizer is not None else {}
     loaders |= run.loaders
-    total = sum(len(loader.dataset) for loader in loaders.values())  # type: ignore[arg-type]
+    total = sum(len(loader.dataset) for loader in loaders.values())  # type: ignore[arg-type, misc]
     reused = 0
     with run.console.progress(total, "images") as bar:
 

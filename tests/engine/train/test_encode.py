@@ -93,7 +93,7 @@ def test_reports_get_logits_and_features_from_one_forward_pass():
     model = Classifier(Backbone(), 3).eval()
     images = torch.randn(2, 3, 8, 8)
     expected = model(images), model.features(images)
-    model.backbone.calls = 0
+    model.backbone.calls = 0  # type: ignore[assignment]
     found = _logits_and_features(model, images)
-    assert model.backbone.calls == 1 and all(map(torch.equal, found, expected))
+    assert model.backbone.calls == 1 and all(map(torch.equal, found, expected))  # type: ignore[arg-type]
     assert "features" not in vars(model) and model.features(images).shape == (2, 4)
