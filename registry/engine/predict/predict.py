@@ -50,7 +50,7 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
     views = Views(saved, settings.flips, settings.scales)
     dense = _gives_masks(saved)
     transform, left_out = _keeping_geometry(saved.transform) if dense else (saved.transform, [])
-    notes = list(found.notes)
+    notes = [*saved.notes, *found.notes]
     if left_out:
         names = ", ".join(dict.fromkeys(left_out))
         notes.append(f"skipped from augment.eval, since a mask keeps its image's geometry: {names}")
