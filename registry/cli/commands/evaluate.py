@@ -83,8 +83,8 @@ def evaluate(
     if run is None:
         folder = out or unused_folder("evaluation", options["predictions"].resolve().stem)
     else:
-        data, last = options["data"], ["last"] * (options["checkpoint"] == "last")
-        name = "-".join([options["split"], *([data.resolve().name] if data else []), *last])
+        data, chosen = options["data"], [each for each in [options["checkpoint"]] if each != "best"]
+        name = "-".join([options["split"], *([data.resolve().name] if data else []), *chosen])
         folder = out or (unused_folder("evaluation", run.stem) if run.is_file() else run / "evaluation" / name)
         if out is None and run.is_dir():
             refuse_links(run)

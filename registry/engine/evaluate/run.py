@@ -55,7 +55,7 @@ class RunQuestion:
     run: Path
     data: Path | None = None
     split: Literal["train", "val"] = "val"
-    checkpoint: Literal["best", "last"] = "best"
+    checkpoint: str = "best"
     device: Device = "auto"
     ignored_pixels: IgnoredPixels | None = None
     worst: int = 12
@@ -85,7 +85,7 @@ def evaluate_run(question: RunQuestion, terminal: Terminal) -> Evaluation:
     if saved.task.predicts_classes and "num_classes" in saved.facts:
         tally = Tally(classes_of(saved.facts, **scoring_rule(saved.recorded, question.ignored_pixels)))
     scores: dict[str, Any] = _walk(saved, splits, tally, question.split, console)
-    notes, worst = list(saved.task.notes()), []
+    notes, worst = [*saved.notes, *saved.task.notes()], []
     if tally is not None and tally.rows:
         if question.ignored_pixels is not None:
             # The rule was asked for, and the run's own metrics may follow another one.

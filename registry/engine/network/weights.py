@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,11 @@ def read_state(source: Path) -> dict[str, Tensor]:
         InputError: it is missing, or holds no weights.
     """
     if source.is_dir():
-        inside = [source / BACKBONE, source / "checkpoints" / "best.pt", source / "checkpoints" / "last.pt"]
+        folder = source / "checkpoints"
+        inside = [source / BACKBONE, folder / checkpoints.BEST, folder / checkpoints.LAST]
         file = next((path for path in inside if path.is_file()), None)
+        if file == inside[2] and _checkpoint(file).get("position", {}).get("best_epoch"):
+            raise InputError.of("weights", f"{inside[1]} is missing", f"name another file: {file}")
         if file is None:
             message = f"{source} holds neither {BACKBONE} nor a checkpoint"
             raise InputError.of(
@@ -82,14 +86,21 @@ def read_state(source: Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(source)
-        if source.name in ("best.pt", "last.pt") and source.parent.name == "checkpoints":
-            return checkpoints.evaluated_weights(checkpoints.load(source))
-        state: Any = torch.load(source, map_location="cpu", weights_only=True)
-    except Hw1Error:
+        if source.parent.name == "checkpoints" and source.suffix == ".pt":
+            return checkpoints.evaluated_weights(_checkpoint(source))
+        # Files of old versions of torch have no checksums.
+        old = not zipfile.is_zipfile(source)
+        state: Any = torch.load(source, map_location="cpu", weights_only=True) if old else checkpoints.read(source)
+    except InputError:
         raise
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError.of("weights", f"{source} cannot be read as weights ({reason})") from error
+    except Exception as error:  # torch advises to load it with weights_only=False, which would run a stranger's code
+        reason = (
+            error.message
+            if isinstance(error, Hw1Error)
+            else f"{source} cannot be read as weights: it is damaged, or another file"
+        )
+        hint = "expected .safetensors, or a state dict that torch.save has written: tensors by name"
+        raise InputError.of("weights", reason, hint) from error
     while isinstance(state, Mapping) and (key := next((k for k in _ENVELOPES if _is_envelope(state, k)), None)):
         state = state[key]
     tensors = dict(_tensors(state)) if isinstance(state, Mapping) else {}
@@ -98,6 +109,15 @@ def read_state(source: Path) -> dict[str, Tensor]:
             "weights", f"{source} holds no tensors by name", "expected a state dict: a mapping of names to tensors"
         )
     return tensors
+
+
+def _checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        return checkpoints.load(path)
+    except checkpoints.BrokenCheckpoint as broken:
+        others = [each for each in checkpoints.whole(path.parent) if each != path]
+        hint = f"name another file: {others[0]}" if others else broken.hint
+        raise InputError.of("weights", broken.message, hint) from broken
 
 
 def _is_envelope(state: Mapping[str, Any], key: str) -> bool:

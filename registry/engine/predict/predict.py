@@ -51,7 +51,7 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
         overlap=settings.overlap,
         batch_size=settings.batch_size,
     )
-    dense, notes = model.dense, list(found.notes)
+    dense, notes = model.dense, [*saved.notes, *found.notes]
     if model.left_out:
         names = ", ".join(dict.fromkeys(model.left_out))
         notes.append(f"skipped from augment.eval, since a mask keeps its image's geometry: {names}")

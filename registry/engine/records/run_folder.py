@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import shlex
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import files
-from ...errors import InputError
+from ...errors import Hw1Error, InputError
 from ...results.runs import read_object
 from .checkpoints import BEST, LAST, PREVIOUS, word_of
 from .lock import Lock
@@ -168,6 +169,17 @@ def refuse_if_taken(path: Path, *, resume: bool) -> None:
     elif holds:
         hint = f"go on with it: {way_on(path)}; or name another with --out" if is_run else "name another with --out"
         raise InputError.of(str(path), f"already holds {'a run' if is_run else 'files'}", hint)
+
+
+def disk_is_full(error: BaseException) -> str | None:
+    """What could not be written, where that is the cause of an error; None where it is another one."""
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    if not any(isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT) for each in chain):
+        return None
+    ours = [each.message for each in chain if isinstance(each, Hw1Error)]
+    return f"the disk is full: {ours[-1] if ours else chain[-1]}"
 
 
 def way_on(path: Path) -> str:

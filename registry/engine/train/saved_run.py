@@ -12,16 +12,19 @@ from torch import Tensor
 
 from ...catalog.registry import Registry
 from ...errors import InputError
-from ...recipe.load import load
+from ...recipe.load import Recipe, load
 from ...recipe.plan import Plan
 from ...recipe.planner import make_plan
+from ...recipe.yaml import BROKEN, Location, Node, parse
 from ..build import build, build_transform
 from ..data.preprocess import Preprocessor, collate
 from ..network.contract import normalization_of
 from ..records import checkpoints
+from ..records.checkpoints import LAST
 from ..records.run_folder import RunFolder
 from ..runtime import autotune
 from ..runtime.device import DTYPES, LAYOUTS, Runtime, device_for, open_runtime
+from .state import fitting
 from .task import Task
 
 #: Pixels of a batch with which the layout is measured.
@@ -44,6 +47,7 @@ class SavedRun:
         transform: the evaluation augmentations, an albumentations ``Compose``; None without any.
         epoch: after which the weights were saved.
         recorded: ``plan.json``, as the training wrote it.
+        notes: what a reader of its results should know about the weights.
     """
 
     folder: RunFolder
@@ -55,6 +59,7 @@ class SavedRun:
     transform: Any | None
     epoch: int
     recorded: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
     def logits(self, images: list[Any]) -> Tensor:
         """The model's logits, float32 on the device, of images of one size, uint8 (H, W, 3)."""
@@ -63,46 +68,78 @@ class SavedRun:
             return self.task.model(self.preprocess(batch)["image"]).float()  # type: ignore[no-any-return]
 
 
-def open_run(path: Path, *, checkpoint: Literal["best", "last"] = "best", device: Device = "auto") -> SavedRun:
-    """Open a run folder.
+def open_run(path: Path, *, checkpoint: str = "best", device: Device = "auto") -> SavedRun:
+    """Open a run folder, also that of a run in progress.
 
     Args:
-        path: the run folder.
-        checkpoint: ``best``, or ``last`` for the newest weights; a run without scores has only the last.
+        path: the run folder; the checkpoint in it is enough.
+        checkpoint: ``best``, ``last``, ``previous``, or the number of a kept epoch. A run without scores has no best
+            weights: the last ones are taken, with a note.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
-        InputError: it is not a run folder, or has no checkpoint yet.
-        BrokenCheckpoint: the checkpoint is damaged.
+        InputError: it is not a run folder, or does not have the checkpoint.
+        BrokenCheckpoint: the checkpoint is damaged, or of another network.
         PluginError: a plugin of the run fails now.
     """
     folder = RunFolder(path)
-    _require_run(path)
-    file = folder.best if checkpoint == "best" and folder.best.is_file() else folder.last
-    if not file.is_file():
-        raise InputError.of(str(path), "has no checkpoint yet", "wait for its first epoch to end")
-    state = checkpoints.load(file)
-    plan, task, facts = open_task(path)
+    file, state, notes = _read(folder, checkpoint)
+    plan, task, facts = _opened(*_described(folder, state))
     plan = replace(plan, runtime=replace(plan.runtime, device=device))
-    task.load_state_dict(checkpoints.evaluated_weights(state))
+    with fitting(file):
+        task.load_state_dict(checkpoints.evaluated_weights(state))
     task.to(device_for(device)).eval()
     runtime = open_runtime(plan.runtime, *_setting(plan, task, state, facts))
     task.to(memory_format=runtime.layout)
     preprocess = Preprocessor(*normalization_of(task), runtime.device, runtime.layout)
     transform = build_transform(plan.augment.get("eval", []), facts)
-    recorded, epoch = folder.read_json("plan.json"), checkpoints.epoch_of(state)
-    return SavedRun(folder, plan, task, facts, runtime, preprocess, transform, epoch, recorded)
+    whole = (folder.path / "plan.json").is_file()
+    recorded = folder.read_json("plan.json") if whole else plan.as_json()
+    epoch = checkpoints.epoch_of(state)
+    return SavedRun(folder, plan, task, facts, runtime, preprocess, transform, epoch, recorded, notes)
 
 
 def open_task(path: Path) -> tuple[Plan, Task, dict[str, Any]]:
     """The plan of a run folder, its task with random weights, and the facts of its data."""
-    plan = make_plan(load(path / "recipe.yaml"), Registry())
+    return _opened(*_described(RunFolder(path), {}))
+
+
+def _opened(known: dict[str, Any], recipe: Recipe) -> tuple[Plan, Task, dict[str, Any]]:
+    plan = make_plan(recipe, Registry())
     plan = replace(plan, trainer=plan.trainer.without_start())
-    known = RunFolder(path).read_json("environment.json").get("facts")
-    if not isinstance(known, dict):
-        raise InputError.of(str(path / "environment.json"), "is damaged: it does not hold the facts of the data")
     facts = {**known, "class_counts": lambda: [1] * known.get("num_classes", 0)}
     return plan, build(plan.trainer, facts), facts
+
+
+def _read(folder: RunFolder, which: str) -> tuple[Path, dict[str, Any], tuple[str, ...]]:
+    """The file of a checkpoint, its content, and a note where it is not the one that was asked for."""
+    file, notes = checkpoints.named(folder.checkpoints, which), tuple[str, ...]()
+    if not file.is_file():
+        _require_run(folder.path)
+        if not folder.checkpoints.is_dir() or not any(folder.checkpoints.glob("*.pt")):
+            raise InputError.of(str(folder.path), "has no checkpoint yet", "wait for its first epoch to end")
+        unscored = which == "best" and folder.last.is_file()
+        if not unscored or checkpoints.load(folder.last)["position"]["best_epoch"]:
+            raise InputError.of(str(file), "is missing", checkpoints.instead_of(file))
+        file, notes = folder.last, (f"no epoch of this run has a score yet: the weights are those of {LAST}",)
+    try:
+        return file, checkpoints.load(file), notes
+    except checkpoints.BrokenCheckpoint as broken:
+        broken.hint = checkpoints.instead_of(file) or broken.hint
+        raise
+
+
+def _described(folder: RunFolder, state: Mapping[str, Any]) -> tuple[dict[str, Any], Recipe]:
+    """The facts of the data and the recipe: of the folder's files, or as the checkpoint carries them."""
+    facts, recipe, text = state.get("facts"), folder.path / "recipe.yaml", state.get("recipe")
+    if (folder.path / "environment.json").is_file():
+        facts = folder.read_json("environment.json").get("facts")
+    if not isinstance(facts, dict):
+        raise InputError.of(str(folder.path / "environment.json"), "is damaged: it does not hold the facts of the data")
+    if recipe.is_file() or not isinstance(text, str):
+        return facts, load(recipe)
+    root, problems = parse(text, str(recipe))
+    return facts, Recipe(recipe, root or Node(BROKEN, Location(str(recipe), None)), problems)
 
 
 def _setting(plan: Plan, task: Task, state: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -23,7 +23,15 @@ from ..data.facts import plain_facts
 from ..data.loader import close
 from ..network.weights import export_backbone
 from ..records.origin import started_with
-from ..records.run_folder import RunFolder, environment, has_checkpoints, new_run_path, refuse_if_taken, way_on
+from ..records.run_folder import (
+    RunFolder,
+    disk_is_full,
+    environment,
+    has_checkpoints,
+    new_run_path,
+    refuse_if_taken,
+    way_on,
+)
 from ..records.trackers import TrackedRun
 from ..runtime import processes
 from ..runtime.trace import traced
@@ -105,9 +113,9 @@ class _Session:
         several = processes.process_count() > 1
         # From the first file on, a signal stops only where the state can be saved.
         with StopRequest(processes.any_of if several else None) as stop:
-            if not resumed:
-                self.folder.open(resume=False)
             try:
+                if not resumed:
+                    self.folder.open(resume=False)
                 self._describe(run)
                 self._start_trackers(run)
                 run.skipped.open(self.folder.path / "skipped.csv")
@@ -123,6 +131,8 @@ class _Session:
                     raise Hw1Error("stopped at once by a second signal, before the first checkpoint", hint) from None
                 raise StoppedBySignal("stopped at once by a second signal", hint) from None
             except Exception as error:
+                if (full := disk_is_full(error)) is not None:
+                    raise Hw1Error(full, f"make room, then go on with: {way_on(self.folder.path)}") from error
                 if self.folder.path.is_dir():
                     raise
                 message = f"the run folder {self.folder.path} was removed while the run was going on"

@@ -191,7 +191,7 @@ def start_from(run: Run, learning: Learning, state: Mapping[str, Any]) -> None:
     Raises:
         BrokenCheckpoint: it is not the state of such a network.
     """
-    with _fitting():
+    with fitting("the checkpoint"):
         run.task.load_state_dict(state["task"])
         if learning.average is not None:
             learning.average.load_state_dict(state.get("average", state["task"]))
@@ -209,7 +209,7 @@ def restore(run: Run, learning: Learning, state: Mapping[str, Any]) -> None:
     Raises:
         BrokenCheckpoint: it is not the state of such a run.
     """
-    with _fitting():
+    with fitting("the checkpoint"):
         run.task.load_state_dict(state["task"])
         if learning.average is not None:
             learning.average.load_state_dict(state["average"])
@@ -222,9 +222,10 @@ def restore(run: Run, learning: Learning, state: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _fitting() -> Iterator[None]:
+def fitting(source: Path | str) -> Iterator[None]:
+    """Turn the errors of putting a checkpoint's state in place into one of ours; ``source`` is what is put there."""
     try:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise checkpoints.BrokenCheckpoint(f"the checkpoint does not fit this run: {reason}") from error
+        raise checkpoints.BrokenCheckpoint(f"{source} does not fit this run: {reason}") from error
