@@ -115,7 +115,7 @@ def _highlighted(recipe: str) -> str:
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import YamlLexer
 
-    return highlight(recipe, YamlLexer(), HtmlFormatter(nowrap=True))
+    return str(highlight(recipe, YamlLexer(), HtmlFormatter(nowrap=True)))
 
 
 def _number(value: Any) -> str:
