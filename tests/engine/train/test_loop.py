@@ -99,7 +99,7 @@ class Trained:
         console = Console(Terminal(file=self.shown, width=200))
         loader = make_loader(val, EpochOrder(8, 4, seed=None), workers=0, pin_memory=False)
         loaders = {"val": loader}
-        where = (RunFolder(folder), {}, runtime)
+        where: tuple[RunFolder, dict[str, Any], Runtime] = (RunFolder(folder), {}, runtime)
         self.run = Run(plan, *where, task, train, val, preprocess, console, Trackers(folder), loaders=loaders)
         self.run.folder.checkpoints.mkdir(parents=True)
         order = EpochOrder(8, plan.loop.batch_size, seed=1)
