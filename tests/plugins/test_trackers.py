@@ -103,7 +103,7 @@ def leveldb_log(data: bytes) -> Iterator[bytes]:
 
 def test_wandb_keeps_an_offline_run(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("wandb")
-    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
     monkeypatch.delenv("WANDB_MODE", raising=False)
     out = tmp_path / "run"

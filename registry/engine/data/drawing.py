@@ -46,7 +46,7 @@ def shown(text: str, most: int = 60, *, keep_end: bool = False) -> str:
 
 def legend_entry(color: Sequence[int], label: str, index: int = 0) -> Patch:
     """A class in a legend; its colour is (R, G, B) in 0..255, its hatch that of ``hatched``."""
-    face, line = (tuple(part / 255 for part in each) for each in (color, ink(color)))
+    face, line = ((each[0] / 255, each[1] / 255, each[2] / 255) for each in (color, ink(color)))
     return Patch(facecolor=face, edgecolor=line, hatch=HATCHES[index % len(HATCHES)], linewidth=0.5, label=label)
 
 
