@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,12 +53,13 @@ def trained(*words: object) -> str:
 def test_a_batch_that_does_not_fit_is_named_with_one_that_does(tmp_path: Path) -> None:
     text = trained(tmp_path, 8, "whole", 600)
     assert text.startswith("OutOfMemory a training batch of 8 images does not fit into memory in epoch 1, step 1:")
-    assert "2 images fit: set trainer.batch_size to 2, or trainer.auto_batch: true" in text
+    fitting = re.search(r"hint: (\d) images? fits?: set trainer.batch_size to \1, or trainer.auto_batch: true", text)
+    assert fitting is not None and int(fitting[1]) in (1, 2, 4), text
 
 
 def test_auto_batch_takes_the_same_step_in_parts(tmp_path: Path) -> None:
     limited = trained(tmp_path / "limited", 8, "auto", 600)
-    assert "batches were computed 2 images at a time for want of memory" in limited
+    assert re.search(r"batches were computed [124] images? at a time for want of memory", limited), limited
     roomy = trained(tmp_path / "roomy", 8, "auto", 20_000)
     assert "at a time" not in roomy
     assert float(limited.split()[1]) == pytest.approx(float(roomy.split()[1]), rel=1e-5)
@@ -73,7 +75,7 @@ LOAD = """
 import sys
 import numpy as np
 from registry.engine.data.augmented import Augmented
-from registry.engine.data.loader import EpochOrder, batches, make_loader
+from registry.engine.data.loader import EpochOrder, batches, close, make_loader
 
 class Large:
     names = tuple("abcdefgh")
@@ -89,6 +91,8 @@ if __name__ == "__main__":
         print(len(list(batches(loader))), "batches")
     except Exception as error:
         print(type(error).__name__, error, "hint:", error.hint)
+    finally:
+        close(loader)  # as every run does
 """
 
 
