@@ -63,7 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         side = NETWORKS["deeplabv3-resnet50"][1 + arguments.tiny][0]
-        hw1cli("data", "make", "landcover", "--out", f"{folder}/scenes", *options(train=48, val=2, size=side))
+        hw1cli("data", "make", "landcover", "--out", f"{folder}/scenes", *options(train=48, validation=2, size=side))
         hw1cli("data", "make", "digits", "--out", f"{folder}/digits")
         for network in arguments.networks:
             for compiled in (False,) if arguments.tiny else (False, True):

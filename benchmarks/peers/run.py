@@ -60,7 +60,7 @@ def main() -> None:
 def prepare(folder: Path, environment: dict[str, str]) -> None:
     """Write the data: digits in a folder for each class, and scenes of land cover."""
     make = [sys.executable, str(ROOT / "hw1cli.py"), "data", "make"]
-    scenes = ["--set", "train=64", "--set", "val=16", "--set", "size=128"]
+    scenes = ["--set", "train=64", "--set", "validation=16", "--set", "size=128"]
     for words in (["landcover", "--out", f"{folder}/scenes", *scenes], ["digits", "--out", f"{folder}/named"]):
         subprocess.run([*make, *words], check=True, stdout=subprocess.DEVNULL, env=environment)
     for split in ("train", "val"):
