@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -202,10 +202,10 @@ class Plan:
         shown |= {"from": self.origin} if self.origin is not None else {}
         return {key: _as_json(value, True) for key, value in shown.items()}
 
-    def missing(self) -> list[Problem]:
-        """The problems that the components' preflights find."""
+    def missing(self, parts: Iterable[ComponentPlan] | None = None) -> list[Problem]:
+        """The problems that the preflights of components find: of all, or of some, which need no network."""
         problems: list[Problem] = []
-        for part in self.components():
+        for part in self.components() if parts is None else parts:
             try:
                 part.preflight()
             except InputError as error:

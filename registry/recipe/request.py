@@ -73,7 +73,7 @@ def every_problem(request: Request, registry: Registry) -> list[Problem]:
     """The problems of a recipe, those of its ``demo:`` section included; none when it can run."""
     files = Files()
     recipe, plans, problems, _ = _check(request, registry, files)
-    problems += [problem for plan in plans if not plan.recipe.needs for problem in plan.missing()]
+    problems += [problem for plan in plans if not plan.recipe.needs for problem in plan.missing(plan.trackers)]
     if recipe.has_demo and not request.demo:
         problems = problems + _check(replace(request, demo=True), registry, files)[2]
     return _listed(problems)

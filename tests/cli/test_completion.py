@@ -85,7 +85,10 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             ["open,runs.small.model.backbone=", "open,runs.small.model.backbone."],
         ),
         ("run mine.yaml --set schedule.war", ["open,schedule.warmup="]),
-        ("run mine.yaml --set runtime.device=c", ["plain,cpu", "plain,cuda"]),
+        (
+            "run mine.yaml --set runtime.device=c",
+            ["plain,cpu", "plain,cuda", *(f"plain,cuda:{number}" for number in range(8))],
+        ),
         ("run mine.yaml --unset augment.train.0.w", ["plain,augment.train.0.width"]),
         ("run absent.yaml --set model", []),
         ("check mine.yaml --set los", ["open,loss=", "open,loss."]),

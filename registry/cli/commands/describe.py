@@ -156,7 +156,8 @@ def _value(parameter: Parameter, registry: Registry, owner: str) -> Any:
     if choice := wanted.find("choice"):
         tried = [*choice.choices, *tried]
     if nested := wanted.find("component"):
-        chosen = min(registry.components(nested.of), key=lambda each: (owner not in each.summary, each.is_zoo))
+        offered = [each for each in registry.components(nested.of) if each.is_zoo or not _wraps(each, nested.of)]
+        chosen = min(offered, key=lambda each: (owner not in each.summary, each.is_zoo))
         chosen = chosen.named(chosen.example) if chosen.is_zoo else chosen
         entry = _entry(chosen, registry)
         use = entry if len(entry) > 1 else chosen.name
@@ -166,6 +167,14 @@ def _value(parameter: Parameter, registry: Registry, owner: str) -> Any:
             plan_value(as_node(value), wanted, "", registry)
             return value
     return "..."
+
+
+def _wraps(component: Component, kind: str) -> bool:
+    """Whether a component needs another one of a kind, as an adapter of a backbone does."""
+    from ...recipe.types import type_of
+
+    needed = (type_of(each.type).find("component") for each in component.spec().parameters if each.required)
+    return any(each is not None and each.of == kind for each in needed)
 
 
 # --- for readers ------------------------------------------------------------------------------

@@ -133,6 +133,8 @@ def refuse_links(path: Path) -> None:
     """
     inside = path.resolve()
     for folder, *names in os.walk(inside):
+        if Path(folder).relative_to(inside).parts[:1] == ("wandb",):
+            continue  # its own library keeps logs there by links into its cache
         for entry in (Path(folder, name) for name in (*names[0], *names[1])):
             if entry.is_symlink() and not entry.resolve().is_relative_to(inside):
                 message = f"is a symbolic link out of the run folder, to {entry.readlink()}"
