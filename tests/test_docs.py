@@ -96,7 +96,7 @@ def test_wrong_commands_are_detected() -> None:
     block = "pip install . && A=b hw1cli list losses  # words\nhw1cli run x.yaml \\\n  --demo | tail\necho 'hw1cli no'"
     assert list(commands(block)) == [["list", "losses"], ["run", "x.yaml", "--demo"]]
     assert usage_error(["run", "x.yaml", "--set", "a=1", "--resume"]) is None and usage_error(["--version"]) is None
-    wrong = ["trian x.yaml", "run x.yaml --sets a=1", "data mak digits", "predict run in", "completion tcsh", "run"]
+    wrong = ["trian x.yaml", "run x.yaml --sets a=1", "data mak digits", "predict run in", "completion tcsh", "check"]
     assert [words for words in wrong if usage_error(words.split()) is None] == []
     assert sum(len(list(commands(block))) for page in PAGES for block in blocks(page, "bash")) > 50
 
