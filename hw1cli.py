@@ -1,7 +1,7 @@
 """hw1cli: vision models trained from YAML recipes, as a command line and for scripts and notebooks.
 
 >>> import hw1cli
->>> hw1cli.components("losses", "*entropy")
+>>> hw1cli.components("losses", "cross_*")
 ['cross_entropy']
 
 ``train``, ``load``, ``check``, ``components``, ``build`` and ``compare`` are the whole of it; torch is imported by the

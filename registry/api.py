@@ -132,8 +132,8 @@ def load(
 def components(kind: str, pattern: str | None = None) -> list[str]:
     """The names that a recipe may use.
 
-    >>> components("trainers", "*segm*")
-    ['segmentation']
+    >>> components("trainers", "multi*")
+    ['multilabel']
     >>> "timm/resnet50" in components("backbones", "timm/resnet*")
     True
 

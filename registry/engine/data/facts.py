@@ -87,7 +87,7 @@ def _counts(samples: Samples, classes: int, skip: bool) -> Iterator[np.ndarray]:
                     raise
                 sample = {}
             found = sample["mask"] if "mask" in sample else [sample["label"]] if "label" in sample else []
-        if found and isinstance(found[0], tuple):  # a flag for each class
+        if len(found) and isinstance(found[0], tuple):  # a flag for each class
             yield np.asarray(found[0], np.int64)
             continue
         yield np.bincount(np.asarray(found, np.int64).ravel(), minlength=classes)[:classes]
