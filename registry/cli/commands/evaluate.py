@@ -77,7 +77,6 @@ def evaluate(
     from rich.console import Console
 
     from ...engine.evaluate.report import require_writable, write
-    from ...engine.records.run_folder import refuse_links
 
     console = Console(stderr=as_json)
     if run is None:
@@ -87,6 +86,8 @@ def evaluate(
         name = "-".join([options["split"], *([data.resolve().name] if data else []), *chosen])
         folder = out or (unused_folder("evaluation", run.stem) if run.is_file() else run / "evaluation" / name)
         if out is None and run.is_dir():
+            from ...engine.records.run_folder import refuse_links  # imports torch
+
             refuse_links(run)
     require_writable(folder)
     if run is not None:
