@@ -81,7 +81,7 @@ class SegmentationDistillation(Distillation):
 
     def __init__(self, *arguments: Any, class_colors: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.class_colors = class_colors
+        self.class_colors, self.class_names = class_colors, list[str]()
 
     pictures = Segmentation.pictures  # type: ignore[assignment]  # it needs no more than the class colours
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ SUFFIXES: Final = (".onnx", ".pt2", ".safetensors")
 CARD: Final = "hw1cli"
 
 
-def open_model(path: Path, *, checkpoint: Literal["best", "last"] = "best", device: Device = "auto") -> SavedRun:
+def open_model(path: Path, *, checkpoint: str = "best", device: Device = "auto") -> SavedRun:
     """Open a run folder, or a file that ``hw1cli export`` has written.
 
     Raises:

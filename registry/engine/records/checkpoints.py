@@ -144,7 +144,9 @@ def load(path: Path) -> dict[str, Any]:
     if found != FORMAT:
         raise BrokenCheckpoint(f"{path} has format {found}, and this version reads {FORMAT}")
     wrong = [name for name, kind in _HOLDS.items() if not isinstance(state.get(name), kind)]
-    if wrong or not all(isinstance(tensor, Tensor) for tensor in state["task"].values()):
+    # What a module keeps besides its tensors ends in _extra_state.
+    task = {} if wrong else {name: value for name, value in state["task"].items() if not name.endswith("_extra_state")}
+    if wrong or not all(isinstance(tensor, Tensor) for tensor in task.values()):
         raise BrokenCheckpoint(f"{path} is not a checkpoint of a run: its {wrong[0] if wrong else 'task'} is wrong")
     return state  # type: ignore[no-any-return]
 

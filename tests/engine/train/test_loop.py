@@ -100,8 +100,10 @@ class Trained:
         console = Console(Terminal(file=self.shown, width=200))
         loader = make_loader(val, EpochOrder(8, 4, seed=None), workers=0, pin_memory=False)
         loaders = {"val": loader}
-        where: tuple[Any, ...] = (RunFolder(folder), {}, runtime)
-        self.run = Run(plan, *where, task, train, val, preprocess, console, Trackers(folder), loaders=loaders)
+        place, trackers = RunFolder(folder), Trackers(folder)
+        self.run = Run(
+            plan, place, {}, runtime, task, train, val, preprocess, console=console, trackers=trackers, loaders=loaders
+        )
         self.run.folder.checkpoints.mkdir(parents=True)
         order = EpochOrder(8, plan.loop.batch_size, seed=1)
         train_loader = make_loader(train, order, workers=0, pin_memory=False)
