@@ -29,9 +29,8 @@ class Segmentation(Supervised):
         metrics: Sequence[Any],
         class_colors: Any,
         class_names: Sequence[str] = (),
-        ignore_index: int | None = None,
     ) -> None:
-        super().__init__(model, loss, metrics, ignore_index)
+        super().__init__(model, loss, metrics)
         self.class_colors, self.class_names = class_colors, list(class_names)
 
     def pictures(self, run: Any, number: int) -> list[np.ndarray]:

@@ -21,7 +21,6 @@ def segmentation(
     loss: Loss,
     metrics: list[Metric] = _MIOU,
     class_colors: FromData[Any] = None,
-    ignore_index: FromData[int | None] = None,
     class_names: FromData[list[str] | None] = None,
 ) -> Task:
     """Semantic segmentation: a class for every pixel.
@@ -31,11 +30,10 @@ def segmentation(
         loss: of logits and masks.
         metrics: scores over the evaluation images; the first one chooses the best checkpoint.
         class_colors, class_names: for pictures.
-        ignore_index: the label that the loss leaves out.
     """
     from .segmentation import Segmentation
 
-    return Segmentation(model, loss, metrics, class_colors, class_names or [], ignore_index)
+    return Segmentation(model, loss, metrics, class_colors, class_names or [])
 
 
 def classification(

@@ -19,29 +19,26 @@ class Supervised(Task):
         model: images to logits.
         loss: (logits, target) -> scalar.
         metrics: a ``torchmetrics.Metric`` each; the first one is monitored, see ``Scores``.
-        ignore_index: the label that losses leave out.
     """
 
     #: The batch's key of the targets.
     target: ClassVar[str]
 
-    def __init__(
-        self, model: nn.Module, loss: nn.Module, metrics: Sequence[Any], ignore_index: int | None = None
-    ) -> None:
+    def __init__(self, model: nn.Module, loss: nn.Module, metrics: Sequence[Any]) -> None:
         super().__init__()
         self.model = model
         self.criterion = loss
         self.metrics = Scores(metrics)
         self.monitor, self.higher_is_better = self.metrics.monitor, self.metrics.higher_is_better
-        self.ignore_index = ignore_index
+        self.left_out: int | None = getattr(loss, "ignore_index", None)
         self._loss_sum, self._weights = torch.zeros(()), torch.zeros(())
 
     def weight(self, batch: Batch) -> float:
-        """The images; of masks with an ignored label, the share of them whose pixels count, as losses average them."""
+        """The images; where the loss ignores a label of masks, the share of them whose pixels count."""
         target = batch[self.target]
-        if self.ignore_index is None:
+        if self.left_out is None:
             return len(target)
-        return float((target != self.ignore_index).float().mean()) * len(target)
+        return float((target != self.left_out).float().mean()) * len(target)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The loss of a batch. Logits go to it in full precision."""
@@ -73,7 +70,7 @@ class Supervised(Task):
         logits = self.model(batch["image"]).float()
         target = batch[self.target]
         loss = self.criterion(logits, target)
-        counts = torch.ones_like(target) if self.ignore_index is None else target != self.ignore_index
+        counts = torch.ones_like(target) if self.left_out is None else target != self.left_out
         weight = counts.float().mean() * len(target)
         self._loss_sum = self._loss_sum.to(loss.device) + loss * weight
         self._weights = self._weights.to(loss.device) + weight
