@@ -73,7 +73,9 @@ def encode_once(run: Run, learning: Learning, stop: StopRequest) -> None:
         for name, loader in loaders.items():
             split: Any = loader.dataset
             in_order = EpochOrder(len(split), size, seed=None, share=learning.train_order.share)
-            path = _path(run, split)
+            path = _path(run, split, stop)
+            if stop:
+                return
             found = _kept(path)
             if found is not None:
                 reused += len(split)
@@ -106,7 +108,7 @@ def _columns(run: Run, batch: dict[str, Any], prepared: dict[str, Any]) -> Mappi
 # --- features kept on disk ----------------------------------------------------------------------
 
 
-def _path(run: Run, split: Augmented) -> Path | None:
+def _path(run: Run, split: Augmented, stop: StopRequest) -> Path | None:
     """Where the features of a split are kept; None where they are not, or where its files are not known.
 
     The key holds what determines them: the frozen weights, the images' files and labels, the augmentations, and the
@@ -116,7 +118,10 @@ def _path(run: Run, split: Augmented) -> Path | None:
     if split.skipped is not None:  # a later run has to record what was skipped
         return None
     labels = getattr(split.samples, "labels", None)
-    probe = checked(collate([split[0, index] for index in range(min(_PROBED, len(split)))]))
+    samples = list(stop.until_requested(split[0, index] for index in range(min(_PROBED, len(split)))))
+    if stop:
+        return None
+    probe = checked(collate(samples))
     if cache == "off" or paths is None or ("label" in probe and labels is None):
         return None
     augment = [each.as_json(provenance=True) for each in run.plan.augment.get("eval", [])]
