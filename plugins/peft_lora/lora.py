@@ -35,7 +35,7 @@ def adapted(
         InputError: a target is not a layer of the network, or it has batch norms, whose statistics would move.
     """
     if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in network.modules()):
-        message = f"{type(network).__name__} has batch norms, whose statistics are no adapter's"
+        message = f"{type(network).__name__} has batch norms, whose statistics would move beside the adapters"
         raise InputError.of(path, message, "lora is for transformers; use trainer.freeze for this network")
     layers = [name for name, part in network.named_modules() if isinstance(part, (nn.Linear, nn.Conv2d))]
     ends = sorted({name.rpartition(".")[2] for name in layers})

@@ -27,7 +27,7 @@ class GradCam:
         """Try it on the first evaluation image.
 
         Raises:
-            InputError: there are no labelled evaluation images, or the model has no map to look at.
+            InputError: labelled evaluation images are missing, or the model lacks a feature map.
         """
         if run.val is None or len(run.val) == 0 or "label" not in run.evaluation_sample(0):
             raise InputError.of("grad_cam", "needs an evaluation split of images with labels", "leave it out")

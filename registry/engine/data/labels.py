@@ -103,7 +103,7 @@ def read_labels(path: Path) -> dict[str, ImageLabel]:
     """Image name -> label, from a CSV file with a header such as ``filename,label``.
 
     Raises:
-        InputError: as ``read_label_table``; a column is missing, there are no rows, a row lacks a name or a label, or
+        InputError: as ``read_label_table``; a column is missing, the table is empty, a row lacks a name or a label, or
             an image is listed twice; all problems at once, 20 at most.
     """
     table = read_label_table(path)

@@ -23,7 +23,7 @@ def example_images(chosen: Sequence[str], saved: SavedRun, console: Console) -> 
     """Five images, uint8 (H, W, C): of the folders and files that were named, else of the run's evaluation split.
 
     Raises:
-        InputError: there are none.
+        InputError: images are missing.
     """
     if chosen:
         paths = [path for name in chosen for path in (images_in(Path(name)) if Path(name).is_dir() else [Path(name)])]
@@ -37,5 +37,5 @@ def example_images(chosen: Sequence[str], saved: SavedRun, console: Console) -> 
         samples: Any = next((split for name in ("val", "train") if (split := data.split(name))), [])
         images = [samples[index]["image"] for index in range(min(_COUNT, len(samples)))]
     if not images:
-        raise InputError.of("--images", "there are no images to verify the file with", "--images FOLDER names some")
+        raise InputError.of("--images", "lacks images to verify the file with", "--images FOLDER names some")
     return [images[number % len(images)] for number in range(_COUNT)]

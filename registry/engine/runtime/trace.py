@@ -25,7 +25,7 @@ def traced(optimizer: Any, folder: Path, say: Callable[[str], None]) -> Iterator
         say: is given one line about the outcome.
     """
     if optimizer is None:
-        say("no trace: there are no training steps")
+        say("no trace: this run takes no training steps")
         yield
         return
     write = tensorboard_trace_handler(str(folder), use_gzip=True)
