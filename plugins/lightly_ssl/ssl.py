@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from registry import InputError
-from registry.engine import Batch, Task, concatenated
+from registry.engine import Batch, Task, concatenated, process_count, sum_over_processes
 
 from .neighbours import NeighbourVote
 
@@ -102,7 +102,7 @@ class SelfSupervised(Task):
         """The method's loss, and the spread of the first view's features."""
         views = batch["views"]
         features = [self.model(view) for view in views]
-        return {"loss": self.loss_of(features, views), "spread": spread(features[0].detach().float())}
+        return {"loss": self.loss_of(features, views), "spread": spread_of_batch(features[0].detach().float())}
 
     # --- evaluation -----------------------------------------------------------------------------
 
@@ -140,6 +140,17 @@ def spread(features: Tensor) -> Tensor:
     """
     normalized = F.normalize(features, dim=1)
     return normalized.std(dim=0, unbiased=False).mean() * math.sqrt(features.shape[1])
+
+
+def spread_of_batch(features: Tensor) -> Tensor:
+    """The ``spread`` of a training batch's features (B, D), of all processes together."""
+    if process_count() == 1:
+        return spread(features)
+    normalized = F.normalize(features, dim=1)
+    count = torch.full_like(normalized[0], len(normalized))
+    first, second, count = sum_over_processes(torch.stack([normalized.sum(0), normalized.square().sum(0), count]))
+    variance = second / count - (first / count).square()
+    return variance.clamp_min(0).sqrt().mean() * math.sqrt(features.shape[1])
 
 
 def shape_of(features: Tensor) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The checks of trainers, reports and trackers: a real small training, of classified images or of masks."""
+"""The checks of trainers, reports and trackers: a real small training, of images with labels or of masks."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def trains(subject: Subject) -> None:
 
 
 def _train(subject: Subject, recipes: Callable[[Sections], list[Sections]]) -> list[tuple[set[str], Summary]]:
-    """Train `recipes`, made of a small one of images or, where that is refused, of pixels.
+    """Train `recipes`, made of a small one of images, or else of pixels, or, by a trainer, of several labels an image.
 
     Returns:
         Of each run the files and the summary.
     """
     is_report, refused = subject.component.kind == "reports", []
-    for task in ("classification", "segmentation"):
+    for task in ("classification", "segmentation", *(() if is_report else ("multilabel",))):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 return [_run(each, Path(folder) / str(at)) for at, each in enumerate(recipes(_sections(task)))]
@@ -92,7 +92,7 @@ def _train(subject: Subject, recipes: Callable[[Sections], list[Sections]]) -> l
             except Hw1Error as error:
                 rule = "run_with_report_fails" if is_report else "run_fails"
                 raise ContractViolation(rule, f"{subject} fails in a {task} run: {error}") from error
-    message = f"{subject} refuses a small run of images and one of pixels: {'; '.join(refused)}"
+    message = f"{subject} refuses small runs of images and of pixels: {'; '.join(refused)}"
     raise Inconclusive(message) if is_report else ContractViolation("task_refused", message)
 
 
@@ -108,7 +108,7 @@ def _sections(task: str) -> Sections:
     pixels = task == "segmentation"
     return {
         "trainer": {"use": "conformance_trainer", "epochs": 2, "batch_size": 4},
-        "data": {"use": "conformance_data", "masks": pixels},
+        "data": {"use": "conformance_data", "masks": pixels, "flags": task == "multilabel"},
         "model": "conformance_segmenter" if pixels else "conformance_classifier",
         "loss": "conformance_loss",
         "trackers": [],

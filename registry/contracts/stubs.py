@@ -111,11 +111,12 @@ class TinyTask(Task):
 class TinySplit(list[dict[str, Any]]):
     """Eight images of 32 x 32 and their names."""
 
-    def __init__(self, masks: bool) -> None:
+    def __init__(self, masks: bool, flags: bool) -> None:
         for number in range(8):
             image = image_of(32, 32, number)
             image[: 8 + number] //= 1 + number % 2
-            target = {"mask": (image[..., 0] > 100).astype("uint8")} if masks else {"label": number % 2}
+            label = (1 - number % 2, number % 2) if flags else number % 2
+            target = {"mask": (image[..., 0] > 100).astype("uint8")} if masks else {"label": label}
             self.append({"image": image, "name": str(number), **target})
         self.names = [sample["name"] for sample in self]
 
@@ -123,14 +124,14 @@ class TinySplit(list[dict[str, Any]]):
 class TinyData:
     """Two classes, of images or of pixels."""
 
-    def __init__(self, *, masks: bool = False) -> None:
-        self.masks = masks
+    def __init__(self, *, masks: bool = False, flags: bool = False) -> None:
+        self.masks, self.flags = masks, flags
         colors = {"class_colors": [(0, 0, 0), (255, 255, 255)]} if masks else {}
         self.facts = {"num_classes": 2, "class_names": ["dark", "light"], "ignore_index": None, **colors}
 
     def split(self, name: str) -> TinySplit | None:
         """Training and validation images."""
-        return TinySplit(self.masks) if name in ("train", "val") else None
+        return TinySplit(self.masks, self.flags) if name in ("train", "val") else None
 
 
 def cross_entropy() -> nn.Module:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .network.wrap import as_backbone
     from .records.epoch import EpochRecord
     from .records.trackers import TrackedRun, Tracker
-    from .runtime.processes import concatenated, process_count, summed
+    from .runtime.processes import concatenated, process_count, sum_over_processes, summed
     from .train.features import Outputs
     from .train.run import Run
     from .train.task import Batch, Task
@@ -89,6 +89,7 @@ _MODULES = {
     "require_weights": "network.pretrained",
     "resized": "network.output_stride",
     "score_title": "data.drawing",
+    "sum_over_processes": "runtime.processes",
     "summed": "runtime.processes",
     "with_output_stride": "network.output_stride",
 }
@@ -152,6 +153,7 @@ __all__ = [
     "require_weights",
     "resized",
     "score_title",
+    "sum_over_processes",
     "summed",
     "with_output_stride",
 ]

@@ -164,7 +164,9 @@ def test_arrow_keys_read_a_curve_aloud(page: Callable) -> None:
 def test_the_mouse_shows_the_thumbnail_of_an_image(page: Callable) -> None:
     browser = page("one")
     chart = one(browser, ".map .chart")
-    run(browser, "arguments[0].scrollIntoView({block: 'center'})", chart)
+    # Scrolling hides the box: its event comes with the next frame, and the mouse after that.
+    scroll = "arguments[0].scrollIntoView({block: 'center'}); const done = arguments[1];"
+    browser.execute_async_script(f"{scroll} requestAnimationFrame(() => requestAnimationFrame(done))", chart)
     mark = chart.find_element("css selector", ".scatterlayer .point")
     webdriver.ActionChains(browser).move_to_element(mark).perform()
     tip = one(browser, "#tip")

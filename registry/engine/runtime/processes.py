@@ -86,6 +86,14 @@ def summed(values: Sequence[float]) -> list[float]:
     return sums.tolist()  # type: ignore[no-any-return]
 
 
+def sum_over_processes(values: Tensor) -> Tensor:
+    """The sum of a tensor, of one shape in each process, on its device; without gradients."""
+    total = values.detach().clone()
+    if process_count() > 1:
+        distributed.all_reduce(total)
+    return total
+
+
 def gathered(value: T) -> list[T]:
     """The values of all processes, by rank; tensors among them on the CPU."""
     if process_count() == 1:
