@@ -164,13 +164,12 @@ def test_arrow_keys_read_a_curve_aloud(page: Callable) -> None:
 def test_the_mouse_shows_the_thumbnail_of_an_image(page: Callable) -> None:
     browser = page("one")
     chart = one(browser, ".map .chart")
-    # Scrolling hides the box: its event comes with the next frame, and the mouse after that.
-    scroll = "arguments[0].scrollIntoView({block: 'center'}); const done = arguments[1];"
-    browser.execute_async_script(f"{scroll} requestAnimationFrame(() => requestAnimationFrame(done))", chart)
+    run(browser, "arguments[0].scrollIntoView({block: 'center'})", chart)
     mark = chart.find_element("css selector", ".scatterlayer .point")
-    webdriver.ActionChains(browser).move_to_element(mark).perform()
-    tip = one(browser, "#tip")
-    until(browser, "return !arguments[0].hidden", tip)
+    tip, deadline = one(browser, "#tip"), time.monotonic() + 60
+    while not tip.is_displayed():  # scrolling hides it, and events of scrolling may come after the mouse
+        assert time.monotonic() < deadline
+        webdriver.ActionChains(browser).move_to_element(chart).move_to_element(mark).pause(0.2).perform()
     assert ".png: " in tip.text and "predicted" in tip.text
     thumbnail = run(browser, "return getComputedStyle(arguments[0].firstChild)", tip)
     assert run(browser, "return arguments[0].firstChild.style.backgroundImage.startsWith('url(\"data:image/jpeg')", tip)
