@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +23,7 @@ class TensorBoard(Tracker):
     """See the spec ``tensorboard``."""
 
     def start(self, run: TrackedRun) -> None:
+        _quieten_the_writer()
         self.run, self.folder = run, run.folder / "tensorboard"
         # purge_step hides the events that a resumed run is about to write again.
         self.writer = SummaryWriter(str(self.folder), purge_step=run.after + 1 if run.after else None)
@@ -78,3 +81,15 @@ class TensorBoard(Tracker):
         for part in hparams(plain, self._tags):  # type: ignore[no-untyped-call]
             self.writer.file_writer.add_summary(part)  # type: ignore
         self.writer.close()
+
+
+@functools.cache
+def _quieten_the_writer() -> None:
+    """Keep tracebacks of TensorBoard's writing thread off the terminal, as of a full disk: its next call raises."""
+    others = threading.excepthook
+
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        if not type(failed.thread).__module__.startswith("tensorboard."):
+            others(failed)
+
+    threading.excepthook = hook

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -39,7 +41,10 @@ def test_example_lines_pass_check(component: Component, tmp_path: Path) -> None:
     else:
         around = AROUND
     (tmp_path / "recipe.yaml").write_text(dump({**around, **lines}))
-    assert every_problem(Request(tmp_path / "recipe.yaml"), Registry()) == []
+    left = every_problem(Request(tmp_path / "recipe.yaml"), Registry())
+    # Trackers name the package that they need; an environment without it has exactly this problem.
+    needed = re.fullmatch(r"needs the package (\w+), which is not installed", left[0].message) if left else None
+    assert not left or (len(left) == 1 and needed is not None and find_spec(needed[1]) is None)
 
 
 def test_every_kind_is_described() -> None:

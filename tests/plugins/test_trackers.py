@@ -12,6 +12,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from conftest import ROOT
 from runs import events, same, train, weights
 
 from registry import PluginError
@@ -63,6 +64,28 @@ def test_tensorboard_has_groups_the_recipe_and_the_settings_with_final_figures(r
     metrics = [info.name.tag for info in plugin_data_pb2.HParamsPluginData.FromString(data).experiment.metric_infos]
     assert set(metrics) == {"main/train_loss", "main/val_loss", "main/accuracy", "run/best_accuracy"}
     assert read.Scalars("run/best_accuracy")[-1].value == pytest.approx(max(row["accuracy"] for row in rows))
+
+
+def test_tensorboard_that_cannot_write_raises_without_a_traceback_on_the_terminal(tmp_path: Path) -> None:
+    script = f"""
+        import resource
+        from pathlib import Path
+        from plugins.trackers.tensorboard import TensorBoard
+        from registry.engine import TrackedRun
+
+        tracker = TensorBoard()
+        tracker.start(TrackedRun("full", Path({str(tmp_path)!r})))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 12, resource.RLIM_INFINITY))
+        try:
+            for epoch in range(1000):
+                tracker.scalar("loss", 1.0, epoch)
+                tracker.writer.flush()
+        except OSError as error:
+            print(error.strerror)
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(script)], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and done.stdout == "File too large\n", done
+    assert "Traceback" not in done.stderr
 
 
 def test_mlflows_client_reads_parameters_metrics_figures_and_model(

@@ -250,14 +250,15 @@ def test_a_file_that_is_not_a_checkpoint_is_refused_in_our_words(tmp_path, write
 
 def test_what_is_written_is_the_state_at_the_time_of_the_call(tmp_path):
     weight, steps = torch.zeros(3), {"count": [1]}
+    state = {"task": {"weight": weight}, "steps": steps, "precision": "fp32", "memory_format": "contiguous"}
     with CheckpointWriter() as writer:
-        writer.save(tmp_path / "last.pt", {"weight": weight, "steps": steps})
+        writer.save(tmp_path / "last.pt", state)
         weight += 1
         steps["count"].append(2)
-        writer.save(tmp_path / "best.pt", {"weight": weight, "steps": steps})
+        writer.save(tmp_path / "best.pt", state)
     first, second = load(tmp_path / "last.pt"), load(tmp_path / "best.pt")
-    assert first["weight"].tolist() == [0, 0, 0] and first["steps"] == {"count": [1]}
-    assert second["weight"].tolist() == [1, 1, 1] and second["steps"] == {"count": [1, 2]}
+    assert first["task"]["weight"].tolist() == [0, 0, 0] and first["steps"] == {"count": [1]}
+    assert second["task"]["weight"].tolist() == [1, 1, 1] and second["steps"] == {"count": [1, 2]}
 
 
 def test_an_error_of_writing_is_raised_at_the_latest_when_the_writer_ends(tmp_path):
