@@ -186,7 +186,7 @@ DATA = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(TEXTS, DATA, min_size=1, max_size=5))
 def test_dump_round_trip(data: dict[str, Any]) -> None:
     root, problems = parse(dump(data), None)

@@ -56,7 +56,7 @@ def doctor(as_json: bool) -> None:
     if as_json:
         print_json({"ok": not broken, "findings": [each._asdict() for each in found]})
     else:
-        _print(found)
+        print_findings(found)
     if any(each.part in ("plugins", "trainers") for each in broken):
         sys.exit(PLUGIN_FAILED)
     sys.exit(FAILED if broken else DONE)
@@ -137,7 +137,7 @@ def _trainers() -> Iterator[Finding]:
             yield Finding("trainers", component.name, "broken", str(broken))
 
 
-def _print(found: list[Finding]) -> None:
+def print_findings(found: list[Finding]) -> None:
     """One row a finding, grouped by part; then how many are broken."""
     from ..tables import Console, Text, plural, table_of
 
