@@ -216,8 +216,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             runtime: {{precision: fp32, memory_format: contiguous, workers: 0}}
             """)
         )
-        reports = "reports=[{use: pca, at: [first, last]}, {use: tsne, at: [first, last]}, confusion_matrix]"
+        maps = "{use: pca, at: [first, last]}, {use: tsne, at: [first, last]}"
+        reports = f"reports=[{maps}, confusion_matrix, architecture]"
         train(digits, folder / "runs" / "digits" / "small", reports)
-        train(digits, folder / "runs" / "digits" / "wide", "model.width=8", "reports=[confusion_matrix]")
+        train(digits, folder / "runs" / "digits" / "wide", "model.width=8", "reports=[confusion_matrix, architecture]")
         train(scenes, folder / "runs" / "scenes" / "one")
         yield folder / "runs"

@@ -95,6 +95,13 @@ def curves(*, at: list[int | str] = _ALWAYS) -> Any:
     return Curves(at)
 
 
+def architecture() -> Any:
+    """What the network consists of, for the page: modules with output sizes and parameters, operations for an image."""
+    from .architecture import Architecture
+
+    return Architecture()
+
+
 def confusion_matrix(*, at: list[int | str] = _LAST, class_names: FromData[list[str]]) -> Any:
     """Which classes are confused with which: a figure with every class's recall, the counts, the most confused pairs.
 

@@ -15,6 +15,7 @@ from ..catalog.spec import ComponentSpec, Parameter
 from ..errors import PluginError
 from ..recipe.grammar import FRAMEWORK, MOST_RUNS, SECTIONS, arguments_of, named_by_default, trainer_sections
 from ..recipe.types import Type, type_of, uses
+from . import schema_types
 from .schema_types import REFERENCE, SHARED, Schema, default_schema, either, or_reference, scalar_schema, union_schema
 
 #: Sections of a recipe of several runs, or of one that changes another: required keys may be missing in these.
@@ -115,7 +116,7 @@ class _Writer:
             "if": {"anyOf": [{"required": [key]} for key in _PARTIAL]},
             "then": _ref("changes"),
             "else": _ref("recipe"),
-            "definitions": dict(sorted(self.definitions.items())),
+            "definitions": dict(sorted(schema_types.share_repeated(self.definitions).items())),
         }
 
     def _around(self) -> dict[str, Schema]:
@@ -126,8 +127,8 @@ class _Writer:
             "matrix": {"type": "object", "additionalProperties": values},
             "repeat": or_reference({"type": "integer", "minimum": 1, "maximum": MOST_RUNS}),
         }
-        run = self._changes({**study, "extends": name})
-        self.definitions["run"] = run
+        self.definitions["run"] = self._changes({**study, "extends": name})
+        study["page"] = self._parameter(_without_default(SECTIONS["page"]), partial=True)
         study |= {"runs": {"type": "object", "additionalProperties": {"anyOf": [{"type": "null"}, _ref("run")]}}}
         self.definitions["demo"] = self._changes(study)
         around = {**study, "extends": either([name, {"type": "array", "items": name}]), "demo": _ref("demo")}
@@ -326,5 +327,4 @@ def _without_default(parameter: Parameter) -> Parameter:
 
 
 def _shortened(text: str, most: int) -> str:
-    """The text, cut where it is longer than so many characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

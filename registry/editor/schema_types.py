@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -111,3 +112,21 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, (Path, Interval)):
         return str(value)
     return value if isinstance(value, (bool, int, float, str)) else None
+
+
+def share_repeated(definitions: dict[str, Schema]) -> dict[str, Schema]:
+    """Give the arguments that several members of a zoo document alike (``p`` of augmentations) one definition."""
+    holders: dict[tuple[str, str, str], list[dict[str, Schema]]] = {}
+    for key, schema in definitions.items():
+        zoo = key.rpartition(".")[0]
+        for name, each in schema.get("properties", {}).items() if "." in zoo else ():
+            holders.setdefault((zoo, name, json.dumps(each)), []).append(schema["properties"])
+    numbers = Counter[str]()
+    for (zoo, name, text), found in holders.items():
+        if len(found) > 2 and len(text) > 80:
+            key = f"{zoo}.{name}"
+            numbers[key] += 1
+            definitions[f"{key}.{numbers[key]}"] = json.loads(text)
+            for properties in found:
+                properties[name] = {"$ref": f"#/definitions/{key}.{numbers[key]}"}
+    return definitions

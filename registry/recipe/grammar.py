@@ -163,6 +163,29 @@ class AugmentSettings:
     eval: list[Augmentation] = ()  # type: ignore[assignment]
 
 
+#: What a section of a page may show of its runs.
+Part = Literal[
+    "scores", "settings", "curves", "architecture", "classes", "confusion", "maps", "masks", "worst", "calibration"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageSettings:
+    """A section of a study's page, which `hw1cli report` shows in its place, above all that it shows of any study.
+
+    Args:
+        title: its heading.
+        text: sentences under it; an empty line begins a paragraph.
+        runs: the runs that it shows, by name or pattern (tuned_*), with all their seeds; every run when empty.
+        show: what it shows of them, in order.
+    """
+
+    title: str
+    text: str = ""
+    runs: list[str] = ()  # type: ignore[assignment]
+    show: list[Part] = ()  # type: ignore[assignment]
+
+
 @dataclass(frozen=True)
 class Section(Parameter):
     """A section of a recipe.
@@ -206,7 +229,9 @@ SECTIONS: Final = {
         Section(
             "repeat", Annotated[int, Range(1, MOST_RUNS)], 1, "how many seeds each run is repeated with", study=True
         ),
+        Section("page", list[PageSettings], (), "sections of the page of a study's runs, in order", study=True),
         Section("description", str, "", "one line on what the recipe does"),
+        Section("published", dict[str, float], None, "scores that others report for this recipe, by name"),
         Section("seed", int, 0, "seed of everything random"),
         Section("trainer", _Trainer, doc="the trainer and how long it learns"),
         Section("data", Dataset, doc="the data set"),
@@ -222,7 +247,7 @@ SECTIONS: Final = {
         Section("extends", str | list[str], None, "the recipe that this one changes", settable=False),
     )
 }
-#: Sections that make a recipe a study.
+#: Sections of a study; but for its page, each makes a recipe one.
 STUDY_SECTIONS: Final = tuple(name for name, section in SECTIONS.items() if section.study)
 #: What trainers usually ask for: checked while the trainer itself is unknown.
 _USUAL: Final = (

@@ -31,6 +31,7 @@ class Recipe:
         title: of a study's member: what it is called beside the recipe's name, and its folder in the study's.
         setting: the title without the seed: what is repeated.
         needs: the titles of the members whose folders it names.
+        page: of a study: the sections of its page, unchecked.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Recipe:
     title: str = ""
     setting: str = ""
     needs: tuple[str, ...] = ()
+    page: Node | None = None
 
     @property
     def name(self) -> str:
@@ -98,14 +100,16 @@ def load(
     sections = {
         name: node for name in STUDY_SECTIONS if (node := root.value.pop(name, None)) and node.value is not None
     }
-    members = []
+    members, page = [], sections.pop("page", None)
+    if page is not None and not sections:
+        problems.append(page.problem("page", "is of a study", "add 'runs:', 'matrix:' or 'repeat:'"))
     if sections:
-        bases = files.bases_of_runs(sections.get("runs"), path)
+        bases = files.bases_of_runs(sections.get("runs"), path, demo=demo)
         folder = folder or Path("runs") / path.stem / ("demo" if demo else "study")
         members = study.expand(root, sections, bases, folder, problems)
     for each in [member.root for member in members] if sections else [root]:
         references.resolve(each, problems)
-    recipe = Recipe(path, root, [*files.problems, *problems], demo, has_demo, touched, bool(sections))
+    recipe = Recipe(path, root, [*files.problems, *problems], demo, has_demo, touched, bool(sections), page=page)
     runs = (
         replace(recipe, root=m.root, is_study=False, title=m.name, setting=m.setting, needs=m.needs) for m in members
     )
@@ -147,13 +151,23 @@ class Files:
             self.trees[identity] = root
         return self.trees[identity]
 
-    def bases_of_runs(self, runs: Node | None, path: Path) -> dict[str, Node | None]:
-        """The recipes that a study's runs extend, by the runs' names; the key ``extends`` is removed from these."""
+    def bases_of_runs(self, runs: Node | None, path: Path, *, demo: bool) -> dict[str, Node | None]:
+        """The recipes that a study's runs extend, by the runs' names; the key ``extends`` is removed from these.
+
+        Args:
+            runs: the study's section.
+            path: the study's file.
+            demo: whether the recipes' own demos are applied to them.
+        """
         entries = runs.value.items() if runs is not None and isinstance(runs.value, dict) else ()
         with_base = [
             (name, run.value) for name, run in entries if isinstance(run.value, dict) and "extends" in run.value
         ]
-        return {name: self._base(changes.pop("extends"), path, (path.resolve(),)) for name, changes in with_base}
+        bases = {name: self._base(changes.pop("extends"), path, (path.resolve(),)) for name, changes in with_base}
+        for name, base in bases.items() if demo else ():
+            if base is not None and (overlay := base.get("demo")) is not None and isinstance(overlay.value, dict):
+                bases[name] = merge(base, overlay)
+        return bases
 
     def _base(self, extends: Node, path: Path, chain: tuple[Path, ...]) -> Node | None:
         """The recipes that an ``extends:`` in the file at ``path`` names, a later one merged onto an earlier one."""

@@ -170,6 +170,7 @@ class Plan:
         reports, trackers: in order.
         make: what writes the data first; None for data that is there.
         split: how the training split is divided; None where the data set has an evaluation split itself.
+        published: scores that others report, by name.
         origin: of a run that starts from another one's state: its folder, checkpoint and epoch, and what is changed.
     """
 
@@ -186,6 +187,7 @@ class Plan:
     trackers: list[ComponentPlan] = field(default_factory=list)
     make: ComponentPlan | None = None
     split: SplitSettings | None = None
+    published: Mapping[str, float] | None = None
     origin: Mapping[str, Any] | None = None
 
     @property
@@ -199,6 +201,7 @@ class Plan:
         shown |= {"loop": vars(self.loop), "runtime": vars(self.runtime), "make": self.make}
         shown |= {"reports": self.reports, "trackers": self.trackers}
         shown |= {"split": vars(self.split)} if self.split is not None else {}
+        shown |= {"published": self.published} if self.published else {}
         shown |= {"from": self.origin} if self.origin is not None else {}
         return {key: _as_json(value, True) for key, value in shown.items()}
 

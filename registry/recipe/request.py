@@ -8,14 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
 from ..catalog.registry import Registry
-from ..errors import InputError, Problem
+from ..errors import InputError, Problem, did_you_mean
+from .grammar import SECTIONS
 from .load import Files, Recipe, load
 from .plan import Plan
-from .planner import make_plan
+from .planner import make_plan, plan_value
+from .types import type_of
 
 #: More problems than this are counted, not listed.
 MOST_LISTED: Final = 100
@@ -89,7 +92,7 @@ def _check(request: Request, registry: Registry, files: Files) -> tuple[Recipe, 
     recipe = load(
         request.recipe, sets=request.sets, unsets=request.unsets, demo=request.demo, folder=request.out, files=files
     )
-    plans, problems, missing = list[Plan](), list(recipe.problems), list[Problem]()
+    plans, problems, missing = list[Plan](), [*recipe.problems, *_problems_of_page(recipe, registry)], list[Problem]()
     for run in recipe.members if recipe.is_study else [recipe]:
         missing += _missing_root(run)
         try:
@@ -99,6 +102,27 @@ def _check(request: Request, registry: Registry, files: Files) -> tuple[Recipe, 
     untouched = recipe.touched.isdisjoint({"data", "data.root"})
     demo_instead = bool(missing) and recipe.has_demo and not request.demo and untouched
     return recipe, plans, problems if demo_instead else [*missing, *problems], demo_instead
+
+
+def _problems_of_page(recipe: Recipe, registry: Registry) -> list[Problem]:
+    """What is wrong with the sections of a study's page, whose runs have to exist."""
+    if recipe.page is None:
+        return []
+    try:
+        sections = plan_value(recipe.page, type_of(SECTIONS["page"].type), "page", registry)
+    except InputError as error:
+        return list(error.problems)
+    settings = dict.fromkeys(member.setting for member in recipe.members)
+    return [
+        recipe.page.value[at].problem(
+            f"page.{at}.runs",
+            f"no run is named {name!r}",
+            did_you_mean(name, settings, f"runs: {', '.join(settings)}"),
+        )
+        for at, section in enumerate(sections if settings else ())
+        for name in section.runs
+        if not any(fnmatchcase(setting, name) for setting in settings)
+    ]
 
 
 def _missing_root(recipe: Recipe) -> list[Problem]:

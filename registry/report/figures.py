@@ -73,6 +73,15 @@ def classes(run: Path, best: Mapping[str, float]) -> dict[str, Any] | None:
     return {"names": names, "columns": filled, "source": "best epoch"}
 
 
+def architecture(run: Path) -> dict[str, Any] | None:
+    """``facts`` of the network, and ``rows`` of its modules; None without."""
+    folder = run / "figures" / "architecture"
+    if not (folder / "modules.csv").is_file():
+        return None
+    facts = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    return {"facts": facts, "rows": _rows(folder / "modules.csv")}
+
+
 def maps(run: Path, room: Room) -> list[dict[str, Any]]:
     """The maps of the penultimate layer: images with class and name, and their places at each epoch."""
     found = []

@@ -17,8 +17,19 @@ from .pictures import Room
 
 #: Columns of an epoch's row that the page does not offer as a curve.
 _NO_CURVES: Final = ("epoch",)
-#: What is read of each run, and what writes it where it is missing.
-_PARTS: Final[Mapping[str, str]] = {
+#: What is read of each run, with its heading, in the page's order.
+PARTS: Final[Mapping[str, str]] = {
+    "architecture": "Architecture",
+    "classes": "Classes",
+    "confusion": "Confusion matrix",
+    "maps": "Maps of the penultimate layer",
+    "masks": "Masks while training",
+    "worst": "Worst predictions",
+    "calibration": "Calibration",
+}
+#: What writes a part where it is missing.
+WRITERS: Final[Mapping[str, str]] = {
+    "architecture": "the report `architecture`",
     "confusion": "the report `confusion_matrix`, or `hw1cli evaluate RUN`",
     "maps": "the reports `pca` and `tsne`",
     "masks": "the report `mask_stages`",
@@ -38,7 +49,7 @@ class Shown:
         row: of ``results.runs.compare_runs``.
         recipe: the text of ``recipe.yaml``.
         components: path, name, distribution with version, origin and hash of the source of each component.
-        parts: ``classes`` and the keys of ``_PARTS``; see ``figures``. None or empty where there is nothing.
+        parts: by the keys of ``PARTS``; see ``figures``. None or empty where there is nothing.
         notes: what could not be read.
     """
 
@@ -59,7 +70,7 @@ class Shown:
     @property
     def missing(self) -> list[str]:
         """What writes the sections that this run lacks, in sentences."""
-        return [f"{part.capitalize()}: written by {by}." for part, by in _PARTS.items() if not self.parts[part]]
+        return [f"{part.capitalize()}: written by {by}." for part, by in WRITERS.items() if not self.parts[part]]
 
     @property
     def costs(self) -> dict[str, str]:
@@ -118,6 +129,7 @@ def gather(runs: Sequence[FinishedRun]) -> Study:
         one = Shown(row["number"], row["name"], run, row)
         readers: dict[str, Callable[[], Any]] = {
             "classes": lambda run=run: figures.classes(run.folder, run.summary["best"]),  # type: ignore[misc]
+            "architecture": lambda run=run: figures.architecture(run.folder),  # type: ignore[misc]
             "confusion": lambda run=run: figures.confusion(run.folder),  # type: ignore[misc]
             "maps": lambda run=run: figures.maps(run.folder, room),  # type: ignore[misc]
             "masks": lambda run=run: figures.masks(run.folder, room),  # type: ignore[misc]

@@ -12,15 +12,20 @@ from typing import Any, Final
 from .. import __version__, files
 from ..errors import InputError
 from ..results.runs import FinishedRun
-from .gather import Study, gather, setting_name
+from .gather import PARTS, WRITERS, Study, gather, setting_name
+from .sections import sections
 from .verdicts import difference, of_run, of_study, rank
 
 _FOLDER: Final = Path(__file__).parent / "page"
 _SCRIPTS: Final = ("charts.js", "maps.js", "masks.js", "tables.js")
 
 
-def render(runs: Sequence[FinishedRun]) -> str:
+def render(runs: Sequence[FinishedRun], described: Sequence[Mapping[str, Any]] = ()) -> str:
     """The page of one run or of several.
+
+    Args:
+        runs: one or more.
+        described: the sections that a study's recipe describes, as in ``page.json``.
 
     Raises:
         InputError: the plotting library is not installed.
@@ -42,6 +47,9 @@ def render(runs: Sequence[FinishedRun]) -> str:
     data = files.to_json(_data(study)).replace("<", "\\u003c")
     return environment.get_template("page.html.j2").render(
         study=study,
+        described=sections(described, study.runs),
+        PARTS=PARTS,
+        WRITERS=WRITERS,
         several=len(study.runs) > 1,
         verdicts=of_study(study),
         of_run=of_run,

@@ -76,7 +76,8 @@ def _with_sections(plan: Mapping[str, Any]) -> dict[str, Any]:
     arguments = trainer.get("arguments", {})
     sections = {name: value for name, value in arguments.items() if _holds_components(value)}
     rest = {name: value for name, value in arguments.items() if name not in sections}
-    return {**plan, **sections, "trainer": {**trainer, "arguments": rest}}
+    own = {name: value for name, value in plan.items() if name != "published"}  # which changes nothing of the run
+    return {**own, **sections, "trainer": {**trainer, "arguments": rest}}
 
 
 def _holds_components(value: Any) -> bool:

@@ -62,6 +62,11 @@ class FinishedRun:
         """The monitored score of the best epoch; None where nothing was evaluated."""
         return self.summary["best"].get(self.monitor)  # type: ignore[no-any-return]
 
+    @property
+    def published(self) -> Mapping[str, float]:
+        """Scores that others report for the recipe, by name."""
+        return self.plan.get("published") or {}
+
     def result(self, name: str) -> Result | None:
         """The score under a name of the run; None without a score, or where the run stopped before its end."""
         if self.score is None or self.summary["status"] != "done":

@@ -79,6 +79,33 @@ def compare(settings: Sequence[Setting]) -> dict[str, Any]:
     return {"settings": [_row(each) for each in settings], "differences": differences}
 
 
+def beside_published(setting: Setting, published: float) -> dict[str, Any]:
+    """The difference of a setting from a score that others report of one run, which has the noise of one run.
+
+    Returns:
+        ``difference`` of the mean, ``over_images`` and ``over_seeds`` (how large chance makes it in 95 % of cases; None
+        where that is unknown, the latter with fewer than three seeds), and ``more_than_noise``: False within either of
+        them, True beyond both or beyond the one over the seeds where the score has none over the images, else None.
+    """
+    difference, number = setting.mean - published, len(setting.results)
+    own, over_images, over_seeds = setting.errors, None, None
+    if own["images"] is not None:
+        images = min(result.images for result in setting.results)
+        over_images = _NORMAL * math.hypot(own["images"], math.sqrt(max(published * (1 - published), 0) / images))
+    if own["seeds"] is not None and number >= LEAST_SEEDS:
+        over_seeds = student_t(number - 1) * own["seeds"] * math.sqrt(number + 1)
+    known = [noise for noise in (over_images, over_seeds) if noise is not None]
+    within = any(abs(difference) <= noise for noise in known)
+    unknown = over_seeds is None or max(known) == 0  # scores that no seed changes do not show what chance does
+    marked = False if within else None if unknown else True
+    return {
+        "difference": difference,
+        "over_images": over_images,
+        "over_seeds": over_seeds,
+        "more_than_noise": marked,
+    }
+
+
 def _row(setting: Setting) -> dict[str, Any]:
     known = [(error, source) for source, error in setting.errors.items() if error is not None]
     error, source = max(known, key=lambda each: each[0], default=(None, None))

@@ -13,7 +13,7 @@ from registry.catalog.registry import Registry
 from registry.cli.commands.run import run_recipe as run
 from registry.errors import InputError
 from registry.recipe.load import load
-from registry.recipe.request import Request, planned_runs
+from registry.recipe.request import Request, every_problem, planned_runs
 
 
 def members(tmp_path: Path, text: str, *sets: str) -> dict:
@@ -209,3 +209,39 @@ def test_finished_study_demo_is_not_repeated(tmp_path: Path, capsys: pytest.Capt
     run(request, resume=False)
     output = capsys.readouterr().out
     assert output.count("already finished") == 2 and "row minus column" in output
+
+
+def test_in_a_demo_a_run_has_the_demo_of_the_recipe_that_it_extends(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("trainer: {use: a, epochs: 100}\ndemo: {trainer: {epochs: 5}, make: digits}\n")
+    path = tmp_path / "study.yaml"
+    path.write_text(
+        "data: {use: b}\nruns: {one: {extends: base.yaml}, two: {extends: base.yaml}}\n"
+        "demo: {runs: {two: {trainer: {epochs: 7}}}}\n"
+    )
+    real = [member.root.plain() for member in load(path).members]
+    assert real == [{"trainer": {"use": "a", "epochs": 100}}] * 2
+    demo = {member.title: member.root.plain() for member in load(path, demo=True).members}
+    assert demo["one"] == {"trainer": {"use": "a", "epochs": 5}, "make": "digits"}
+    assert demo["two"] == {"trainer": {"use": "a", "epochs": 7}, "make": "digits"}
+
+
+@pytest.mark.parametrize(
+    ("page", "found"),
+    [
+        ("[{title: A, runs: [smal]}]", ("page.0.runs", "no run is named 'smal'")),
+        ("[{title: A, runs: ['s*', small]}]", None),
+        ("[{title: A, titel: B}]", ("page.0.titel", "page.0 has no argument 'titel'")),
+        ("[{text: A}]", ("page.0.title", "is missing: page.0 needs text")),
+        ("[{title: A, show: [scors]}]", ("page.0.show.0", None)),
+    ],
+)
+def test_the_sections_of_a_page_are_checked(page: str, found: tuple | None, recipe: Path) -> None:
+    recipe.write_text(f"{recipe.read_text()}\nruns: {{small: {{}}}}\npage: {page}\n")
+    problems = [each for each in every_problem(Request(recipe), Registry()) if each.path.startswith("page")]
+    assert [problem.path for problem in problems] == ([] if found is None else [found[0]])
+    if found is not None and found[1] is not None:
+        assert problems[0].message == found[1] and problems[0].line is not None
+
+
+def test_a_page_without_runs_is_refused(tmp_path: Path) -> None:
+    assert problems(tmp_path, "page: [{title: A}]") == [("page", "is of a study")]

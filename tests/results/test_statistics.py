@@ -7,7 +7,7 @@ import math
 import pytest
 from scipy import stats
 
-from registry.results.statistics import Result, Setting, compare, student_t
+from registry.results.statistics import Result, Setting, beside_published, compare, student_t
 
 
 def setting(name: str, *scores: float, monitor: str = "accuracy", images: int = 400) -> Setting:
@@ -60,3 +60,15 @@ def test_few_seeds_are_compared_with_students_t_as_welch_does() -> None:
     assert stats.ttest_ind(one, other, equal_var=False).pvalue > 0.05
     far = [score + 0.1 for score in other]
     assert marked(pair[0], setting("c", *far, monitor="miou")) is True
+
+
+def test_a_published_score_has_the_noise_of_one_run() -> None:
+    one = beside_published(setting("a", 0.50), 0.55)
+    assert one["over_images"] == pytest.approx(1.96 * math.hypot(0.025, math.sqrt(0.55 * 0.45 / 400)))
+    assert one["more_than_noise"] is False, "within the noise of the images"
+    assert beside_published(setting("a", 0.50), 0.60)["more_than_noise"] is None, "one seed does not show its noise"
+    seeds = beside_published(setting("a", 0.50, 0.51, 0.49), 0.60)
+    assert seeds["over_seeds"] == pytest.approx(4.303 * 0.01 * math.sqrt(1 + 1 / 3))
+    assert seeds["more_than_noise"] is True
+    assert beside_published(setting("a", 0.4, 0.5, 0.6), 0.60)["more_than_noise"] is False
+    assert beside_published(setting("a", 0.5, 0.5, 0.5, monitor="miou"), 0.6)["more_than_noise"] is None

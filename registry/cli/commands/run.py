@@ -162,10 +162,14 @@ def _run_study(study: Sequence[Plan], folder: Path) -> None:
         InputError: a run's folder holds another run, or the only run that failed found something else wrong.
         PluginError, Hw1Error: runs failed; those that do not need them were trained all the same.
     """
+    from ... import files
     from ..tables import Console, Text, plural
 
     console = Console()
     _refuse_other_runs(study, folder)
+    if (page := study[0].recipe.page) is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        files.write_json(folder / "page.json", {"sections": page.plain()})
     failures: dict[str, Exception] = {}
     for number, plan in enumerate(study, 1):
         name = plan.recipe.title
@@ -182,6 +186,8 @@ def _run_study(study: Sequence[Plan], folder: Path) -> None:
             text, color = (f"skipped: it {error}", "yellow") if missing else (f"{name} failed: {failures[name]}", "red")
             console.print(text, style=color, markup=False)
     _summarize(study, folder, console)
+    if page is not None:
+        _write_page(folder, console)
     errors = list(failures.values())
     for plugin in errors:
         if isinstance(plugin, PluginError):
@@ -191,6 +197,16 @@ def _run_study(study: Sequence[Plan], folder: Path) -> None:
     if errors:
         reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
         raise Hw1Error(f"{plural(len(errors), 'run')} of the study failed: {reasons}")
+
+
+def _write_page(folder: Path, console: Console) -> None:
+    """Write the page that the recipe describes; what keeps it from being written does not fail the study."""
+    from .report import write_report
+
+    try:
+        console.print(f"page: {write_report((folder,))}", markup=False, highlight=False)
+    except InputError as error:
+        console.print(f"no page: {error}", style="yellow", markup=False)
 
 
 def _train_unfinished(plan: Plan, out: Path, console: Console) -> None:

@@ -6,6 +6,10 @@ const COLORS = {
   dark: ["#6db3f2", "#fb9a5a", "#6fd08f", "#c99bf5", "#e3c14f", "#5fd0e0", "#f58ac0", "#b8c0cc"],
 };
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "cross", "hexagon", "triangle-down"];
+/** `report --pdf` prints the page with all of it opened and drawn. */
+const printing = location.hash === "#print";
+document.documentElement.classList.toggle("printing", printing);
+if (printing) document.documentElement.dataset.theme = "light";
 const CONFIG = { displayModeBar: false, responsive: true };
 const numbered = (number) => runs.find((run) => run.number === Number(number));
 
@@ -37,20 +41,22 @@ function layout(more = {}) {
 
 // --- curves ---
 const kindOf = (column) => column.replace(/^(train|val)_/, "");
-function kindsOfCurves() {
-  const all = [...new Set(runs.flatMap((run) => Object.keys(run.columns)))].map(kindOf);
+const runsOf = (chart) => chart.dataset.runs.split(" ").map(numbered);
+function kindsOfCurves(shown) {
+  const all = [...new Set(shown.flatMap((run) => Object.keys(run.columns)))].map(kindOf);
   return [...new Set(all)];
 }
 function drawCurves(chart) {
   const kind = chart.dataset.shown;
   const traces = [];
-  runs.forEach((run, at) => {
+  const shown = runsOf(chart);
+  shown.forEach((run, at) => {
     for (const [column, values] of Object.entries(run.columns)) {
       if (kindOf(column) !== kind || values.every((value) => value === null)) continue;
       const training = column.startsWith("train_");
-      const name = [runs.length > 1 ? run.name : "", training ? "training" : "evaluation"].filter(Boolean).join(", ");
-      const tint = color(runs.length > 1 ? at : training ? 1 : 0);
-      const stars = run.epochs.map((epoch) => (!training && epoch === run.best_epoch ? "star" : shape(runs.length > 1 ? at : 0)));
+      const name = [shown.length > 1 ? run.name : "", training ? "training" : "evaluation"].filter(Boolean).join(", ");
+      const tint = color(shown.length > 1 ? at : training ? 1 : 0);
+      const stars = run.epochs.map((epoch) => (!training && epoch === run.best_epoch ? "star" : shape(shown.length > 1 ? at : 0)));
       traces.push({
         x: run.epochs, y: values, name: ["lr", "images_per_second", "seconds"].includes(kind) ? run.name : name, connectgaps: true,
         mode: "lines+markers", line: { color: tint, dash: training ? "dash" : "solid", width: training ? 1.5 : 2.5 },
@@ -59,7 +65,7 @@ function drawCurves(chart) {
       });
     }
   });
-  const epochs = Math.max(...runs.flatMap((run) => run.epochs), 1);
+  const epochs = Math.max(...shown.flatMap((run) => run.epochs), 1);
   const x = { title: { text: "epoch" }, range: [0.5, epochs + 0.5], ...(epochs < 12 ? { dtick: 1 } : { tickformat: "d" }) };
   return Plotly.react(chart, traces, layout({ hovermode: "closest", showlegend: true, xaxis: axis(x), yaxis: axis({ title: { text: kind } }) }), CONFIG);
 }
@@ -155,11 +161,11 @@ function move(chart, event) {
 }
 const charts = [...document.querySelectorAll(".chart")];
 document.querySelectorAll(".curve-choice").forEach((choice) => {
-  const kinds = kindsOfCurves();
-  const preferred = choice.dataset.kind === "loss" ? "loss" : kindOf(runs[0].monitor);
+  const chart = choice.closest("div").querySelector(".chart");
+  const kinds = kindsOfCurves(runsOf(chart));
+  const preferred = choice.dataset.kind === "loss" ? "loss" : kindOf(runsOf(chart)[0].monitor);
   const chosen = choice.dataset.kind === "score" && preferred === "loss" ? kinds.find((kind) => kind !== "loss") || "loss" : preferred;
   for (const kind of kinds) choice.add(new Option(kind, kind, false, kind === chosen));
-  const chart = choice.closest("div").querySelector(".chart");
   chart.dataset.shown = choice.value;
   choice.addEventListener("change", () => {
     chart.dataset.shown = choice.value;
@@ -177,9 +183,11 @@ document.getElementById("theme").addEventListener("click", () => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 /** The library is compiled after the text has been painted: it takes longer than everything else. */
 function begin() {
+  if (printing) document.querySelectorAll("details").forEach((each) => { each.open = true; });
   const script = document.createElement("script");
   script.textContent = document.getElementById("plotly").textContent;
   document.head.append(script);
+  if (printing) return void Promise.all(charts.map(draw));
   const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
       if (!isIntersecting) continue;

@@ -18,7 +18,7 @@ function mapOf(chart) {
 DRAW.map = function drawMap(chart) {
   const { run, map, panel } = mapOf(chart);
   const stage = map.stages[panel.querySelector(".epoch").value];
-  const onlyWrong = panel.querySelector(".wrong").checked;
+  const onlyWrong = panel.querySelector(".wrong")?.checked;
   const names = (run.classes.names || []).map(String);
   const classes = [...new Set(map.classes)].sort((a, b) => names.indexOf(a) - names.indexOf(b));
   const traces = classes.map((name) => {
@@ -42,10 +42,11 @@ DRAW.map = function drawMap(chart) {
     const margin = 0.05 * (high - low || 1);
     return [low - margin, high + margin];
   };
-  panel.querySelector(".shown").textContent = `${stage.epoch}`;
+  const named = panel.querySelector(".shown");  // one of several panels has neither slider nor legend
+  if (named) named.textContent = `${stage.epoch}`;
   const numbers = Object.entries(stage.figures).filter(([key, value]) => key !== "epoch" && value !== null);
   panel.querySelector(".figures").textContent = numbers.map(([key, value]) => `${key.replaceAll("_", " ")} ${+value.toPrecision(3)}`).join(", ");
-  const names_ = classes.length <= 20;
+  const names_ = Boolean(named) && classes.length <= 20;
   return Plotly.react(chart, traces, layout({ hovermode: "closest", showlegend: names_, margin: { l: 10, r: 10, t: 10, b: 10 },
     xaxis: axis({ range: range("x"), showticklabels: false, zeroline: false }), yaxis: axis({ range: range("y"), showticklabels: false, zeroline: false }) }), CONFIG)
     .then(() => watch(chart));
@@ -79,6 +80,20 @@ function watch(chart) {
   addEventListener("scroll", hide, { passive: true });
 }
 
+const GLYPHS = "●■◆▲✕★⬟✚⬢▼";
+document.querySelectorAll(".legend.marks").forEach((legend) => {
+  const run = numbered(legend.dataset.run);
+  const { classes } = run.maps[legend.dataset.map];
+  const names = (run.classes.names || []).map(String);
+  if (names.length > 20) return;
+  names.forEach((name, at) => {
+    if (!classes.includes(name)) return;
+    const rgb = (run.classes.colors || [])[at];
+    const mark = element("b", { textContent: GLYPHS[at % SYMBOLS.length] });
+    mark.style.color = rgb ? `rgb(${rgb})` : color(at);
+    legend.append(element("li", {}, mark, name));
+  });
+});
 document.querySelectorAll(".map").forEach((panel) => {
   const chart = panel.querySelector(".chart");
   for (const control of panel.querySelectorAll(".epoch, .wrong")) control.addEventListener("input", () => draw(chart));

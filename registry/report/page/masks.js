@@ -17,6 +17,7 @@ function labelsOf(key) {
   return decoded[key];
 }
 
+/** One element with its properties and children. */
 function element(kind, properties = {}, ...children) {
   const made = Object.assign(document.createElement(kind), properties);
   made.append(...children);
@@ -34,22 +35,26 @@ document.querySelectorAll(".masks").forEach((section) => {
     swatch.style.background = `rgb(${colors[at]})`;
     section.querySelector(".legend").append(element("li", {}, swatch, String(name)));
   });
-  const cards = run.masks.map((image) => {
+  // Either the sliders' stage of each image, or the truth and every stage side by side.
+  const each = (image) => [{ layer: "truth" }, ...image.stages.map((_, stage) => ({ stage, layer: "predicted" }))];
+  const wanted = run.masks.flatMap((image) => ("each" in section.dataset ? each(image).map((fixed) => ({ image, ...fixed })) : [{ image }]));
+  const cards = wanted.map(({ image, ...fixed }) => {
     const canvas = element("canvas");
     const caption = element("figcaption");
     const output = element("output");
     const picture = element("div", { className: "picture" }, element("img", { src: pictures[image.image], alt: `Image ${image.name} with its mask` }), canvas);
     section.querySelector(".cards").append(element("figure", {}, picture, caption, output));
-    return { image, canvas, caption, output };
+    return { image, canvas, caption, output, ...fixed };
   });
 
   async function paint(card) {
-    const stage = card.image.stages[Math.min(epoch.value, card.image.stages.length - 1)];
-    section.querySelector(".shown").textContent = `${stage.epoch}`;
-    card.caption.textContent = `${card.image.name}, epoch ${stage.epoch}${stage.iou === null ? "" : `: IoU ${stage.iou.toFixed(2)}`}`;
+    const stage = card.image.stages[Math.min(card.stage ?? epoch?.value ?? 0, card.image.stages.length - 1)];
+    const shown = card.layer ?? layer.value;
+    if (epoch) section.querySelector(".shown").textContent = `${stage.epoch}`;
+    card.caption.textContent = card.layer === "truth" ? `${card.image.name}, truth` : `${card.image.name}, epoch ${stage.epoch}${stage.iou === null ? "" : `: IoU ${stage.iou.toFixed(2)}`}`;
     const predicted = await labelsOf(stage.mask);
     const truth = card.image.truth ? await labelsOf(card.image.truth) : null;
-    const labels = layer.value === "predicted" || !truth ? predicted : truth;
+    const labels = shown === "predicted" || !truth ? predicted : truth;
     Object.assign(card.canvas, { width: predicted.width, height: predicted.height });
     card.canvas.style.opacity = opacity.value / 100;
     const context = card.canvas.getContext("2d", { willReadFrequently: true });
@@ -57,7 +62,7 @@ document.querySelectorAll(".masks").forEach((section) => {
     labels.labels.forEach((label, at) => {
       const known = colors?.[label];
       const wrong = truth && predicted.labels[at] !== label;
-      if (layer.value === "errors") pixels.data.set(wrong && known ? [255, 0, 90, 255] : [0, 0, 0, 0], 4 * at);
+      if (shown === "errors") pixels.data.set(wrong && known ? [255, 0, 90, 255] : [0, 0, 0, 0], 4 * at);
       else pixels.data.set(known ? [...known, 255] : [0, 0, 0, 0], 4 * at);
     });
     context.putImageData(pixels, 0, 0);
@@ -68,9 +73,10 @@ document.querySelectorAll(".masks").forEach((section) => {
       card.output.textContent = `predicted ${nameOf(predicted.labels[at])}${truth ? `, truth ${nameOf(truth.labels[at])}` : ""}`;
     };
   }
-  const paintAll = () => Promise.all(cards.map(paint)).then(() => { section.dataset.painted = `${epoch.value}-${opacity.value}-${layer.value}`; });
-  for (const control of [epoch, opacity, layer]) control.addEventListener("input", paintAll);
+  const paintAll = () => Promise.all(cards.map(paint)).then(() => { section.dataset.painted = `${epoch?.value}-${opacity.value}-${layer?.value}`; });
+  for (const control of [epoch, opacity, layer].filter(Boolean)) control.addEventListener("input", paintAll);
   // Not before it is seen: a study may hold hundreds of masks.
+  if (printing) return void paintAll();
   new IntersectionObserver((entries, observer) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     observer.disconnect();
