@@ -64,6 +64,32 @@ def labelled_names(root: Path) -> Mapping[str, Any] | None:
 
 def csv_labels(root: Path) -> Mapping[str, Any] | None:
     """``ROOT/train.csv`` beside the folder of its images, with or without the same for ``val`` or ``test``."""
+    found = _tables(root)
+    return None if found is None or _separator(root / found.get("train_csv", "train.csv")) else found
+
+
+def csv_multilabels(root: Path) -> Mapping[str, Any] | None:
+    """The same with several labels in a cell."""
+    found = _tables(root)
+    separator = found and _separator(root / found.get("train_csv", "train.csv"))
+    return {**found, **_unless(separator=(separator, ";"))} if found and separator else None
+
+
+def _separator(path: Path) -> str | None:
+    """What is between the labels of a cell; None where each has one label, or a text that happens to hold it."""
+    from registry.engine import LABEL_COLUMNS, read_label_table
+
+    table = read_label_table(path)
+    column = table.column(LABEL_COLUMNS)
+    cells = {row[column] for _, row in table.rows} - {""}
+    for separator in ";|,":
+        labels = {label.strip() for cell in cells for label in cell.split(separator)} - {""}
+        if len(labels) <= len(cells) and any(separator in cell for cell in cells):
+            return separator
+    return None
+
+
+def _tables(root: Path) -> dict[str, Any] | None:
     if image_folders(root) is not None:
         return None
     train = next(filter(None, (_table(root, word) for word in _TRAIN)), None)

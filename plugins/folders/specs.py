@@ -130,6 +130,7 @@ def csv_labels(
     return CsvLabels(root, (train_images, train_csv), val, filename_column, label_column)
 
 
+@guessed_by(guesses.csv_multilabels)
 def csv_multilabels(
     *,
     root: Path,

@@ -61,7 +61,8 @@ class Curves:
                     _baselines(panel, rows, names)
                 if best:
                     panel.axvline(best, color="0.4", linewidth=1, linestyle=":")
-                _finish(panel, label, last=not panels)
+                kinds = {score_title(_kind(name)) for name in names}
+                _finish(panel, literal(kinds.pop() if len(kinds) == 1 else label), last=not panels)
         if best:
             value = next((row.get(run.monitored) for row in rows if row["epoch"] == best), None)
             shown = (

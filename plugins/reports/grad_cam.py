@@ -54,7 +54,7 @@ class GradCam:
             _draw(grid[2 * row, column], grid[2 * row + 1, column], image, heat)
             grid[2 * row, column].set_title(literal(f"{verdict}\n{float(best.values[index]):.2f}"), fontsize=9)
         text = f"Grad-CAM of the predicted class, epoch {epoch}\nthe most confident right (✓) and wrong (✗) images; "
-        text += "bright: speaks for the class"
+        text += "bright, above all within the line: speaks for the class"
         figure.suptitle(heading(run, text), fontsize=10, x=0.02, ha="left")
         publish(figure, run, "grad_cam" if self.at == ["last"] else f"grad_cam_epoch_{epoch}", epoch)
 
@@ -116,3 +116,5 @@ def _draw(above: Axes, below: Axes, image: np.ndarray, heat: np.ndarray) -> None
     above.imshow(shown, interpolation="nearest")
     below.imshow(shown.mean(2), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     below.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.25 + 0.55 * heat)
+    for color, width in (("black", 2.2), ("white", 1.0)):  # seen in grey, too
+        below.contour(heat, levels=[0.5], colors=color, linewidths=width)

@@ -89,7 +89,7 @@ class MaskStages:
                 rows.append([sample["name"], str(stage), f"{iou:.4f}"])
                 panels.append((f"epoch {stage}: IoU {iou:.2f}", hatched(mask, self.colors)))
             for axis, (title, picture) in zip(row, panels, strict=True):
-                axis.imshow(picture, interpolation="nearest")
+                axis.imshow(picture, interpolation="auto")  # hatches that are made smaller are averaged
                 axis.set_title(literal(title), fontsize=9)
                 axis.set_axis_off()
         write_table(folder / "stages.csv", rows)

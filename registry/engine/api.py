@@ -37,6 +37,7 @@ class Prediction:
         classes: the classes' names.
         colors: (R, G, B) of each class.
         name: of the image's file; empty for one in memory.
+        threshold: the probability from which the image has a class, where it may have several; None where it has one.
     """
 
     image: np.ndarray
@@ -44,6 +45,7 @@ class Prediction:
     classes: Sequence[str]
     colors: Sequence[Sequence[int]] = field(repr=False)
     name: str = ""
+    threshold: float | None = None
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -52,13 +54,22 @@ class Prediction:
 
     @property
     def index(self) -> int | None:
-        """The number of the image's class; None of a mask."""
-        return int(self.probabilities.argmax()) if self.probabilities.ndim == 1 else None
+        """The number of the image's class; None of a mask, and where an image may have several classes."""
+        return int(self.probabilities.argmax()) if self.probabilities.ndim == 1 and self.threshold is None else None
 
     @property
     def label(self) -> str | None:
-        """The name of the image's class; None of a mask."""
+        """The name of the image's class; None of a mask, and where an image may have several classes."""
         return None if self.index is None else self.classes[self.index]
+
+    @property
+    def labels(self) -> list[str]:
+        """The names of its classes: the one, those that reach the threshold, or all that the mask holds."""
+        if self.label is not None:
+            return [self.label]
+        mask, least = self.mask, self.threshold or 0.0
+        held = np.flatnonzero(self.probabilities >= least) if mask is None else np.unique(mask)
+        return [self.classes[index] for index in held]
 
     def shares(self) -> dict[str, float]:
         """The probability of each class, or of a mask the share of pixels, largest first."""
@@ -85,7 +96,7 @@ class Prediction:
             InputError: an image of one class has no mask.
         """
         if self.mask is None:
-            raise InputError.of(str(path), "a label is not a mask", "take .label, or .shares()")
+            raise InputError.of(str(path), "a label is not a mask", "take .labels, or .shares()")
         Image.fromarray(self.mask).save(path)
 
     def figure(self) -> Any:
@@ -93,7 +104,7 @@ class Prediction:
         from .predict.figure import draw_prediction
 
         colors = dict(zip(self.classes, self.colors, strict=True))
-        return draw_prediction(self.image, self.mask, self.shares(), colors, self.name)
+        return draw_prediction(self.image, self.mask, self.shares(), colors, self.name, self.threshold)
 
     def _repr_png_(self) -> bytes:
         """The figure, which notebooks show."""
@@ -107,7 +118,7 @@ class Prediction:
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]
         first = ", ".join(f"{name} {share:.1%}" for name, share in list(self.shares().items())[:3])
-        what = f"mask {width}x{height}" if self.label is None else repr(self.label)
+        what = f"mask {width}x{height}" if self.mask is not None else ", ".join(map(repr, self.labels)) or "no class"
         return f"<Prediction{f' of {self.name}' * bool(self.name)}: {what}; {first}>"
 
 
@@ -151,7 +162,7 @@ class Model:
         pixels = [_pixels(image) for image in chosen]
         colors = self.saved.facts["class_colors"]
         found = [
-            Prediction(image, probabilities.numpy(), self.classes, colors, _name(source))
+            Prediction(image, probabilities.numpy(), self.classes, colors, _name(source), self.saved.task.threshold)
             for image, probabilities, source in zip(pixels, self._predictors[key](pixels), chosen, strict=True)
         ]
         return found if isinstance(images, list) else found[0]

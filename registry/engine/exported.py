@@ -119,13 +119,15 @@ class _Exported(nn.Module):
     def __init__(self, path: Path, card: Mapping[str, Any], device: torch.device) -> None:
         super().__init__()
         self._run = _onnx(path, device) if path.suffix == ".onnx" else _program(path, device)
+        self.several = card.get("threshold") is not None
         self.mean, self.std = (torch.tensor(card[name], device=device).view(1, -1, 1, 1) for name in ("mean", "std"))
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) normalised float -> logarithms of the probabilities (B, classes) or (B, classes, H, W)."""
+        """(B, C, H, W) normalised float -> logits of the probabilities (B, classes) or (B, classes, H, W)."""
         pixels = images.float().mul(self.std).add(self.mean).mul(255).round().clamp(0, 255).to(torch.uint8)
+        probabilities: Tensor = self._run(pixels.permute(0, 2, 3, 1).contiguous())
         # The smallest normal number: a probability of 0 has a logarithm that a loss can bear.
-        return self._run(pixels.permute(0, 2, 3, 1).contiguous()).clamp_min(1e-38).log()  # type: ignore[no-any-return]
+        return probabilities.logit(1e-7) if self.several else probabilities.clamp_min(1e-38).log()
 
 
 def _onnx(path: Path, device: torch.device) -> Any:

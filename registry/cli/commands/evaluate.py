@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Classes in a table; all of them are in the files.
 _MOST_CLASSES: Final = 60
 #: Options that go with --predictions and --truth alone, and those that go with a RUN alone.
-_OF_FILES: Final = ("predictions", "truth", "images", "like", "classes", "ignore", "allow_missing")
+_OF_FILES: Final = ("predictions", "truth", "images", "like", "classes", "ignore", "allow_missing", "separator")
 _OF_RUNS: Final = ("data", "split", "checkpoint", "device")
 
 
@@ -37,6 +37,7 @@ _OF_RUNS: Final = ("data", "split", "checkpoint", "device")
 )
 @click.option("--classes", metavar="NAMES", help="The classes: urban,water or urban=#00ffff,water=#0000ff.")
 @click.option("--ignore", metavar="LABEL", help="What is ignored: a class, a mask's value, or a colour as #rrggbb.")
+@click.option("--separator", metavar="TEXT", help="Images have several labels, with this between them in a cell: ';'.")
 @click.option("--allow-missing", is_flag=True, help="Leave images without a prediction out of the scores.")
 @click.option(
     "--ignored-pixels",
@@ -70,6 +71,7 @@ def evaluate(
       hw1cli evaluate --predictions out/masks --truth data/p3_data/validation --like runs/mine
       hw1cli evaluate --predictions out --truth masks --ignore 255 --ignored-pixels count_against
       hw1cli evaluate --predictions pred.csv --truth val.csv --images data/val
+      hw1cli evaluate --predictions labels.csv --truth val.csv --separator ';'
     """
     _require_options_of_one_kind(ctx, run, options)
     if out is not None:
@@ -119,6 +121,8 @@ def _require_options_of_one_kind(ctx: click.Context, run: Path | None, options: 
             raise click.UsageError(f"--{name.replace('_', '-')} cannot be combined with {what}")
     if options["like"] is not None and options["classes"] is not None:
         raise click.UsageError("--like and --classes contradict each other: both name the classes")
+    if options["ignore"] is not None and options["separator"] is not None:
+        raise click.UsageError("--ignore cannot be combined with --separator")
 
 
 def _with_classes(like: Path | None, classes: str | None, ignored_pixels: Any, **options: Any) -> dict[str, Any]:

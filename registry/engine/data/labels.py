@@ -15,6 +15,8 @@ from ...errors import InputError, Problem, did_you_mean
 IMAGE_COLUMNS: Final = ("filename", "image_id", "file", "image", "name", "id")
 LABEL_COLUMNS: Final = ("label", "prediction", "predicted", "class", "category", "target", "truth")
 PROBABILITY_COLUMNS: Final = ("probability", "confidence", "score")
+#: Between the labels of an image that has several.
+SEPARATOR: Final = ";"
 #: Problems that are reported at once.
 _MOST: Final = 20
 
@@ -99,8 +101,12 @@ class ImageLabel(NamedTuple):
     line: int
 
 
-def read_labels(path: Path) -> dict[str, ImageLabel]:
+def read_labels(path: Path, *, several: bool = False) -> dict[str, ImageLabel]:
     """Image name -> label, from a CSV file with a header such as ``filename,label``.
+
+    Args:
+        path: the file.
+        several: whether a cell holds several labels; an empty one is then an image without any.
 
     Raises:
         InputError: as ``read_label_table``; a column is missing, the table is empty, a row lacks a name or a label, or
@@ -115,8 +121,9 @@ def read_labels(path: Path) -> dict[str, ImageLabel]:
         name, text, probability = cells[image], cells[label], None
         with suppress(ValueError):
             probability = None if share is None else float(cells[share])
-        if not name or not text:
-            problems.append(Problem(str(path), "the row has no image name or no label", None, line, str(path)))
+        if not name or not (text or several):
+            hint = None if not name else "with several labels in a cell, or none: --separator ';'"
+            problems.append(Problem(str(path), "the row has no image name or no label", hint, line, str(path)))
         elif name in found:
             problems.append(Problem(str(path), f"{name} is listed twice", "keep one row", line, str(path)))
         else:

@@ -79,11 +79,15 @@ class Confusion:
         """The counts that the classes' scores are computed from."""
         return self.counts if self.classes.count_against else self.known
 
+    def _sums(self) -> tuple[list[int], list[int], list[int]]:
+        """Of each label: how often it is predicted rightly, true, and predicted."""
+        counted = self.counted
+        return counted.diagonal().tolist(), counted.sum(1).tolist(), counted.sum(0).tolist()
+
     @cached_property
     def by_class(self) -> dict[str, ClassScores]:
         """The scores of every label by its name."""
-        counted = self.counted
-        both, truth, predicted = counted.diagonal().tolist(), counted.sum(1).tolist(), counted.sum(0).tolist()
+        both, truth, predicted = self._sums()
         return {
             name: ClassScores(
                 iou=_ratio(both[c], truth[c] + predicted[c] - both[c]),

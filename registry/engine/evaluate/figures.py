@@ -54,7 +54,7 @@ def draw_confusion(confusion: Confusion, title: str, unit: str) -> Figure:
     names = [shown(name, 22) for name in classes.names]
     margin = 0.6 + 0.075 * max(map(len, names)) if named else 0.8
     width, height = cell * len(columns) + margin + 1.9, cell * len(rows) + margin + 0.7
-    figure = Figure(figsize=(max(width, 5.0), max(height, 4.0)), layout="constrained")
+    figure = Figure(figsize=(max(width, 5.0), max(height, 4.0)), layout="compressed")
     axis = figure.subplots()
     axis.set_facecolor("0.85")
     image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
@@ -67,7 +67,7 @@ def draw_confusion(confusion: Confusion, title: str, unit: str) -> Figure:
         each = zip(own, totals, strict=True)
         texts = [f"{100 * share:.0f} % of {_short(int(total))}" if total else "none" for share, total in each]
         recall.set_yticks(range(len(rows)), texts, fontsize=size)
-        recall.set_ylabel(f"recall, of the class's {unit}", labelpad=9)
+        recall.set_ylabel("recall of the class", labelpad=9)
     for y, x in np.argwhere(np.nan_to_num(shares) >= _LEAST_SHARE) if few else ():
         percent, color = 100 * shares[y, x], "white" if shares[y, x] > 0.55 else "0.15"
         text = f"{percent:.0f}" if percent >= 0.95 else f"{percent:.1f}"  # rounding would hide a small share
@@ -75,9 +75,9 @@ def draw_confusion(confusion: Confusion, title: str, unit: str) -> Figure:
         axis.text(x, y, text, ha="center", va="center", fontsize=8 if counted else 7, color=color)
     axis.set_xlabel("predicted class")
     axis.set_ylabel("true class")
-    axis.set_title(f"{shown(title)}\nconfusion matrix of {int(counts.sum()):,} {unit}", fontsize=11)
+    figure.suptitle(f"{shown(title)}\nconfusion matrix of {int(counts.sum()):,} {unit}", fontsize=11)
     bar = figure.colorbar(image, ax=axis, fraction=0.046, pad=0.02)
-    bar.set_label(f"share of the true class's {unit}, %")
+    bar.set_label("share of the true class, %")
     bar.set_ticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "25", "50", "75", "100"])
     return figure
 
@@ -119,13 +119,16 @@ class Example:
         return replace(self, **thinned)
 
 
-def draw_examples(examples: Sequence[Example], classes: Classes, title: str) -> Figure:
+def draw_examples(
+    examples: Sequence[Example], classes: Classes, title: str, captions: str = "truth → prediction"
+) -> Figure:
     """One sheet with the image, truth and prediction of each example, or the image alone where it has no mask.
 
     Args:
         examples: at least one; all with masks, or all without.
         classes: names and colours of the labels.
         title: the figure's heading.
+        captions: what the captions hold.
     """
     panels: list[list[tuple[str, Any]]] = []
     for example in examples:
@@ -155,7 +158,7 @@ def draw_examples(examples: Sequence[Example], classes: Classes, title: str) -> 
         row, first = position // abreast, position % abreast * (width + 1)
         for offset, (heading, picture) in enumerate(parts):
             axis = axes[row, first + offset]
-            axis.imshow(picture, interpolation="nearest")
+            axis.imshow(picture, interpolation="auto")  # hatches that are made smaller are averaged
             if width == 1:
                 name, below = example.name, [shown(line, letters) for line in example.caption.splitlines()]
             else:
@@ -167,7 +170,7 @@ def draw_examples(examples: Sequence[Example], classes: Classes, title: str) -> 
                 axis.add_patch(_edge(picture, edgecolor=color, linestyle=style, linewidth=width_of_edge))
     what = "the worst image" if len(examples) == 1 else f"the {len(examples)} worst images"
     if any(example.right is not None for example in examples):
-        what += ": truth → prediction, its probability; ✗ wrong (solid edge), ✓ right (dotted edge)"
+        what += f": {captions}; ✗ wrong (solid edge), ✓ right (dotted edge)"
     figure.suptitle(f"{shown(title)}\n{what}", fontsize=10)
     if patches:
         figure.legend(handles=patches, loc="outside lower center", ncols=min(columns, len(patches)), fontsize=7.5)

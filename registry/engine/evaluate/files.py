@@ -16,12 +16,14 @@ from ..console import Console
 from ..data import labels as label_files
 from ..data.classes import Classes, KnownClasses
 from ..data.images import UnreadableImage, read_image
+from ..data.labels import ImageLabel, in_class_order
 from ..data.masks import MaskReader, comparing_reader
 from ..data.pairs import find_images, find_masks, with_common_names
 from .confusion import Confusion
 from .figures import Example
 from .per_image import Tally
 from .report import Evaluation
+from .several import SeveralTally
 
 IgnoredPixels = Literal["leave_out", "count_against"]
 #: Problems that are reported at once, and names that a message lists.
@@ -40,6 +42,7 @@ class Question:
         count_against: see ``Classes``.
         allow_missing: whether truth without a prediction is left out, instead of being an error.
         worst: how many of the worst images to show.
+        separator: between the several labels of an image, in a cell of both files; None where an image has one.
     """
 
     predictions: Path
@@ -50,6 +53,7 @@ class Question:
     count_against: bool = False
     allow_missing: bool = False
     worst: int = 12
+    separator: str | None = None
 
 
 def known_from_run(run: Path, ignored_pixels: IgnoredPixels | None) -> tuple[KnownClasses, bool]:
@@ -182,31 +186,17 @@ def _read_pair(reader: MaskReader, truth: Path, predicted: Path) -> tuple[np.nda
 
 
 def _compare_labels(question: Question) -> tuple[Tally, list[Example], list[str]]:
-    truths, predictions = label_files.read_labels(question.truth), label_files.read_labels(question.predictions)
+    several = question.separator is not None
+    truths, predictions = (
+        label_files.read_labels(path, several=several) for path in (question.truth, question.predictions)
+    )
     if truths.keys().isdisjoint(predictions):
         # One file may have the images' folders or endings and the other not.
         stems = label_files.by_stem(truths), label_files.by_stem(predictions)
         truths, predictions = (truths, predictions) if stems[0].keys().isdisjoint(stems[1]) else stems
     names, problems, notes = _paired(truths, predictions, question)
-    known = question.known or KnownClasses(label_files.in_class_order(row.label for row in truths.values()))
-    labels, numbered = list(known.names), question.known is not None
     compared = {name: predictions[name] for name in names}
-    true, unknown = label_files.indices(truths, labels, question.truth, numbered=numbered)
-    guesses, unknown_guesses = label_files.indices(compared, labels, question.predictions, numbered=numbered)
-    if problems := [*problems, *unknown, *unknown_guesses]:
-        raise InputError(problems[:_MOST])
-    ignored = known.ignore_index
-    if question.ignore is not None:
-        if question.ignore not in labels:
-            hint = did_you_mean(question.ignore, labels)
-            raise InputError.of("--ignore", f"{question.ignore!r} is not a class", hint)
-        ignored = labels.index(question.ignore)
-    tally = Tally(Classes.of(labels, known.colors, ignored, count_against=question.count_against), "labels")
-    for name in names:
-        truth, guess, probability = true[name], guesses[name], predictions[name].probability
-        # Shown are wrong predictions, the surest first.
-        shown = truth not in (guess, ignored)
-        tally.add_label(name, truth, guess, -(probability or 0.0) if shown else np.nan, probability=probability)
+    tally = (_tally_several if several else _tally_labels)(question, truths, compared, problems)
     if question.images is None:
         notes += ["no sheet of the worst images: name their folder with --images"] if tally.worst(1) else []
         return tally, [], notes
@@ -218,6 +208,54 @@ def _compare_labels(question: Question) -> tuple[Tally, list[Example], list[str]
             path = next((other for other in others if names[at] in (other.name, other.stem)), path)
         worst.append(Example(names[at], tally.caption(at), read_image(path), right=tally.right(at)).thin())
     return tally, worst, notes
+
+
+def _tally_several(
+    question: Question, truths: Mapping[str, ImageLabel], compared: Mapping[str, ImageLabel], problems: list[Problem]
+) -> Tally:
+    """The images that ``compared`` holds, each with any number of labels; ``problems`` are those of the pairing."""
+
+    def parts(row: ImageLabel) -> set[str]:
+        return {label.strip() for label in row.label.split(question.separator)} - {""}
+
+    names = list(question.known.names if question.known else in_class_order(set().union(*map(parts, truths.values()))))
+    for path, rows in ((question.truth, truths), (question.predictions, compared)):
+        for name, row in rows.items():
+            for label in sorted(parts(row) - set(names)):
+                message = f"{name} has the label {label!r}, which is not a class"
+                problems.append(Problem(str(path), message, did_you_mean(label, names), row.line, str(path)))
+    if problems:
+        raise InputError(problems[:_MOST])
+    tally = SeveralTally(Classes.of(names, question.known.colors if question.known else None))
+    for name, row in compared.items():
+        flags = [[int(label in found) for label in names] for found in (parts(truths[name]), parts(row))]
+        tally.add_labels(name, *flags, known=False)
+    return tally
+
+
+def _tally_labels(
+    question: Question, truths: Mapping[str, ImageLabel], compared: Mapping[str, ImageLabel], problems: list[Problem]
+) -> Tally:
+    """The images that ``compared`` holds, each with one label."""
+    known = question.known or KnownClasses(in_class_order(row.label for row in truths.values()))
+    labels, numbered = list(known.names), question.known is not None
+    true, unknown = label_files.indices(truths, labels, question.truth, numbered=numbered)
+    guesses, unknown_guesses = label_files.indices(compared, labels, question.predictions, numbered=numbered)
+    if problems := [*problems, *unknown, *unknown_guesses]:
+        raise InputError(problems[:_MOST])
+    ignored = known.ignore_index
+    if question.ignore is not None:
+        if question.ignore not in labels:
+            hint = did_you_mean(question.ignore, labels)
+            raise InputError.of("--ignore", f"{question.ignore!r} is not a class", hint)
+        ignored = labels.index(question.ignore)
+    tally = Tally(Classes.of(labels, known.colors, ignored, count_against=question.count_against), "labels")
+    for name, row in compared.items():
+        truth, guess, probability = true[name], guesses[name], row.probability
+        # Shown are wrong predictions, the surest first.
+        shown = truth not in (guess, ignored)
+        tally.add_label(name, truth, guess, -(probability or 0.0) if shown else np.nan, probability=probability)
+    return tally
 
 
 def _paired(

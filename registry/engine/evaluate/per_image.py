@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -21,13 +21,14 @@ class Tally:
         kind: of the predictions.
 
     Attributes:
-        counts: (K, K) pixels of masks, or images with labels; rows the truth, columns the prediction.
+        counts: (K, K) pixels of masks, or images with labels; rows the truth, columns the prediction. Where an image
+            may have several classes, those of ``SeveralConfusion``.
         rows: of each image, for a table: its name, and IoU and accuracy of its pixels, or truth and prediction.
         quality: of each prediction; the lowest are the worst. NaN for an image that is not to be shown.
     """
 
     classes: Classes
-    kind: Literal["masks", "labels"] = "masks"
+    kind: Literal["masks", "labels", "multilabel"] = "masks"
     counts: np.ndarray = field(init=False)
     rows: list[dict[str, Any]] = field(default_factory=list)
     quality: list[float] = field(default_factory=list)
@@ -75,6 +76,9 @@ class Tally:
             return f"IoU {row['miou']:.3f}"
         share = "" if row["probability"] is None else f", {row['probability']:.2f}"
         return f"{'✓' if self.right(at) else '✗'} {row['truth']} →\n{row['prediction']}{share}"
+
+    #: What the captions of images hold.
+    captions: ClassVar[str] = "truth → prediction, its probability"
 
     def right(self, at: int) -> bool | None:
         """Whether an image's class was predicted; None of an image with masks."""

@@ -76,11 +76,12 @@ def write(found: Evaluation, folder: Path) -> list[Path]:
     if (tally := found.tally) is not None:
         names = tally.classes.names
         texts["per_image.csv"] = _table(tally.rows[0], [map(_finite, row.values()) for row in tally.rows])
-        lines = [[name, *row] for name, row in zip(names, tally.counts.tolist(), strict=True)]
-        texts["confusion_matrix.csv"] = _table(["truth \\ prediction", *names], lines)
-        figures["confusion_matrix.png"] = draw_confusion(tally.confusion, found.title, f"{tally.unit}s")
+        if tally.kind != "multilabel":  # whose classes do not exclude one another
+            lines = [[name, *row] for name, row in zip(names, tally.counts.tolist(), strict=True)]
+            texts["confusion_matrix.csv"] = _table(["truth \\ prediction", *names], lines)
+            figures["confusion_matrix.png"] = draw_confusion(tally.confusion, found.title, f"{tally.unit}s")
         if found.worst:
-            figures["worst.png"] = draw_examples(found.worst, tally.classes, found.title)
+            figures["worst.png"] = draw_examples(found.worst, tally.classes, found.title, tally.captions)
     for name in {"per_image.csv", "confusion_matrix.csv", "confusion_matrix.png", "worst.png"} - {*texts, *figures}:
         (folder / name).unlink(missing_ok=True)
     for name, text in texts.items():

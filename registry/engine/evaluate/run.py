@@ -33,6 +33,7 @@ from .files import IgnoredPixels, scoring_rule
 from .metrics import count_images, with_ignored
 from .per_image import Tally
 from .report import Evaluation
+from .several import SeveralTally
 
 #: Samples that could not be read and are named in the notes.
 _LISTED: Final = 10
@@ -83,7 +84,11 @@ def evaluate_run(question: RunQuestion, terminal: Terminal) -> Evaluation:
     splits = _splits(saved, data, question.split, skipped)
     tally = None
     if saved.task.predicts_classes and "num_classes" in saved.facts:
-        tally = Tally(classes_of(saved.facts, **scoring_rule(saved.recorded, question.ignored_pixels)))
+        classes, threshold = (
+            classes_of(saved.facts, **scoring_rule(saved.recorded, question.ignored_pixels)),
+            saved.task.threshold,
+        )
+        tally = Tally(classes) if threshold is None else SeveralTally(classes, threshold=threshold)
     scores: dict[str, Any] = _walk(saved, splits, tally, question.split, console)
     notes, worst = [*saved.notes, *saved.task.notes()], []
     if tally is not None and tally.rows:
@@ -205,9 +210,17 @@ def _walk(
 
 def _add(tally: Tally, batch: Mapping[str, Any], logits: Any, classes: int) -> None:
     """Tally a batch, if the model's output are logits of its targets: one for each class."""
-    tally.kind = "masks" if "mask" in batch else "labels"
     target = batch.get("mask", batch.get("label"))
-    if target is None or not isinstance(logits, Tensor) or logits.dim() != target.dim() + 1:
+    if target is None or not isinstance(logits, Tensor):
+        return
+    if isinstance(tally, SeveralTally):
+        if logits.shape == target.shape:
+            rows = zip(batch["name"], target.tolist(), logits.float().sigmoid().tolist(), strict=True)
+            for name, flags, shares in rows:
+                tally.add_labels(name, flags, shares)
+        return
+    tally.kind = "masks" if "mask" in batch else "labels"
+    if logits.dim() != target.dim() + 1:
         return
     if logits.shape[1] != classes or len(logits) != len(target):
         return
@@ -230,7 +243,7 @@ def _example(saved: SavedRun, split: Augmented, tally: Tally, at: int) -> Exampl
     sample = checked(split[0, at if split.skipped is None else list(split.samples.names).index(name)])
     name, image, classes = str(sample["name"]), sample["image"], tally.classes
     image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., :3]
-    if tally.kind == "labels":
+    if tally.kind != "masks":
         return Example(name, tally.caption(at), image, right=tally.right(at)).thin()
     truth = np.asarray(sample["mask"])
     if classes.ignored is not None:

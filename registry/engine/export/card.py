@@ -1,59 +1,13 @@
-"""What lies beside an exported file: a model card, and a script of a few lines that uses the file."""
+"""The model card that lies beside an exported file."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from ..train.saved_run import SavedRun
-
-_ONNX: Final = '''"""{title}: {contract}"""
-
-import json
-import sys
-
-import numpy as np
-import onnxruntime
-from PIL import Image, ImageOps
-
-session = onnxruntime.InferenceSession("{file}")
-classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
-image = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert("RGB")
-probabilities, {result} = session.run(None, {{"images": np.asarray(image)[None]}})
-'''
-_PT2: Final = '''"""{title}: {contract}"""
-
-import json
-import sys
-
-import numpy as np
-import torch
-from PIL import Image, ImageOps
-
-extra = {{"hw1cli.json": ""}}
-model = torch.export.load("{file}", extra_files=extra).module(check_guards=False)
-classes = json.loads(extra["hw1cli.json"])["classes"]
-image = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert("RGB")
-with torch.no_grad():
-    probabilities, {result} = (found.numpy() for found in model(torch.from_numpy(np.array(image))[None]))
-'''
-_SAFETENSORS: Final = '''"""{title}: weights alone; hw1cli builds the network that they belong to."""
-
-import sys
-
-import hw1cli
-
-prediction = hw1cli.load("{file}").predict(sys.argv[1])
-probabilities, classes = prediction.probabilities, prediction.classes
-{result} = [prediction.{attribute}]
-'''
-_MASK: Final = """Image.fromarray(mask[0]).save(sys.argv[2])  # grey: the number of a pixel's class
-print({name: round(float((mask == number).mean()), 4) for number, name in enumerate(classes)})
-"""
-_LABEL: Final = """print(classes[label[0]], round(float(probabilities[0].max()), 4))
-"""
 
 
 def contract(card: Mapping[str, Any]) -> str:
@@ -64,28 +18,21 @@ def contract(card: Mapping[str, Any]) -> str:
     count = len(card["classes"])
     if card["kind"] == "masks":
         gives = f"probabilities (B, {count}, {size}) float32 and mask (B, {size}) uint8, the class of each pixel"
+    elif card["kind"] == "multilabel":
+        gives = (
+            f"probabilities (B, {count}) float32, each from 0 to 1, and labels (B, {count}) bool, which of them are "
+        )
+        gives += f"{card['threshold']:g} or more"
     else:
         gives = f"probabilities (B, {count}) float32 and label (B,) int64"
     return f"images (B, {size}, {channels}) uint8 RGB, upright, as in their files -> {gives}"
-
-
-def consumer(card: Mapping[str, Any], out: Path) -> str:
-    """The script: image in, label or mask out."""
-    masks = card["kind"] == "masks"
-    template = {"onnx": _ONNX, "pt2": _PT2, "safetensors": _SAFETENSORS}[card["format"]]
-    words = {"title": out.stem, "contract": contract(card), "file": out.name}
-    body = template.format(**words, result="mask" if masks else "label", attribute="mask" if masks else "index")
-    if card["format"] == "safetensors":
-        tail = "prediction.save(sys.argv[2])\n" if masks else "print(prediction.label)\n"
-        return body.rpartition("probabilities, classes")[0] + tail
-    return body + (_MASK if masks else _LABEL)
 
 
 def model_card(card: Mapping[str, Any], saved: SavedRun, out: Path) -> str:
     """The card, in Hugging Face's form."""
     from huggingface_hub import ModelCard, ModelCardData
 
-    plan, folder = card["plan"], saved.folder.path
+    plan, folder, several = card["plan"], saved.folder.path, card["kind"] == "multilabel"
     summary = json.loads((folder / "summary.json").read_text()) if (folder / "summary.json").is_file() else {}
     task = "image-segmentation" if card["kind"] == "masks" else "image-classification"
     data = ModelCardData(library_name="hw1cli", pipeline_tag=task, tags=[card["format"], plan["trainer"]["use"]])
@@ -93,12 +40,20 @@ def model_card(card: Mapping[str, Any], saved: SavedRun, out: Path) -> str:
     if plan.get("make") or saved.plan.demo:
         lines += ["", "**It has learned from generated data (a demo).**"]
     lines += ["", "## Input and output", "", contract(card) + "."]
+    inside = "sigmoid, so that an image may have several classes or none," if several else "softmax"
     lines += [
-        "Resizing, normalisation and softmax are inside. Lay a transparent image over white first, as the training did."
+        f"Resizing, normalisation and {inside} are inside. The script lays a transparent image over white and keeps "
+        "the upper 8 of 16 bits, as the training did; do so elsewhere, too."
     ]
-    if card["kind"] == "masks":
-        lines += ["An image is predicted whole; `hw1cli predict` cuts one larger than in the training into tiles."]
-    lines += ["", f"`{out.stem}_example.py` uses the file.", "", "## Classes", ""]
+    if several:
+        lines += [f"The threshold of every class is {card['threshold']:g}; other ones need the probabilities alone."]
+    if card["tile"]:
+        height, width = card["tile"]
+        lines += [
+            f"The file predicts an image whole. One larger than {width}x{height}, the training's size, is better cut "
+            f"into tiles of that size that overlap by {card['overlap']:.0%}, as the script and `hw1cli predict` do."
+        ]
+    lines += ["", f"`{out.stem}_example.py` predicts an image file.", "", "## Classes", ""]
     lines += [f"{number}. {name}" for number, name in enumerate(card["classes"])]
     lines += ["", "## Training", "", "| | |", "|---|---|", f"| epoch | {card['epoch']} |"]
     for part in ("trainer", "data", "optimizer", "schedule"):

@@ -26,9 +26,10 @@ from ..exported import CARD, require
 from ..predict.predictor import Predictor
 from ..runtime.device import open_runtime
 from ..train.saved_run import SavedRun, open_run
-from .card import consumer, contract, model_card
+from .card import contract, model_card
 from .images import example_images
 from .network import Deployed
+from .script import script_of
 from .verify import Example, largest_difference
 
 Format = Literal["onnx", "pt2", "safetensors"]
@@ -79,15 +80,13 @@ def export(settings: Settings, terminal: Terminal) -> dict[str, Any]:
         require(library, f"--to {settings.to}")
     console, out, tolerance = Console(terminal), settings.out, TOLERANCE[settings.half]
     saved = _in_fp32(open_run(settings.run, checkpoint=settings.checkpoint, device="cpu"))
-    if saved.task.threshold is not None:
-        raise InputError.of("--to", "writes the one class of each image, and this run gives an image several")
     predictor = Predictor(saved)
     module = Deployed(saved, predictor).eval()
     images = example_images(settings.images, saved, console)
     examples = _examples(images, predictor, module)
     if settings.half:
         module.halve()
-    card = _card(settings, saved, module, examples)
+    card = _card(settings, saved, predictor, module, examples)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
         partial = Path(folder) / out.name
@@ -100,7 +99,7 @@ def export(settings: Settings, terminal: Terminal) -> dict[str, Any]:
             )
             raise Hw1Error(f"{message}; nothing was written", "report it, with the recipe")
         card["difference"] = difference
-        beside = {out.with_suffix(".md"): model_card(card, saved, out), _script_of(out): consumer(card, out)}
+        beside = {out.with_suffix(".md"): model_card(card, saved, out), _script_path(out): script_of(card, out)}
         os.replace(partial, out)
     for path, text in beside.items():
         files.write_text(path, text)
@@ -132,7 +131,7 @@ def _write(module: Deployed, card: dict[str, Any], examples: list[Example], path
     return examples if card["any_size"] else [examples[0], examples[0].of(3)]
 
 
-def _script_of(out: Path) -> Path:
+def _script_path(out: Path) -> Path:
     return out.with_name(f"{out.stem}_example.py")
 
 
@@ -163,7 +162,9 @@ def _examples(images: list[np.ndarray], predictor: Predictor, module: Deployed) 
         return [Example.of_images(images, (height, width), predictor)]
 
 
-def _card(settings: Settings, saved: SavedRun, module: Deployed, examples: list[Example]) -> dict[str, Any]:
+def _card(
+    settings: Settings, saved: SavedRun, predictor: Predictor, module: Deployed, examples: list[Example]
+) -> dict[str, Any]:
     """What the file records of itself."""
     facts = plain_facts(saved.facts)
     return {
@@ -177,7 +178,10 @@ def _card(settings: Settings, saved: SavedRun, module: Deployed, examples: list[
         "mean": [float(value) for value in saved.preprocess.mean],
         "std": [float(value) for value in saved.preprocess.std],
         "epoch": saved.epoch,
-        "kind": "masks" if module.dense else "labels",
+        "kind": "masks" if module.dense else "labels" if module.threshold is None else "multilabel",
+        "threshold": module.threshold,
+        "tile": list(predictor.tiling.tile) if module.dense and module.resize is None else None,
+        "overlap": predictor.tiling.overlap,
         "classes": [str(name) for name in facts["class_names"]],
         "size": list(examples[0].images.shape[1:3]),
         "any_size": len(examples) > 1,
@@ -219,13 +223,12 @@ def _write_onnx(program: Any, card: Mapping[str, Any], path: Path) -> None:
     if size > _LARGEST_ONNX:
         message = f"an .onnx file holds 2 GB at most, and the weights are {size / 1e9:.1f} GB"
         raise InputError.of("--to onnx", message, "try --half or --to pt2")
-    outputs = ["probabilities", "mask" if card["kind"] == "masks" else "label"]
+    outputs = ["probabilities", {"masks": "mask", "labels": "label", "multilabel": "labels"}[card["kind"]]]
     with _quiet():
         made = torch.onnx.export(program, dynamo=True, input_names=["images"], output_names=outputs, verbose=False)
     assert made is not None
-    made.model.metadata_props.update(
-        {CARD: files.to_json(card), "classes": files.to_json(card["classes"]), "input": contract(card)}
-    )
+    known = {name: files.to_json(card[name]) for name in ("classes", "threshold") if card[name] is not None}
+    made.model.metadata_props.update({CARD: files.to_json(card), **known, "input": contract(card)})
     made.save(path, external_data=False)
 
 

@@ -20,7 +20,7 @@ _UNIT: Final = 2048
 
 
 class Deployed(nn.Module):
-    """A run's model with everything around it: resizing, padding, normalisation, softmax, argmax.
+    """A run's model with all around it: resizing, padding, normalisation, softmax and argmax, or sigmoid and threshold.
 
     Args:
         saved: the run, on the CPU.
@@ -34,7 +34,7 @@ class Deployed(nn.Module):
         # Its constants are made now: made while torch.export traces, they would be the tracer's.
         self.preprocess({"image": torch.zeros(1, 3, 1, 1)})
         self.resize = resizing_of(predictor.transform)
-        self.dense = predictor.dense
+        self.dense, self.threshold = predictor.dense, saved.task.threshold
         # Resizing gives a size that the network has seen, which needs no padding.
         self.pads = self.dense and self.resize is None
 
@@ -49,17 +49,18 @@ class Deployed(nn.Module):
             images: (B, H, W, C) uint8, RGB.
 
         Returns:
-            Probabilities (B, classes) and labels (B,) int64; or probabilities (B, classes, H, W) and masks (B, H, W)
-            uint8. All probabilities are float32.
+            Probabilities (B, classes) and labels (B,) int64, or flags (B, classes) where an image may have several
+            classes; or probabilities (B, classes, H, W) and masks (B, H, W) uint8. All probabilities are float32.
         """
         height, width = images.shape[1:3]
         pixels = images if self.resize is None else self.resize(images)
         if self.pads:
             pixels = _padded(_padded(pixels, 1), 2)
         batch = self.preprocess({"image": pixels.permute(0, 3, 1, 2)})["image"]
-        seen = probabilities_of(self.model(batch.to(self.dtype)), batch.shape[-2:])
+        several = self.threshold is not None
+        seen = probabilities_of(self.model(batch.to(self.dtype)), batch.shape[-2:], several=several)
         if not self.dense:
-            return seen, seen.argmax(1)
+            return seen, seen.argmax(1) if self.threshold is None else seen >= self.threshold
         if self.resize is not None:
             seen = F.interpolate(seen, size=(height, width), mode="bilinear")
         elif self.pads:

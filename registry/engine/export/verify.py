@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..exported import open_model, require
+from ..exported import open_model, read_card, require
 from ..predict.predictor import Predictor
 
 
@@ -49,11 +49,18 @@ def largest_difference(path: Path, card: Mapping[str, Any], examples: Sequence[E
         if probabilities.shape != example.probabilities.shape:
             return float("inf")
         worst = max(worst, float(np.abs(probabilities - example.probabilities).max()))
-        ordered = np.sort(example.probabilities, axis=1)
-        clear = ordered[:, -1] - ordered[:, -2] > 2 * card["tolerance"]
-        if (classes != example.probabilities.argmax(1))[clear].any() or not np.isfinite(worst):
+        wanted, clear = _decided(example.probabilities, card)
+        if (classes != wanted)[clear].any() or not np.isfinite(worst):
             return float("inf")
     return worst
+
+
+def _decided(probabilities: np.ndarray, card: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The classes, or flags of classes, that follow from probabilities; and where the tolerance leaves no other."""
+    if card["kind"] == "multilabel":
+        return probabilities >= card["threshold"], np.abs(probabilities - card["threshold"]) > card["tolerance"]
+    ordered = np.sort(probabilities, axis=1)
+    return probabilities.argmax(1), ordered[:, -1] - ordered[:, -2] > 2 * card["tolerance"]
 
 
 def reader(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
@@ -70,10 +77,10 @@ def reader(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
             return probabilities.numpy(), classes.numpy()
 
         return run
-    predictor = Predictor(open_model(path, device="cpu"))
+    predictor, card = Predictor(open_model(path, device="cpu")), read_card(path)
 
     def predict(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         probabilities = torch.stack(predictor(list(images))).numpy()
-        return probabilities, probabilities.argmax(1)
+        return probabilities, _decided(probabilities, card)[0]
 
     return predict

@@ -65,10 +65,15 @@ def _figures(scan: SplitScan, facts: Mapping[str, Any]) -> dict[str, Any]:
         if ignored is not None and 0 <= ignored < len(pixels):
             figures["ignored"] = float(pixels[ignored] / max(pixels.sum(), 1))
     else:
-        found = Counter(scan.labels.values())
+        found = Counter(label for labels in scan.labels.values() for label in labels)
         counts = {name: found[label] for label, name in enumerate(names)}
-        figures |= {"counted": len(scan.labels), "counts": counts, "unlabelled": found[None]}
-    total = sum(counts.values())
+        figures |= {
+            "counted": len(scan.labels),
+            "counts": counts,
+            "unlabelled": sum(not labels for labels in scan.labels.values()),
+        }
+    # Of images with several labels each the shares add up to more than 1.
+    total = sum(counts.values()) if scan.masks else sum(map(bool, scan.labels.values()))
     figures["shares"] = {name: count / total if total else 0.0 for name, count in counts.items()}
     return figures
 

@@ -101,8 +101,9 @@ def _side_by_side(images: Sequence[np.ndarray], number: int, height: float, widt
 def _class_panels(scan: SplitScan, found: Mapping[str, Any]) -> list[_Panel]:
     names = class_names(found["facts"])
     members: dict[int | None, list[int]] = {label: [] for label in range(len(names))}
-    for index, label in scan.labels.items():
-        members.setdefault(label, []).append(index)
+    for index, labels in scan.labels.items():
+        for label in labels or (None,):
+            members.setdefault(label, []).append(index)
     classes = list(members)
     most, number, side = next((room for room in _ROOM if len(classes) <= room[0]), _ROOM[-1])
     panels = []

@@ -22,6 +22,7 @@ def draw_prediction(
     shares: Mapping[str, float],
     colors: Mapping[str, Sequence[int]],
     title: str = "",
+    threshold: float | None = None,
 ) -> Figure:
     """Draw what was predicted for an image.
 
@@ -31,6 +32,7 @@ def draw_prediction(
         shares: of the classes, largest first: of pixels, or probabilities.
         colors: (R, G, B) of each class by its name, in the order of their numbers.
         title: the heading.
+        threshold: the probability from which the image has a class, where it may have several.
     """
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -45,6 +47,9 @@ def draw_prediction(
         right.set_xlim(0, 100)
         right.set_xlabel("probability, %")
         right.set_title("most likely classes", fontsize=10)
+        if threshold is not None:
+            right.axvline(100 * threshold, color="black", linestyle="--", linewidth=1)
+            right.set_title("probability of each class, and the threshold", fontsize=10)
         for side in ("top", "right"):
             right.spines[side].set_visible(False)
         return figure

@@ -13,13 +13,12 @@ from torch import Tensor
 
 from ...errors import InputError, Problem
 from ...files import atomic_write
+from ..data.labels import SEPARATOR
 from .inputs import Inputs, Settings
 from .tiles import Tile
 
 #: The column of the predictions.
 LABEL: Final = "label"
-#: Between the labels of an image that has several.
-SEPARATOR: Final = ";"
 
 
 class Labels:

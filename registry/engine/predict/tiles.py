@@ -29,7 +29,7 @@ class Tiling:
     Attributes:
         tile: larger images are cut into tiles of this size.
         overlap: minimum share of a tile that the next one covers too.
-        seen: sizes that the network was trained or evaluated on, which need no padding.
+        seen: the size that the network was evaluated on, or else trained on, which needs no padding; empty if unknown.
     """
 
     tile: Size
@@ -45,9 +45,9 @@ class Tiling:
             tile: what the user wants; rounded up to a multiple of 32.
             overlap: as above.
         """
-        seen = [(int(height), int(width)) for height, width in sizes.values()]
-        heights, widths = zip(*seen, strict=True) if seen and tile is None else ([tile or 512], [tile or 512])
-        largest = (max(heights), max(widths))
+        known = [(int(height), int(width)) for height, width in sizes.values()]
+        heights, widths = zip(*known, strict=True) if known and tile is None else ([tile or 512], [tile or 512])
+        largest, seen = (max(heights), max(widths)), known[-1:]
         return cls(largest if tile is None and largest in seen else (_up(largest[0]), _up(largest[1])), overlap, seen)
 
     def tile_for(self, size: Size) -> Size:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
 
 from plugins.reports.curves import _coinciding
@@ -31,6 +33,20 @@ def test_the_matrix_has_counts_per_cent_and_recall() -> None:
     assert [text.get_text() for text in axis.texts] == ["75 %\n30", "25 %\n10", "100 %\n1.5M"]
     (recall,) = axis.child_axes
     assert [label.get_text() for label in recall.get_yticklabels()] == ["75 % of 40", "100 % of 1.5M"]
+
+
+@pytest.mark.parametrize("names", [["0", "1", "2"], [f"a class of a long name {number}" for number in range(3)]])
+def test_the_matrix_cuts_no_text(names: list[str]) -> None:
+    confusion = Confusion(np.array([[30, 10, 0], [0, 15, 2], [1, 0, 9]]), Classes.of(names))
+    figure = draw_confusion(confusion, "cls_resnet18: epoch 100, accuracy 0.9815 (demo data)", "evaluation images")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    width, height = canvas.get_width_height()
+    for text in texts:
+        box = text.get_window_extent()
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, text.get_text()
+    assert "true class" in [text.get_text() for text in texts]
 
 
 def test_right_and_wrong_are_marked_among_the_worst_images() -> None:

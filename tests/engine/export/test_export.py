@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from exports import as_stranger, exported
 from PIL import Image
-from rich.console import Console
 from runs import train
+from scoring import call
 
-from registry.engine.export import Settings, export
 from registry.engine.export.network import Resizing
 from registry.engine.exported import open_model, read_card
 from registry.engine.predict.predictor import Predictor
@@ -27,34 +22,18 @@ from registry.errors import Hw1Error, InputError
 
 @pytest.fixture(scope="module")
 def unseen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photographs of other sizes than the training's, one lying on its side."""
+    """Photographs of other sizes than the training's; some lying, larger, transparent, of 16 bits."""
     folder = tmp_path_factory.mktemp("unseen")
     generator = np.random.default_rng(7)
-    for number, (height, width) in enumerate([(64, 64), (41, 59), (64, 33)]):
+    for number, (height, width) in enumerate([(64, 64), (41, 59), (64, 33), (150, 100)]):
         coarse = Image.fromarray(generator.integers(0, 256, (9, 9, 3), np.uint8))
         coarse.resize((width, height), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+    Image.fromarray(generator.integers(0, 256, (40, 40, 4), np.uint8)).save(folder / "4.png")  # transparent
+    Image.fromarray(generator.integers(0, 65536, (40, 40), np.uint16)).save(folder / "5.png")
     turned = Image.Exif()
     turned[274] = 6  # orientation: turn by 90 degrees
-    Image.open(folder / "1.png").save(folder / "3.jpg", exif=turned, quality=95)
+    Image.open(folder / "1.png").save(folder / "6.jpg", exif=turned, quality=95)
     return folder
-
-
-def exported(run: Path, out: Path, **settings: Any) -> dict[str, Any]:
-    with open(os.devnull, "w") as nowhere:
-        return export(Settings(run=run, to=out.suffix[1:], out=out, **settings), Console(file=nowhere))  # type: ignore[arg-type]
-
-
-def as_stranger(script: Path, *words: Any, without: tuple[str, ...]) -> str:
-    """The script beside an exported file, in a process that cannot import the framework, nor ``without``."""
-    poison = script.parent / "poison"
-    poison.mkdir(exist_ok=True)
-    for name in ("hw1cli", "registry", "plugins", *without):
-        (poison / f"{name}.py").write_text(f"raise RuntimeError('{name} is imported')\n")
-    environment = {**os.environ, "PYTHONPATH": str(poison)}
-    command = [sys.executable, script.name, *map(str, words)]
-    done = subprocess.run(command, cwd=script.parent, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def photographs(folder: Path) -> dict[str, np.ndarray]:
@@ -78,12 +57,11 @@ def test_a_strangers_script_gives_the_masks_of_predict(
     assert [Path(name).name for name in found["files"]] == ["scenes.onnx", "scenes.md", "scenes_example.py"]
     images = photographs(unseen)
     wanted = dict(zip(images, Predictor(in_full_precision(tmp_path / "run"))(list(images.values())), strict=True))
+    calls = [(unseen / name, tmp_path / f"{name}.png") for name in images]
+    texts = as_stranger(tmp_path / "out" / "scenes_example.py", calls, without=("torch", "cv2"))
+    assert all("'water'" in text for text in texts)
     for name, probabilities in wanted.items():
-        text = as_stranger(
-            tmp_path / "out" / "scenes_example.py", unseen / name, tmp_path / "mask.png", without=("torch", "cv2")
-        )
-        assert "'water'" in text
-        mask = np.array(Image.open(tmp_path / "mask.png"))
+        mask = np.array(Image.open(tmp_path / f"{name}.png"))
         assert mask.shape == images[name].shape[:2]
         best = probabilities.topk(2, dim=0).values
         clear = (best[0] - best[1] > 1e-5).numpy()
@@ -110,8 +88,9 @@ def test_a_strangers_script_gives_the_labels_of_predict(
     exported(tmp_path / "run", tmp_path / "colors.onnx")
     images = photographs(unseen)
     wanted = Predictor(in_full_precision(tmp_path / "run"))(list(images.values()))
-    for name, probabilities in zip(images, wanted, strict=True):
-        label, share = as_stranger(tmp_path / "colors_example.py", unseen / name, without=("torch",)).split()
+    texts = as_stranger(tmp_path / "colors_example.py", [(unseen / name,) for name in images], without=("torch",))
+    for text, probabilities in zip(texts, wanted, strict=True):
+        label, share = text.split()
         assert label == ("blue", "green", "red")[int(probabilities.argmax())]
         assert float(share) == pytest.approx(float(probabilities.max()), abs=2e-4)
 
@@ -129,7 +108,7 @@ def test_the_other_formats_predict_the_same(
     )
     assert (one - other).abs().max() < 1e-4
     if kind == "pt2":
-        assert as_stranger(tmp_path / "colors_example.py", unseen / "1.png", without=("onnxruntime",)).split()
+        assert all(as_stranger(tmp_path / "colors_example.py", [(unseen / "1.png",)], without=("onnxruntime",)))
 
 
 def test_half_precision_is_half_the_size(stranger: None, shapes: Path, tmp_path: Path) -> None:
@@ -186,28 +165,26 @@ def test_resizing_is_opencvs_to_the_bit(size: tuple[int, int]) -> None:
     assert np.array_equal(Resizing((40, 48), short=50)(batch)[0].numpy(), both)
 
 
-def test_the_commands_take_an_exported_file(
-    stranger: None, shapes: Path, tmp_path: Path, unseen: Path, hw1cli: Callable[..., Any]
-) -> None:
+def test_the_commands_take_an_exported_file(stranger: None, shapes: Path, tmp_path: Path, unseen: Path) -> None:
     resize = "augment.eval=[{use: albumentations/Resize, height: 24, width: 20}]"
     train(shapes, tmp_path / "run", "trainer.epochs=1", resize)
     out = tmp_path / "colors.onnx"
-    done = hw1cli("export", tmp_path / "run", "--to", "onnx", "--out", out, "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["sizes"] == "any"
-    assert hw1cli("export", tmp_path / "run", "--to", "onnx", "--out", out).returncode == 2
+    done = call("export", tmp_path / "run", "--to", "onnx", "--out", out, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["sizes"] == "any"
+    assert call("export", tmp_path / "run", "--to", "onnx", "--out", out).code == 2
     labels, scores = [], []
     for number, model in enumerate((tmp_path / "run", out)):
         table, folder = tmp_path / f"{number}.csv", tmp_path / f"scores{number}"
-        done = hw1cli("predict", model, unseen, "--out", table)
-        assert done.returncode == 0, done.stderr
+        done = call("predict", model, unseen, "--out", table)
+        assert done.code == 0, done.err
         labels.append(table.read_text())
-        done = hw1cli("evaluate", model, "--out", folder, "--json")
-        assert done.returncode == 0, done.stderr
-        scores.append(json.loads(done.stdout)["scores"])
+        done = call("evaluate", model, "--out", folder, "--json")
+        assert done.code == 0, done.err
+        scores.append(json.loads(done.out)["scores"])
     assert labels[0] == labels[1]
     assert scores[0].keys() == scores[1].keys() and "accuracy" in scores[0]
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
-    done = hw1cli("bench", out, "--seconds", "0.2", "--json")
-    assert done.returncode == 0, done.stderr
-    assert all(row["images_per_second"] > 0 for row in json.loads(done.stdout)["batches"])
+    done = call("bench", out, "--seconds", "0.2", "--json")
+    assert done.code == 0, done.err
+    assert all(row["images_per_second"] > 0 for row in json.loads(done.out)["batches"])
