@@ -80,23 +80,85 @@ def data_make(name: str, out: Path, sets: tuple[str, ...]) -> None:
     "numbered where that exists).",
 )
 @click.option("--no-sheet", is_flag=True, help="Draw no samples.")
+@click.option(
+    "--run",
+    type=PATH,
+    help="A classifier's run on these data, or a study: labels that it contradicts with confidence.",
+    shell_complete=completion.run_folders,
+)
+@click.option("--out", type=PATH, metavar="HTML", help="Write it all as one HTML page; an existing one is replaced.")
 @JSON
-def data_inspect(root: Path, sheet: Path | None, no_sheet: bool, as_json: bool) -> None:
+def data_inspect(
+    root: Path, sheet: Path | None, no_sheet: bool, run: Path | None, out: Path | None, as_json: bool
+) -> None:
     """Inspect the folder ROOT: its layout, image sizes, class shares and faults, and the data: block for a recipe.
 
-    A sheet of samples shows images of each class, or images with their masks.
+    A sheet of samples shows images of each class, or images with their masks. Images that occur twice are listed, also
+    where one is resized, encoded anew or mirrored, and whether they are in both splits.
 
     \b
     Examples:
       hw1cli data inspect data/p3_data
       hw1cli data inspect data/p1_data --sheet p1.png
       hw1cli data inspect data/camvid --no-sheet --json
+      hw1cli data inspect data/p1_data --run runs/mine --out p1.html
     """
+    from ...errors import InputError
+    from ...results import suspects
+
+    if out is not None and out.suffix.lower() not in (".html", ".htm"):
+        raise InputError.of(str(out), "is not an HTML file", f"name it {out.with_suffix('.html').name}")
     if sheet is not None and no_sheet:
         raise click.UsageError("--sheet and --no-sheet contradict each other")
     chosen = None if no_sheet else sheet or unused_folder("inspection", root.resolve().name) / "samples.png"
+    suspicious = None if run is None else suspects.of_run(run)  # before everything is read
     report = inspect_data(root, chosen)
-    print_json(report) if as_json else _print_report(report)
+    pictures = report.pop("pictures")
+    if suspicious is not None:
+        report["suspicious"] = [{**each, "index": _index(pictures, each)} for each in suspicious]
+    report["problems"] = _problems(report)
+    if out is not None:
+        _write_page(root.resolve().name, report, pictures, out)
+    print_json({**report, "page": out}) if as_json else _print_report(report)
+    if out is not None and not as_json:
+        click.echo(f"page: {out}")
+
+
+def _index(pictures: Any, row: Mapping[str, Any]) -> int | None:
+    """The place of an image in the inspection's pictures, of its split where that has one of the name."""
+    places = [at for at, name in enumerate(pictures.name) if str(name) == row["name"]]
+    return next((at for at in places if pictures.split[at] == row["split"]), places[0] if places else None)
+
+
+def _problems(report: Mapping[str, Any]) -> list[str]:
+    """What spoils studies, in sentences."""
+    groups, found = report["duplicates"], list(report["classes"])
+    for word, number in (
+        ("of images in train and val alike (leaks)", sum(group["leak"] for group in groups)),
+        ("of duplicates with different labels", sum(group["conflict"] for group in groups)),
+        ("of exact duplicates", sum(group["kind"] == "exact" for group in groups)),
+        ("of near duplicates", sum(group["kind"] == "near" for group in groups)),
+    ):
+        found += [f"{number} group{'s' * (number > 1)} {word}"] if number else []
+    for word, key in (("of an odd size", "odd_sizes"), ("with a suspicious label", "suspicious")):
+        number = len(report.get(key) or ())
+        found += [f"{number} image{'s' * (number > 1)} {word}"] if number else []
+    return found
+
+
+def _write_page(title: str, report: Mapping[str, Any], pictures: Any, out: Path) -> None:
+    """Write the page of an inspection."""
+    import tempfile
+
+    from ... import files
+    from ...engine.inspection.spoilers import write_thumbnails
+    from ...report.inspected import render_inspection
+
+    shown = [image["index"] for group in report["duplicates"] for image in group["images"][:12]][:2000]
+    shown += [each["index"] for each in report.get("suspicious", ())[:200] if each["index"] is not None]
+    with tempfile.TemporaryDirectory() as folder:
+        text = render_inspection(title, report, write_thumbnails(pictures, shown, Path(folder)), _block(report))
+    files.write_text(out, text)
 
 
 def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
@@ -148,7 +210,6 @@ def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
 def _print_report(report: Mapping[str, Any]) -> None:
     """The splits, warnings and classes, and at the end the block to paste."""
     from ...engine.inspection.scan import sizes_in_words
-    from ...recipe.dump import dump
     from ..tables import Columns, Console, Text, plural
 
     console = Console()
@@ -178,12 +239,26 @@ def _print_report(report: Mapping[str, Any]) -> None:
         console.print(
             "[yellow]the images differ in size[/], but a batch needs one size: augment: below crops them to it"
         )
+    for text in report["problems"]:
+        console.print(Text.assemble(("found: ", "yellow"), text), soft_wrap=True)
+    for group in report["duplicates"][:_FAULTS]:
+        names = " = ".join(f"{image['split']}/{image['name']}" for image in group["images"][:_FAULTS])
+        console.print(Text(f"  {', '.join([group['kind'], *group['how']])}: {names}"), soft_wrap=True)
+    for each in report.get("suspicious", ())[:_FAULTS]:
+        text = f"  {each['name']}: labelled {each['label']}, predicted {each['prediction']} ({each['probability']:.2f})"
+        console.print(Text(text), soft_wrap=True)
     console.print("[dim]in a recipe:[/]")
-    block = {key: str(value) if isinstance(value, Path) else value for key, value in report["data"].items()}
-    sections = {"data": block, **{key: report[key] for key in ("split", "augment") if report.get(key)}}
-    console.print(Text(dump(sections)), soft_wrap=True)
+    console.print(Text(_block(report)), soft_wrap=True)
     for question in report["questions"]:
         console.print(Text.assemble(("question: ", "yellow"), question), soft_wrap=True)
+
+
+def _block(report: Mapping[str, Any]) -> str:
+    """The lines for a recipe."""
+    from ...recipe.dump import dump
+
+    block = {key: str(value) if isinstance(value, Path) else value for key, value in report["data"].items()}
+    return dump({"data": block, **{key: report[key] for key in ("split", "augment") if report.get(key)}})
 
 
 def _warnings(split: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .scan import SplitScan, class_names, percent, scan_split
+from .spoilers import spoilers
 
 #: Sides of a proposed size are multiples of this, and at most so many pixels for labels and for masks.
 _MULTIPLE, _MOST_OF_LABELS, _MOST_OF_MASKS = 32, 224, 512
@@ -31,18 +32,20 @@ def inspect(data: Any, *, title: str, arguments: Mapping[str, Any], sheet: Path 
         images). Of images with masks also ``ignored`` (share of ignored pixels); of images with labels ``counts``
         (class -> images) and ``unlabelled``, both among ``counted`` images: the whole split, where it has ``labels``,
         else those looked at. ``warnings`` are about samples that cannot be used, such as a mask whose size is not its
-        image's.
+        image's. And what ``spoilers`` finds.
 
     Raises:
         InputError: no sample of a split can be used.
     """
-    scans = {name: scan_split(split) for name in ("train", "val") if (split := data.split(name)) is not None}
+    splits = {name: split for name in ("train", "val") if (split := data.split(name)) is not None}
+    scans = {name: scan_split(split) for name, split in splits.items()}
     facts = dict(data.facts)
     found: dict[str, Any] = {
         "facts": facts,
         "splits": {name: _figures(scan, facts) for name, scan in scans.items()},
         "augment": proposed_augment(list(scans.values())),
     }
+    found |= spoilers(splits, scans, facts)
     found["questions"] = _questions(found, arguments) if scans["train"].masks else []
     if sheet is not None:
         from .sheet import draw_sheet  # imports matplotlib

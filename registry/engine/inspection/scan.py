@@ -25,6 +25,7 @@ class SplitScan:
         split: its samples.
         read: indices of the samples that were read, spread evenly: neighbours in a folder are often alike.
         sizes: how often each size occurs among them, as text.
+        size_of: index -> size, as text.
         labels: index -> its labels, none to several; of the whole split where it has ``labels``, else of those read.
         masks: index -> pixels of each value 0..255 in its mask.
         warnings: about the samples that cannot be used.
@@ -33,6 +34,7 @@ class SplitScan:
     split: Sequence[Mapping[str, Any]]
     read: list[int] = field(default_factory=list)
     sizes: Counter[str] = field(default_factory=Counter)
+    size_of: dict[int, str] = field(default_factory=dict)
     labels: dict[int, tuple[int, ...]] = field(default_factory=dict)
     masks: dict[int, np.ndarray] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
@@ -53,19 +55,20 @@ def scan_split(split: Sequence[Mapping[str, Any]]) -> SplitScan:
             continue
         scan.read.append(index)
         height, width = sample["image"].shape[:2]
-        scan.sizes[f"{width}x{height}"] += 1
+        scan.size_of[index] = f"{width}x{height}"
+        scan.sizes[scan.size_of[index]] += 1
         if "mask" in sample:
             scan.masks[index] = np.bincount(np.asarray(sample["mask"], np.uint8).ravel(), minlength=256)
         else:
-            scan.labels[index] = _labels(sample.get("label"))
+            scan.labels[index] = labels_of(sample.get("label"))
     if scan.warnings and not scan.read:
         raise InputError(scan.warnings[:_REPORTED])
     if getattr(split, "labels", None) is not None and not scan.masks:
-        scan.labels = dict(enumerate(map(_labels, split.labels)))  # type: ignore[attr-defined]
+        scan.labels = dict(enumerate(map(labels_of, split.labels)))  # type: ignore[attr-defined]
     return scan
 
 
-def _labels(label: Any) -> tuple[int, ...]:
+def labels_of(label: Any) -> tuple[int, ...]:
     """The labels of a sample: of None none, of flags those that are set."""
     if label is None or isinstance(label, (int, np.integer)):
         return () if label is None else (int(label),)
