@@ -48,6 +48,12 @@ class TensorBoard(Tracker):
     def picture(self, tag: str, picture: np.ndarray, epoch: int) -> None:
         self.writer.add_image(tag, picture, epoch, dataformats="HWC")
 
+    def pr_curve(self, tag: str, counts: np.ndarray, epoch: int) -> None:
+        bins = counts.shape[1]
+        probabilities = np.tile((np.arange(bins) + 0.5) / (bins - 1), 2)  # TensorBoard's bin i begins at i / (bins - 1)
+        truth = np.repeat([0, 1], bins)
+        self.writer.add_pr_curve(tag, truth, probabilities, epoch, num_thresholds=bins, weights=counts.ravel())
+
     def embedding(
         self,
         tag: str,

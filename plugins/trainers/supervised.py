@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from registry import InputError
-from registry.engine import Batch, Scores, Task, summed
+from registry.engine import Batch, Scores, Task, concatenated, summed
+
+from .probability_counts import probability_counts
 
 
 class Supervised(Task):
@@ -32,6 +35,7 @@ class Supervised(Task):
         self.monitor, self.higher_is_better = self.metrics.monitor, self.metrics.higher_is_better
         self.left_out: int | None = getattr(loss, "ignore_index", None)
         self._loss_sum, self._weights = torch.zeros(()), torch.zeros(())
+        self._counts: Tensor | None = None
 
     def weight(self, batch: Batch) -> float:
         """The images; where the loss ignores a label of masks, the share of them whose pixels count."""
@@ -64,6 +68,7 @@ class Supervised(Task):
 
     def begin_evaluation(self) -> None:
         self._loss_sum, self._weights = torch.zeros(()), torch.zeros(())
+        self._counts = None
         self.metrics.reset()
 
     def evaluate(self, batch: Batch) -> None:
@@ -74,12 +79,20 @@ class Supervised(Task):
         weight = counts.float().mean() * len(target)
         self._loss_sum = self._loss_sum.to(loss.device) + loss * weight
         self._weights = self._weights.to(loss.device) + weight
+        found = probability_counts(logits, target, self.left_out)
+        self._counts = found if self._counts is None else self._counts + found
         self.metrics.update(logits, target)
 
     def scores(self) -> dict[str, float]:
         """The mean loss and the scores of every metric."""
         loss, weight = summed([float(self._loss_sum), float(self._weights)])
         return {"loss": loss / max(weight, 1e-12), **self.metrics.compute()}
+
+    def probability_counts(self) -> np.ndarray | None:
+        # A process without an evaluation batch adds nothing.
+        own = torch.zeros(0, dtype=torch.int64) if self._counts is None else self._counts[None]
+        counts = concatenated([own])
+        return counts.sum(0).cpu().numpy() if len(counts) else None
 
     def notes(self) -> list[str]:
         """What the metrics report besides scores."""

@@ -69,7 +69,7 @@ class Prediction:
             return [self.label]
         mask, least = self.mask, self.threshold or 0.0
         held = np.flatnonzero(self.probabilities >= least) if mask is None else np.unique(mask)
-        return [self.classes[index] for index in held]
+        return [self.classes[int(index)] for index in held]
 
     def shares(self) -> dict[str, float]:
         """The probability of each class, or of a mask the share of pixels, largest first."""

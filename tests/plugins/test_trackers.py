@@ -11,10 +11,15 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+import yaml
 from conftest import ROOT
 from runs import events, same, train, weights
+from torch.nn import functional as F
 
+from plugins.trainers.probability_counts import probability_counts
 from registry import PluginError
 
 
@@ -64,6 +69,58 @@ def test_tensorboard_has_groups_the_recipe_and_the_settings_with_final_figures(r
     metrics = [info.name.tag for info in plugin_data_pb2.HParamsPluginData.FromString(data).experiment.metric_infos]
     assert set(metrics) == {"main/train_loss", "main/val_loss", "main/accuracy", "run/best_accuracy"}
     assert read.Scalars("run/best_accuracy")[-1].value == pytest.approx(max(row["accuracy"] for row in rows))
+
+
+def test_tensorboard_has_the_precision_recall_curve_of_each_class(recipe: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    import hw1cli as api
+
+    train(recipe, tmp_path / "run", "trainer.epochs=1")
+    read = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    read.Reload()
+    assert read.summary_metadata["val_classes/red"].plugin_data.plugin_name == "pr_curves"
+    folder = Path(yaml.safe_load(recipe.read_text())["data"]["root"]) / "val"
+    files = sorted(folder.glob("*/*.png"))
+    predicted = api.load(tmp_path / "run", device="cpu").predict(list(map(str, files)))
+    for index, name in enumerate(("blue", "green", "red")):
+        (event,) = read.Tensors(f"val_classes/{name}")
+        true_positives, false_positives, _, false_negatives, precision, recall = make_ndarray(event.tensor_proto)
+        truth = np.array([path.parent.name == name for path in files])
+        bins = np.floor(np.array([each.probabilities[index] for each in predicted]) * 126)
+        assert event.step == 1 and true_positives[0] == truth.sum() == 4 and false_positives[0] == 8
+        for at in range(0, 127, 6):
+            given = bins >= at
+            assert true_positives[at] == pytest.approx((truth & given).sum(), abs=1), "rounding may move one image"
+            assert false_negatives[at] == 4 - true_positives[at] and recall[at] == true_positives[at] / 4
+            assert precision[at] == pytest.approx(
+                true_positives[at] / max(true_positives[at] + false_positives[at], 1e-7)
+            )
+
+
+def test_probabilities_are_counted_by_class_for_labels_flags_and_masks() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(40, 3, generator=generator) * 2
+    labels, flags = torch.randint(3, (40,), generator=generator), torch.randint(2, (40, 3), generator=generator)
+    for target, truth, probabilities in (
+        (labels, F.one_hot(labels, 3), logits.softmax(1)),
+        (flags, flags, logits.sigmoid()),
+    ):
+        counts = probability_counts(logits, target)
+        assert counts.shape == (3, 2, 127) and (counts[:, 1].sum(1) == truth.sum(0)).all()
+        for c in range(3):
+            above = counts[c].flip(1).cumsum(1).flip(1)  # from each threshold on
+            for at in (0, 30, 63, 100):
+                given = probabilities[:, c] * 126 >= at
+                assert above[1, at] == (given & (truth[:, c] == 1)).sum()
+                assert above[0, at] == (given & (truth[:, c] == 0)).sum()
+    mask = torch.randint(3, (2, 50, 200), generator=generator)
+    mask[:, :10] = 255  # no class
+    counts = probability_counts(torch.randn(2, 3, 50, 200, generator=generator), mask, left_out=2)
+    pixels = mask[:, :, ::4]  # 64 along an axis at most
+    assert (counts.sum(2)[:, 1] == torch.stack([(pixels == 0).sum(), (pixels == 1).sum(), torch.tensor(0)])).all()
+    assert (counts.sum((1, 2)) == ((pixels != 255) & (pixels != 2)).sum()).all()
 
 
 def test_tensorboard_that_cannot_write_raises_without_a_traceback_on_the_terminal(tmp_path: Path) -> None:

@@ -69,6 +69,16 @@ class Tracker:
     def picture(self, tag: str, picture: np.ndarray, epoch: int) -> None:
         """Record a picture, uint8 (H, W, 3): ``val/0`` of predictions, ``reports/curves`` of a report."""
 
+    def pr_curve(self, tag: str, counts: np.ndarray, epoch: int) -> None:
+        """Record the precision-recall curve of a class, ``val_classes/NAME``.
+
+        Args:
+            tag: names it.
+            counts: (2, bins) int64: images or pixels by the probability of the class, in equal bins of 0..1; first
+                those that do not have the class, then those that have it.
+            epoch: 1-based.
+        """
+
     def embedding(
         self,
         tag: str,
@@ -141,6 +151,10 @@ class Trackers:
     def picture(self, tag: str, picture: np.ndarray, epoch: int) -> None:
         """See ``Tracker.picture``."""
         self._each(lambda _, tracker: tracker.picture(tag, picture, epoch))
+
+    def pr_curve(self, tag: str, counts: np.ndarray, epoch: int) -> None:
+        """See ``Tracker.pr_curve``."""
+        self._each(lambda _, tracker: tracker.pr_curve(tag, counts, epoch))
 
     def embedding(self, tag: str, *vectors: Any) -> None:
         """See ``Tracker.embedding``."""

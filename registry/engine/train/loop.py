@@ -27,6 +27,8 @@ from .step.stepper import Stepper
 
 #: Pictures of the evaluation split that trackers get after each evaluation.
 _SHOWN = 4
+#: Classes whose precision-recall curve they get, at most.
+_CURVES = 100
 _SMALLER = "set trainer.eval_batch_size to fewer"
 #: Seconds between two updates of the progress bar.
 _REFRESH = 0.25
@@ -239,6 +241,11 @@ def record(run: Run, learning: Learning, scores: dict[str, float], wall: float, 
 
     run.trackers.epoch(epoch)
     if scores:
+        curves = task.probability_counts()
+        for name, counts in zip(
+            run.facts.get("class_names", ()), () if curves is None else curves[:_CURVES], strict=False
+        ):
+            run.trackers.pr_curve(f"val_classes/{name}", counts, position.epoch)
         for index, picture in enumerate(task.pictures(run, _SHOWN)):
             run.trackers.picture(f"val/{index}", picture, position.epoch)
     run.console.say(epoch_line(run, epoch, best, progress.left))

@@ -92,6 +92,11 @@ class Task(nn.Module):
         """Caveats of the last evaluation, in sentences; none when all is well."""
         return []
 
+    def probability_counts(self) -> np.ndarray | None:
+        """Counts of the last evaluation, (classes, 2, bins): of each class how many probabilities fall into equal bins
+        of 0..1, where it is not true and where it is; None by default. Every process calls it."""
+        return None
+
     def card(self) -> dict[str, Any]:
         """What the card of an exported backbone holds besides the recipe and the scores."""
         return {}
