@@ -88,7 +88,7 @@ def test_labels_features_and_the_network(stranger: None, shapes: Path, tmp_path:
         model.predict(np.zeros((4, 4, 3)))
 
 
-def test_a_transparent_or_turned_image_in_memory_is_read_as_its_file(
+def test_a_transparent_turned_or_deep_image_in_memory_is_read_as_its_file(
     stranger: None, shapes: Path, tmp_path: Path
 ) -> None:
     train(shapes, tmp_path / "run", "trainer.epochs=1")
@@ -98,7 +98,8 @@ def test_a_transparent_or_turned_image_in_memory_is_read_as_its_file(
     turned = Image.Exif()
     turned[274] = 6
     Image.fromarray(generator.integers(0, 256, (20, 30, 3), np.uint8)).save(tmp_path / "b.jpg", exif=turned)
-    for file in (tmp_path / "a.png", tmp_path / "b.jpg"):
+    Image.fromarray(generator.integers(0, 65536, (20, 30), np.uint16)).save(tmp_path / "c.png")
+    for file in (tmp_path / "a.png", tmp_path / "b.jpg", tmp_path / "c.png"):
         opened = model.predict(Image.open(file))
         assert np.array_equal(opened.image, model.predict(file).image)
 

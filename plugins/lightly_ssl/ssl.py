@@ -149,7 +149,7 @@ def spread_of_batch(features: Tensor) -> Tensor:
     normalized = F.normalize(features, dim=1)
     count = torch.full_like(normalized[0], len(normalized))
     first, second, count = sum_over_processes(torch.stack([normalized.sum(0), normalized.square().sum(0), count]))
-    variance = second / count - (first / count).square()
+    variance: Tensor = second / count - (first / count).square()
     return variance.clamp_min(0).sqrt().mean() * math.sqrt(features.shape[1])
 
 

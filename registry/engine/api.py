@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .data.augmented import Augmented
 from .data.colors import overlay
-from .data.images import read_image
+from .data.images import as_rgb, read_image
 from .data.preprocess import checked, collate
 from .exported import open_model
 from .predict.predictor import ImagesInMemory, Predictor
@@ -212,11 +212,7 @@ def _pixels(image: Any) -> np.ndarray:
     if isinstance(image, (str, os.PathLike)):
         return read_image(image)
     if isinstance(image, Image.Image):
-        upright = ImageOps.exif_transpose(image)
-        if "A" in upright.getbands() or "transparency" in upright.info:
-            upright = upright.convert("RGBA")
-            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-        return np.array(upright.convert("RGB"))
+        return as_rgb(ImageOps.exif_transpose(image), "images")
     if isinstance(image, np.ndarray) and image.dtype == np.uint8:
         grey = image[..., None] if image.ndim == 2 else image
         if grey.ndim == 3 and grey.shape[2] in (1, 3):

@@ -70,6 +70,11 @@ def read_image(path: str | os.PathLike[str]) -> Pixels:
         UnreadableImage: missing, not an image, truncated, over ``MAX_PIXELS``, or of 32 bits without a known range.
     """
     image, _ = decode(path)
+    return as_rgb(image, path)
+
+
+def as_rgb(image: Image.Image, path: str | os.PathLike[str]) -> Pixels:
+    """See ``read_image``: the same of an image that is decoded and upright."""
     if image.mode in _ALPHA or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
