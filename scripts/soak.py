@@ -1,10 +1,11 @@
 """Runs that are stopped at random moments until they end, compared with uninterrupted twins.
 
-``python scripts/soak.py --rounds 30 --seed 0`` takes turns over classification, segmentation and BYOL with 0 and 2
-loader processes. In each round a run is started, and again and again stopped by a random signal at a random moment of
-its life, its preparation included, and resumed; in the end it is left alone. Its weights, optimizer and scores have to
-be those of a run that was never stopped, bit for bit (on a CPU). Exit code 1 where anything differs, a signal is not
-answered, or a process is left behind.
+``python scripts/soak.py --rounds 30 --seed 0 --keep DIR`` takes turns over classification, segmentation and BYOL with 0
+and 2 loader processes. In each round a run is started, and one to three times stopped by a random signal, SIGKILL among
+them, at a random moment of its life, its preparation included, and resumed; in the end it is left alone. Its weights,
+optimizer and scores have to be those of a run that was never stopped, bit for bit (on a CPU). Exit code 1 where
+anything differs, a signal is not answered, or a process is left behind. ``rounds.json`` in the folder keeps what is
+done: the same command goes on with it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,21 +37,31 @@ from registry.engine.records import checkpoints  # noqa: E402
 
 COMMAND = [sys.executable, str(ROOT / "hw1cli.py")]
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGHUP, signal.SIGUSR1)
+DECK = (*SIGNALS, signal.SIGKILL)
 #: Columns of ``metrics.jsonl`` that hold times.
 TIMES = {"seconds", "images_per_second"}
 RUNTIME = "runtime: {device: cpu, precision: fp32, memory_format: contiguous, workers: 0}\n"
 FLIPS = "augment: {train: [albumentations/HorizontalFlip, albumentations/RandomBrightnessContrast]}\n"
 NETWORK = "{use: resnet18, width: 8}"
 RECIPES = {
-    "classification": "trainer: {use: classification, epochs: 8, batch_size: 16, ema: 0.9, mixup: 0.2}\n"
+    "classification": "trainer: {use: classification, epochs: 6, batch_size: 16, ema: 0.9, mixup: 0.2}\n"
     f"data: {{use: labelled_names, root: digits}}\nmodel: {{use: classifier, backbone: {NETWORK}, dropout: 0.1}}\n"
     f"schedule: {{use: cosine, warmup: 0.1}}\n{FLIPS}",
-    "segmentation": "trainer: {use: segmentation, epochs: 8, batch_size: 4, accumulate: 2}\n"
+    "segmentation": "trainer: {use: segmentation, epochs: 6, batch_size: 4, accumulate: 2}\n"
     f"data: {{use: landcover, root: scenes}}\nmodel: {{use: smp/unet, backbone: {NETWORK}}}\nloss: focal\n{FLIPS}",
-    "byol": "trainer: {use: byol, epochs: 6, batch_size: 32, evaluate_every: 2, hidden_dim: 64}\n"
+    "byol": "trainer: {use: byol, epochs: 4, batch_size: 32, evaluate_every: 2, hidden_dim: 64}\n"
     f"data: {{use: labelled_names, root: digits}}\nbackbone: {NETWORK}\nviews: [mild_view, mild_view]\n",
 }
-CASES = [(task, workers) for workers in (0, 2) for task in RECIPES]
+CASES = [(task, workers) for task in RECIPES for workers in (0, 2)]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A signal to come, at a share of a run's life: to its whole group, as Ctrl-C sends it, or to the first process."""
+
+    signal: signal.Signals
+    to_group: bool
+    share: float
 
 
 @dataclass
@@ -58,8 +70,9 @@ class Round:
 
     Attributes:
         task, workers: what was trained.
-        stops: each signal with the seconds after which it was sent, and the exit code that followed.
-        restarts: how often a run was killed before its first checkpoint, so that it had to begin again.
+        stops: each signal that met a living run, with the seconds after which it was sent, and the exit code that
+            followed.
+        restarts: how often the run was stopped before its first checkpoint, so that it had to begin again.
         findings: what should not have happened; empty for a good round.
     """
 
@@ -75,40 +88,43 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path, help="keep all runs in this folder, for a look at what was found")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--keep", type=Path, help="keep all runs in this folder, and go on with the rounds in it")
     options = parser.parse_args()
-    console, generator = Console(stderr=options.json), random.Random(options.seed)
+    console = Console()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.keep or Path(temporary)
+        folder = (options.keep or Path(temporary)).absolute()
         make_data(folder)
-        twins: dict[str, float] = {}
-        rounds = []
-        for number in range(options.rounds):
+        record = folder / "rounds.json"
+        done = json.loads(record.read_text()) if record.exists() else {"seed": options.seed, "twins": {}, "rounds": []}
+        if done["seed"] != options.seed:
+            sys.exit(f"{record} is of seed {done['seed']}")
+        rounds, twins = [Round(**each) for each in done["rounds"]], done["twins"]
+        for number, stops in enumerate(drawn(options.rounds, random.Random(options.seed))):
+            if number < len(rounds):
+                continue
             task, workers = CASES[number % len(CASES)]
             if task not in twins:
-                started = time.monotonic()
-                ended = subprocess.run(
-                    command(folder, task, folder / f"{task}-twin", 0), capture_output=True, text=True
-                )
-                if ended.returncode:
-                    sys.exit(f"the twin of {task} fails:\n{ended.stderr}")
-                twins[task] = time.monotonic() - started
-            result = soak(folder, task, workers, folder / f"run-{number}", twins[task], generator)
-            rounds.append(result)
-            console.print(
-                f"{number + 1}/{options.rounds} {task}, workers {workers}: {', '.join(result.stops) or 'no stop'}"
-            )
-            for finding in result.findings:
+                twins[task] = train_twin(folder, task)
+            rounds.append(soak(folder, task, workers, folder / f"run-{number}", twins[task], stops))
+            record.write_text(json.dumps({"seed": options.seed, "twins": twins, "rounds": [*map(asdict, rounds)]}))
+            shown = ", ".join(rounds[-1].stops) or "no stop"
+            console.print(f"{number + 1}/{options.rounds} {task}, workers {workers}: {shown}")
+            for finding in rounds[-1].findings:
                 console.print(f"   {finding}", style="red", markup=False)
-    bad = [each for each in rounds if each.findings]
-    if options.json:
-        print(
-            json.dumps({"seed": options.seed, "exact": len(rounds) - len(bad), "rounds": [asdict(r) for r in rounds]})
-        )
-    else:
-        show(rounds, console)
-    return 1 if bad else 0
+    show(rounds, console)
+    return 1 if any(each.findings for each in rounds) else 0
+
+
+def drawn(rounds: int, generator: random.Random) -> Iterator[list[Stop]]:
+    """The stops of each round: a SIGKILL, and up to two signals of a deck that holds each of them."""
+    deck: list[signal.Signals] = []
+    for _ in range(rounds):
+        signals = [signal.SIGKILL]
+        for _ in range(generator.randint(0, 2)):
+            deck = deck or generator.sample(DECK, len(DECK))
+            signals.append(deck.pop())
+        generator.shuffle(signals)
+        yield [Stop(each, generator.random() < 0.5, generator.uniform(0, 0.8)) for each in signals]
 
 
 def make_data(folder: Path) -> None:
@@ -130,19 +146,28 @@ def command(folder: Path, task: str, out: Path, workers: int) -> list[str]:
     return [*COMMAND, "run", f"{folder / task}.yaml", "--out", str(out), *(word for s in sets for word in ("--set", s))]
 
 
-def soak(folder: Path, task: str, workers: int, out: Path, usual: float, generator: random.Random) -> Round:
-    """Stop a run one to four times, then let it end; ``usual`` is how long it takes undisturbed."""
+def train_twin(folder: Path, task: str) -> float:
+    """Train a run that is never stopped; the seconds that it takes."""
+    started, out = time.monotonic(), folder / f"{task}-twin"
+    shutil.rmtree(out, ignore_errors=True)
+    ended = subprocess.run(command(folder, task, out, 0), capture_output=True, text=True)
+    if ended.returncode:
+        sys.exit(f"the twin of {task} fails:\n{ended.stderr}")
+    return time.monotonic() - started
+
+
+def soak(folder: Path, task: str, workers: int, out: Path, usual: float, stops: list[Stop]) -> Round:
+    """Stop a run, then let it end; ``usual`` is how long it takes undisturbed."""
     result, started = Round(task, workers), time.monotonic()
-    for stops_left in range(generator.randint(1, 4), -1, -1):
+    shutil.rmtree(out, ignore_errors=True)  # of a soak that was stopped
+    for stop in [*stops, None]:
         words = command(folder, task, out, workers)
-        if checkpoints_in(out):
+        if out.exists() and any(out.iterdir()):
             words.append("--resume")
-        elif out.exists():  # it was killed before its first checkpoint
-            shutil.rmtree(out)
-            result.restarts += 1
+            result.restarts += not checkpoints_in(out)
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0)
-        if stops_left:
-            stop(process, generator.uniform(0, usual), generator, result)
+        if stop is not None:
+            send(process, stop, stop.share * usual, result)
         else:
             _, errors = process.communicate()
             if process.returncode:
@@ -160,13 +185,14 @@ def checkpoints_in(out: Path) -> bool:
     return any((out / "checkpoints" / name).is_file() for name in (checkpoints.LAST, checkpoints.PREVIOUS))
 
 
-def stop(process: subprocess.Popen[str], after: float, generator: random.Random, result: Round) -> None:
-    """Send a random signal to the process, or to its whole group as Ctrl-C does, and judge the answer."""
-    number, whole_group = generator.choice(SIGNALS), generator.random() < 0.5
-    try:
+def send(process: subprocess.Popen[str], stop: Stop, after: float, result: Round) -> None:
+    """Send a signal to a run after some seconds, and judge the answer."""
+    number = stop.signal
+    with suppress(subprocess.TimeoutExpired):
         process.wait(after)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, number) if whole_group else process.send_signal(number)
+    ended = process.returncode is not None
+    if not ended:
+        os.killpg(process.pid, number) if stop.to_group else process.send_signal(number)
     try:
         shown, errors = process.communicate(timeout=60)
     except subprocess.TimeoutExpired:
@@ -175,12 +201,14 @@ def stop(process: subprocess.Popen[str], after: float, generator: random.Random,
         result.findings.append(f"{number.name} after {after:.1f} s is not answered within 60 s")
         return
     code = process.returncode
-    result.stops.append(f"{number.name}{' to the group' if whole_group else ''} at {after:.1f} s: {code}")
+    what = f"{number.name}{' to the group' if stop.to_group else ''} at {after:.1f} s: {code}"
+    if not ended:
+        result.stops.append(what)
     silent = code == -number and not shown and not errors  # Python itself was still starting: nothing was done
     if code not in (0, 75) and not silent and not (number == signal.SIGKILL and code == -number):
-        result.findings.append(f"{result.stops[-1]}: {errors.strip()[-600:]}")
+        result.findings.append(f"{what}: {errors.strip()[-600:]}")
     if (code == 75 and "stopped" not in errors) or "Traceback" in errors:
-        result.findings.append(f"{result.stops[-1]}, with the message {errors.strip()[-600:]!r}")
+        result.findings.append(f"{what}, with the message {errors.strip()[-600:]!r}")
 
 
 def left_behind(process: subprocess.Popen[str], result: Round) -> None:
@@ -242,9 +270,11 @@ def show(rounds: list[Round], console: Console) -> None:
         )
         table.add_row(task, str(workers), str(len(own)), str(sums[0]), str(sums[1]), f"{sums[2]:.0f}", exact)
     console.print(table)
-    stops = sum(len(each.stops) for each in rounds)
+    stops = [stop for each in rounds for stop in each.stops]
+    counts = [f"{sum(stop.startswith(number.name) for stop in stops)} {number.name}" for number in SIGNALS]
     exact = sum(not each.findings for each in rounds)
-    console.print(f"{stops} stops, {exact} of {len(rounds)} runs equal to their twins bit for bit", style="bold")
+    console.print(f"{len(stops)} stops: {', '.join(counts)}", style="bold")
+    console.print(f"{exact} of {len(rounds)} runs equal to their twins bit for bit", style="bold")
 
 
 if __name__ == "__main__":

@@ -79,13 +79,14 @@ class RunFolder:
         """
         refuse_if_taken(self.path, resume=resume)
         try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError.of(
                 str(self.path), f"cannot be created: {error}", "name another folder with --out"
             ) from error
         self._lock = Lock(self.path)
-        self._lock.acquire()
+        self._lock.acquire()  # the first file: whatever ends the process from here on, the folder can be resumed
+        self.checkpoints.mkdir(exist_ok=True)
         for stale in self.checkpoints.glob(".*.partial"):  # left by a process that was killed while writing
             stale.unlink(missing_ok=True)
 

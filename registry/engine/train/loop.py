@@ -56,6 +56,8 @@ def fit(run: Run, learning: Learning, stop: StopRequest) -> None:
             # --- train ----------------------------------------------------------------------------
             if learning.optimizer is not None and not stop:
                 train_epoch(run, learning, stop, progress)
+            if is_evaluated(run) and not position.best_epoch and not stop:
+                save(run, learning)  # so that there is never a best.pt without a last.pt
             # --- evaluate -------------------------------------------------------------------------
             with averaged(learning):
                 measured = not stop and measure_epoch(run, learning, stop, started, progress)
@@ -187,11 +189,16 @@ def last_score(run: Run) -> str:
     return f"  {run.task.monitor} {records[-1].val[run.task.monitor]:.4f}" if records else ""
 
 
+def is_evaluated(run: Run) -> bool:
+    """Whether the current epoch ends with an evaluation."""
+    loop, epoch = run.plan.loop, run.position.epoch
+    return bool(run.loaders) and (epoch % loop.evaluate_every == 0 or epoch == loop.epochs)
+
+
 def measure_epoch(run: Run, learning: Learning, stop: StopRequest, started: float, progress: Progress) -> bool:
     """Evaluate, record the epoch, draw its reports; false, and nothing written, when asked to stop first."""
-    loop, epoch = run.plan.loop, run.position.epoch
     scores: dict[str, float] = {}
-    if run.loaders and (epoch % loop.evaluate_every == 0 or epoch == loop.epochs):
+    if is_evaluated(run):
         scores = evaluate(run, stop)
         if stop:
             return False

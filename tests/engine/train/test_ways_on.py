@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -107,9 +108,19 @@ def test_a_run_from_a_state_says_what_it_cannot_start_from(stranger: None, recip
     assert other.exit_code == 2 and "does not fit this run" in other.output
 
 
+def command_of(recipe: Path, out: Path) -> list[str]:
+    return [sys.executable, str(ROOT / "hw1cli.py"), "run", str(recipe), "--out", str(out)]
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    """The metrics of a run, times left out."""
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: row[key] for key in row.keys() - {"seconds", "images_per_second"}} for row in rows]
+
+
 def begin_and_kill(recipe: Path, out: Path) -> None:
     """A run killed before its first checkpoint."""
-    command = [sys.executable, str(ROOT / "hw1cli.py"), "run", str(recipe), "--out", str(out)]
+    command = command_of(recipe, out)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 180
     while not (out / "environment.json").exists():
@@ -135,6 +146,38 @@ def test_a_run_killed_in_its_first_epoch_goes_on_with_the_command_printed(
     assert summary["epochs"] == 2 and any("before its first checkpoint" in text for text in summary["caveats"])
     train(recipe, tmp_path / "whole")
     assert same(weights(out), weights(tmp_path / "whole"))
+
+
+#: A report that kills its run as soon as the epoch's best.pt is written.
+KILLING = {
+    "killing.py": """
+    import os, signal, time
+    def kills() -> "object":
+        "Kills the run."
+        return Report()
+    class Report:
+        at = ["first"]
+        def __call__(self, run, epoch):
+            while not run.folder.best.exists():
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+}
+
+
+def test_a_run_killed_between_its_first_best_pt_and_the_end_of_the_epoch_resumes_exactly(
+    stranger: None, install: Any, recipe: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    install("killing", {"reports/kills": "killing:kills"}, KILLING)
+    words = [*command_of(recipe, out), "--set", "reports=[kills]", "--set", "trainer.save_every=9 epochs"]
+    assert subprocess.run(words, capture_output=True).returncode == -signal.SIGKILL
+    assert (out / "checkpoints" / "best.pt").exists()
+    again = run_cli("run", recipe, "--out", out, "--resume")
+    assert again.exit_code == 0, again.output
+    train(recipe, tmp_path / "whole")
+    assert same(weights(out), weights(tmp_path / "whole"))
+    assert rows_of(out) == rows_of(tmp_path / "whole")
 
 
 def test_lost_checkpoints_are_reported_with_a_command_that_works(stranger: None, recipe: Path, tmp_path: Path) -> None:
