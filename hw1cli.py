@@ -10,7 +10,13 @@ first of them that needs it.
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from typing import TYPE_CHECKING, Any
+
+if os.path.basename(sys.argv[0]) in ("hw1cli", "hw1cli.py"):  # noqa: PTH119 - pathlib takes its time
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command line handles it: an end without a traceback
 
 from registry import Hw1Error, InputError, PluginError, Problem, __version__
 from registry.api import Table, TrainedRun, build, check, compare, components, load, train

@@ -44,10 +44,10 @@ RUNTIME = "runtime: {device: cpu, precision: fp32, memory_format: contiguous, wo
 FLIPS = "augment: {train: [albumentations/HorizontalFlip, albumentations/RandomBrightnessContrast]}\n"
 NETWORK = "{use: resnet18, width: 8}"
 RECIPES = {
-    "classification": "trainer: {use: classification, epochs: 6, batch_size: 16, ema: 0.9, mixup: 0.2}\n"
+    "classification": "trainer: {use: classification, epochs: 5, batch_size: 16, ema: 0.9, mixup: 0.2}\n"
     f"data: {{use: labelled_names, root: digits}}\nmodel: {{use: classifier, backbone: {NETWORK}, dropout: 0.1}}\n"
     f"schedule: {{use: cosine, warmup: 0.1}}\n{FLIPS}",
-    "segmentation": "trainer: {use: segmentation, epochs: 6, batch_size: 4, accumulate: 2}\n"
+    "segmentation": "trainer: {use: segmentation, epochs: 5, batch_size: 4, accumulate: 2}\n"
     f"data: {{use: landcover, root: scenes}}\nmodel: {{use: smp/unet, backbone: {NETWORK}}}\nloss: focal\n{FLIPS}",
     "byol": "trainer: {use: byol, epochs: 4, batch_size: 32, evaluate_every: 2, hidden_dim: 64}\n"
     f"data: {{use: labelled_names, root: digits}}\nbackbone: {NETWORK}\nviews: [mild_view, mild_view]\n",
@@ -124,14 +124,14 @@ def drawn(rounds: int, generator: random.Random) -> Iterator[list[Stop]]:
             deck = deck or generator.sample(DECK, len(DECK))
             signals.append(deck.pop())
         generator.shuffle(signals)
-        yield [Stop(each, generator.random() < 0.5, generator.uniform(0, 0.8)) for each in signals]
+        yield [Stop(each, generator.random() < 0.5, generator.uniform(0.01, 0.8)) for each in signals]
 
 
 def make_data(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     made = {
         "digits": ["digits", "--set", "digits=[0,1]"],
-        "scenes": ["landcover", "--set", "train=24", "--set", "size=64"],
+        "scenes": ["landcover", "--set", "train=16", "--set", "size=32"],
     }
     for name, words in made.items():
         if not (folder / name).exists():

@@ -74,13 +74,9 @@ def run(
         raise click.UsageError("--resume needs --out FOLDER, the run to continue, and goes without --from")
     sets = [*request.sets, *(["runtime.profile=true"] if profile else [])]
     sets += [f"runtime.devices={devices}"] if devices is not None else []
-    try:
-        start = None if origin is None else (origin, checkpoint)
-        with outlasting():
-            run_recipe(replace(request, out=out, sets=sets), resume=resume, start=start)
-    except KeyboardInterrupt as interrupted:
-        message = f"stopped by {interrupted} while preparing; nothing was written"
-        raise StoppedBySignal(message, f"the same command {'goes on' if resume else 'starts again'}") from None
+    start = None if origin is None else (origin, checkpoint)
+    with outlasting():
+        run_recipe(replace(request, out=out, sets=sets), resume=resume, start=start)
 
 
 @click.command()

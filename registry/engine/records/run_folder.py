@@ -154,11 +154,17 @@ def refuse_if_taken(path: Path, *, resume: bool) -> None:
     Raises:
         InputError: see ``RunFolder.open``.
     """
-    if path.exists() and not path.is_dir():
-        raise InputError.of(str(path), "is a file, and a run needs a folder", "name another with --out")
-    existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    if not os.access(existing, os.W_OK):
-        raise InputError.of(str(path), f"cannot be written: {existing} is read-only", "name another folder with --out")
+    try:
+        str(path).encode()  # as trackers write it
+        if os.path.lexists(path) and not path.is_dir():
+            raise InputError.of(str(path), "is not a folder, and a run needs one", "name another with --out")
+        existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    except (OSError, ValueError) as error:
+        message = f"cannot be the name of a folder: {error}"
+        raise InputError.of(str(path), message, "name another with --out") from error
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        reason = "is read-only" if existing.is_dir() else "is not a folder"
+        raise InputError.of(str(path), f"cannot be written: {existing} {reason}", "name another folder with --out")
     holds = path.is_dir() and any(path.iterdir())
     is_run = any((path / name).exists() for name in ("plan.json", ".lock", "checkpoints"))
     if resume and not is_run:

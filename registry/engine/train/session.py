@@ -133,7 +133,7 @@ class _Session:
             except Exception as error:
                 if (full := disk_is_full(error)) is not None:
                     raise Hw1Error(full, f"make room, then go on with: {way_on(self.folder.path)}") from error
-                if self.folder.path.is_dir():
+                if self.folder.path.is_dir() or isinstance(error, InputError):
                     raise
                 message = f"the run folder {self.folder.path} was removed while the run was going on"
                 raise Hw1Error(message, "nothing is left to resume: start again") from error

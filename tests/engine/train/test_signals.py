@@ -136,9 +136,10 @@ def test_a_signal_while_preparing_ends_the_run_before_anything_is_written(waitin
     assert not (tmp_path / "run").exists()
 
 
-def test_a_signal_while_torch_is_imported_ends_the_run_in_the_same_way(waiting, start, shapes, tmp_path):
+@pytest.mark.parametrize("library", ["_yaml.", "libtorch_cpu"])
+def test_a_signal_while_libraries_are_imported_ends_the_run_in_the_same_way(waiting, start, shapes, tmp_path, library):
     process = start("run", shapes, "--out", tmp_path / "run")
-    while "libtorch_cpu" not in Path(f"/proc/{process.pid}/maps").read_text():
+    while library not in Path(f"/proc/{process.pid}/maps").read_text():
         time.sleep(0.01)
     assert "SIGTERM while preparing; nothing was written" in end(process, signal.SIGTERM)
 
@@ -149,7 +150,7 @@ def test_a_signal_while_a_resumed_run_is_prepared_leaves_it_as_it_was(waiting, s
     waiting.at("opening")
     process = start("run", shapes, "--out", tmp_path / "run", "--resume")
     waiting.reached(process)
-    assert "the same command goes on" in end(process, signal.SIGTERM)
+    assert "give the same command again" in end(process, signal.SIGTERM)
     assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
 
 
