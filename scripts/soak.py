@@ -131,7 +131,7 @@ def make_data(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     made = {
         "digits": ["digits", "--set", "digits=[0,1]"],
-        "scenes": ["landcover", "--set", "train=16", "--set", "size=32"],
+        "scenes": ["landcover", "--set", "train=16", "--set", "size=64"],
     }
     for name, words in made.items():
         if not (folder / name).exists():
