@@ -94,6 +94,11 @@ class StoppedBySignal(Hw1Error):
     exit_code = STOPPED
 
 
+def printable(text: str) -> str:
+    """A text whose control characters, such as a stranger's escape sequences, a terminal shows and does not obey."""
+    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
+
+
 def raised_at(error: BaseException) -> str:
     """``file:line`` of the innermost code that raised an error, the import machinery left out; '?' where unknown."""
     location, traceback = "?", error.__traceback__

@@ -18,6 +18,7 @@ from conftest import ROOT
 from PIL import Image
 from runs import train
 
+import hw1cli as command_line
 from registry.catalog.registry import Registry
 from registry.engine.predict import Settings, predict
 from registry.engine.train.saved_run import open_run
@@ -46,6 +47,15 @@ def trained(small: Path) -> Path:
 
 
 # --- a recipe, a checkpoint and a run folder of a stranger's ---------------------------------------
+
+
+def test_a_strangers_escape_sequences_do_not_reach_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    recipe = tmp_path / "clear.yaml"
+    recipe.write_text('"\\e[2J": 1\ntrainer: "\\e]0;title\\a"\n')
+    with suppress(SystemExit):
+        command_line.main(["check", str(recipe)])
+    shown = capfd.readouterr().err
+    assert "\\x1b[2J" in shown and "\x1b" not in shown
 
 
 @pytest.fixture

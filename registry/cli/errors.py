@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from ..errors import FAILED, Hw1Error, InputError, StoppedBySignal
+from ..errors import FAILED, Hw1Error, InputError, StoppedBySignal, printable, raised_at
 from ..signals import handled, interrupt
 from .streams import make_writable
 
@@ -73,12 +73,12 @@ def exit_with(error: Exception, debug: bool) -> NoReturn:
     else:
         expected, stopped = isinstance(error, Hw1Error), isinstance(error, StoppedBySignal)
         text = str(error) if stopped else f"error: {error if expected else f'{type(error).__name__}: {error}'}"
-        click.secho(text, fg="yellow" if stopped else "red", err=True)
+        click.secho(printable(text), fg="yellow" if stopped else "red", err=True)
         if not expected and not debug:
-            click.echo("  hint: add --debug to see the traceback", err=True)
+            click.echo(f"  hint: raised at {raised_at(error)}; --debug adds the traceback", err=True)
     hint = getattr(error, "hint", None)
     if hint:
-        click.echo(f"  hint: {hint}", err=True)
+        click.echo(f"  hint: {printable(hint)}", err=True)
     sys.exit(getattr(error, "exit_code", FAILED))
 
 
@@ -87,7 +87,8 @@ def print_problems(error: InputError) -> None:
     number = len(error.problems)
     click.secho(f"{number} problem{'s' if number > 1 else ''}:", fg="red", err=True)
     for problem in sorted(error.problems, key=lambda each: (each.line is None, each.file or "", each.line or 0)):
-        where = f"{problem.file}:{problem.line}: " if problem.line else ""
-        click.echo(f"  {where}{click.style(problem.path, bold=True)}: {problem.message}", err=True)
+        where = printable(f"{problem.file}:{problem.line}: ") if problem.line else ""
+        path, message = click.style(printable(problem.path), bold=True), printable(problem.message)
+        click.echo(f"  {where}{path}: {message}", err=True)
         if problem.hint:
-            click.echo(f"      hint: {problem.hint}", err=True)
+            click.echo(f"      hint: {printable(problem.hint)}", err=True)

@@ -53,12 +53,14 @@ def build(plan: ComponentPlan, facts: Mapping[str, Any]) -> Any:
                 from .data.samples import Guarded
 
                 built = Guarded(built, plan.settings)
+            if plan.component.kind == "augmentations":
+                _require_transform(built)
             if plan.component.kind == "metrics":
                 built.score_name = plan.component.name.rpartition("/")[2]  # what a metric of one number is called
             return built
     except Hw1Error:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = f"its factory failed: {type(error).__name__}: {error} ({raised_at(error)})"
         raise PluginError(plan.component.source, reason, "--debug shows where") from error
 
@@ -69,6 +71,13 @@ def _value(value: Any, facts: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         return [_value(item, facts) for item in value]
     return value
+
+
+def _require_transform(built: Any) -> None:
+    import albumentations
+
+    if not isinstance(built, (albumentations.BasicTransform, albumentations.BaseCompose)):
+        raise TypeError(f"expected an albumentations transform, got {type(built).__name__}")
 
 
 def build_transform(plans: list[ComponentPlan], facts: Mapping[str, Any]) -> Any | None:

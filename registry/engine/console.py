@@ -15,6 +15,8 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from ..errors import printable
+
 T = TypeVar("T")
 
 #: Seconds between two plain lines where there is no terminal.
@@ -95,7 +97,7 @@ class Console:
 
     def say(self, text: str, style: str = "") -> None:
         """One line for the reader and the log."""
-        self.terminal.print(Text(text, style=style), soft_wrap=True)
+        self.terminal.print(Text(printable(text), style=style), soft_wrap=True)
         self.log(text)
 
     def note(self, text: str) -> None:

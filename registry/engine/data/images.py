@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -149,6 +150,8 @@ def decode(path: str | os.PathLike[str], lossless: bool = False) -> tuple[Image.
     # Another library may have asked for grey fill, which is process-wide.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):  # reading a FIFO would wait for ever
+            raise UnreadableImage(path, "is not a regular file")
         data = Path(path).read_bytes()
         image = _opened(path, io.BytesIO(data))
         if lossless and _lossy(image, data):

@@ -64,12 +64,12 @@ class GuardedSamples:
     def __getitem__(self, index: int, /) -> Sample:
         try:
             with at_most_pixels(round(self.settings.max_megapixels * 1e6)):
-                return self.samples[index]
+                return dict(self.samples[index])
         except (UnreadableImage, IndexError, MemoryError):
             raise
         except InputError as error:
             problem = error.problems[0]
             raise UnreadableImage(problem.path, problem.message, problem.hint) from error
-        except Exception as error:  # the data set may be anyone's
+        except (Exception, SystemExit) as error:  # the data set may be anyone's
             reason = f"cannot be read: {type(error).__name__}: {error}"
             raise UnreadableImage(str(self.names[index]), reason) from error

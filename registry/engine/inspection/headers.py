@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +57,10 @@ def _size(path: Path) -> tuple[int, int] | None:
     except InputError as error:
         raise UnreadableImage(error.problems[0].path, error.problems[0].message, error.problems[0].hint) from None
     try:
-        if path.stat().st_size == 0:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise UnreadableImage(path, "is not a regular file")
+        if found.st_size == 0:
             raise UnreadableImage(path, "is empty")
     except FileNotFoundError:
         raise UnreadableImage(path, "does not exist") from None

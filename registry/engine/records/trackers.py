@@ -114,9 +114,9 @@ class Trackers:
     def __init__(self, folder: Path, trackers: Mapping[str, Tracker] | None = None) -> None:
         self.folder, self.active = folder, dict(trackers or {})
         self.records: list[EpochRecord] = []
-        self._failed: Callable[[str, Exception], None] = lambda text, error: None
+        self._failed: Callable[[str, BaseException], None] = lambda text, error: None
 
-    def start(self, run: TrackedRun, failed: Callable[[str, Exception], None]) -> None:
+    def start(self, run: TrackedRun, failed: Callable[[str, BaseException], None]) -> None:
         """Drop what the files hold beyond ``run.after``, and start every tracker.
 
         Args:
@@ -169,9 +169,10 @@ class Trackers:
             try:
                 with contextlib.redirect_stdout(sys.stderr):
                     call(name, tracker)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 del self.active[name]
-                self._failed(f"tracker {name!r} failed and records nothing more of this run: {error}", error)
+                reason = str(error) or type(error).__name__
+                self._failed(f"tracker {name!r} failed and records nothing more of this run: {reason}", error)
 
     def _write_files(self) -> None:
         if not self.records:

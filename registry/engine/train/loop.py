@@ -308,6 +308,7 @@ def draw_reports(run: Run, learning: Learning, of_epoch: int | None = None) -> N
         if epoch in due if of_epoch is None else of_epoch in due and epoch not in due:
             try:
                 report(run, epoch)
-            except Exception as error:
-                run.add_failure(f"{plan.component.source} failed after epoch {epoch}: {error}", error)
+            except (Exception, SystemExit) as error:
+                reason = str(error) or type(error).__name__
+                run.add_failure(f"{plan.component.source} failed after epoch {epoch}: {reason}", error)
     run.end_reports()

@@ -130,7 +130,7 @@ class Run:
             self.caveats.append(text)
             self.console.note(text)
 
-    def add_failure(self, text: str, error: Exception) -> None:
+    def add_failure(self, text: str, error: BaseException) -> None:
         """Record that a report or a tracker failed; training goes on, since it may be worth days."""
         self.failures.append(text)
         self.console.note(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import Any, Final
 from rich.console import Console as Terminal
 
 from ... import files
-from ...errors import Hw1Error, InputError, PluginError, StoppedBySignal
+from ...errors import Hw1Error, InputError, PluginError, StoppedBySignal, raised_at
 from ...recipe.dump import dump
 from ...recipe.plan import Plan
 from ...results import diff
@@ -100,6 +101,9 @@ def execute(
             if earlier is not None:
                 (restore if resume else start_from)(run, learning, earlier)
             return _Session(run.plan, folder, console).carry_out(run, learning, resume and first)
+    except SystemExit as left:
+        hint = "components raise errors, and do not call exit()"
+        raise Hw1Error(f"a plugin ended the process, at {raised_at(left)}", hint) from left
     finally:
         folder.close()
 
@@ -130,10 +134,12 @@ class _Session:
                 if not has_checkpoints(self.folder.path):
                     raise Hw1Error("stopped at once by a second signal, before the first checkpoint", hint) from None
                 raise StoppedBySignal("stopped at once by a second signal", hint) from None
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if (full := disk_is_full(error)) is not None:
                     raise Hw1Error(full, f"make room, then go on with: {way_on(self.folder.path)}") from error
                 if self.folder.path.is_dir() or isinstance(error, InputError):
+                    if not isinstance(error, Hw1Error):
+                        self.console.log("".join(traceback.format_exception(error)))
                     raise
                 message = f"the run folder {self.folder.path} was removed while the run was going on"
                 raise Hw1Error(message, "nothing is left to resume: start again") from error

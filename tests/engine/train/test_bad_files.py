@@ -113,6 +113,16 @@ def test_balanced_sampling_counts_a_bad_mask_as_nothing(stranger, skipping, dama
     assert train(skipping, tmp_path / "run", SKIP, "trainer.sampling=balanced")["status"] == "done"
 
 
+def test_a_file_that_would_be_read_for_ever_is_refused_or_skipped(stranger, skipping, damaged, tmp_path):
+    path = sorted((damaged / "train").glob("*_sat.jpg"))[3]
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(InputError, match=r"_sat\.jpg: is not a regular file"):
+        train(skipping, tmp_path / "fails")
+    train(skipping, tmp_path / "run", SKIP, "trainer.epochs=1")
+    assert "is not a regular file" in (tmp_path / "run" / "skipped.csv").read_text()
+
+
 def test_more_bad_images_than_max_skipped_end_the_run(stranger, skipping, damaged, tmp_path, hw1cli):
     for path in sorted((damaged / "train").glob("*_sat.jpg"))[3:6]:
         truncate(path)

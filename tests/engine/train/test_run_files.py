@@ -164,3 +164,13 @@ def test_evaluate_does_not_follow_a_link_out_of_the_run_folder(run, tmp_path):
     ended = subprocess.run([sys.executable, ROOT / "hw1cli.py", "evaluate", run], capture_output=True, text=True)
     assert ended.returncode == 2 and "symbolic link out of the run folder" in ended.stderr
     assert not any((tmp_path / "mine").iterdir())
+
+
+@pytest.mark.parametrize("name", ["r\udcff", "r" * 300, "file/run", "link", "/proc/run"])
+def test_a_run_folder_that_cannot_be_is_refused_before_anything_is_done(stranger, recipe, tmp_path, name):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(InputError, match="cannot be|is not a folder"):
+        train(recipe, tmp_path / name)
+    assert sorted(tmp_path.iterdir()) == before

@@ -1,0 +1,123 @@
+"""Plugins that end the process, or give back something else than their kind asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from runs import train
+
+import hw1cli as command_line
+from registry.errors import InputError, PluginError
+from registry.results.runs import read_if_done
+
+LEAVING = {
+    "leaving.py": """
+    import sys
+    from torch import nn
+    from plugins.folders.image_folders import ImageFolders
+
+    class Loss(nn.CrossEntropyLoss):
+        steps = 0
+        def forward(self, logits, target):
+            Loss.steps += 1
+            if Loss.steps > 3:
+                sys.exit()
+            return super().forward(logits, target)
+
+    class Report:
+        at = ["first"]
+        def __call__(self, run, epoch):
+            sys.exit()
+
+    class Samples:
+        def __init__(self, samples, how):
+            self.samples, self.how = samples, how
+            self.names, self.labels = samples.names, samples.labels
+        def __len__(self):
+            return len(self.samples)
+        def __getitem__(self, index):
+            if index != 5:
+                return self.samples[index]
+            if self.how == "exit":
+                sys.exit()
+
+    class Data:
+        def __init__(self, root, how):
+            self.data, self.how = ImageFolders(root), how
+            self.facts = self.data.facts
+        def split(self, name):
+            return Samples(self.data.split(name), self.how) if name == "train" else self.data.split(name)
+    """,
+    "leaving_specs.py": """
+    from pathlib import Path
+
+    def loss() -> "object":
+        "Ends the process in its fourth step."
+        from leaving import Loss
+        return Loss()
+
+    def report() -> "object":
+        "Ends the process."
+        from leaving import Report
+        return Report()
+
+    def backbone() -> "object":
+        "Ends the process."
+        raise SystemExit
+
+    def flip() -> "object":
+        "Not a transform."
+        return print
+
+    def data(*, root: Path, how: str = "exit") -> "object":
+        "Images of which one ends the process, or is None."
+        from leaving import Data
+        return Data(root, how)
+    """,
+}
+
+
+@pytest.fixture(autouse=True)
+def leaving(install: Callable[..., None], stranger: None) -> None:
+    kinds = {
+        "losses": "loss",
+        "reports": "report",
+        "backbones": "backbone",
+        "augmentations": "flip",
+        "datasets": "data",
+    }
+    install("leaving", {f"{kind}/leaving": f"leaving_specs:{name}" for kind, name in kinds.items()}, LEAVING)
+
+
+def test_a_plugin_that_ends_the_process_fails_its_run_alone(shapes: Path, tmp_path: Path) -> None:
+    """Once it was exit code 0, half a run and no word."""
+    runs = "runs: {bad: {loss: leaving}, good: {reports: [leaving], trainer: {epochs: 1}}}\n"
+    shapes.write_text(shapes.read_text() + runs)
+    ended = CliRunner().invoke(command_line.main, ["run", str(shapes), "--out", str(tmp_path / "study")])
+    assert ended.exit_code == 3, ended.output
+    assert "bad failed: a plugin ended the process, at" in ended.output.replace("\n", " ")
+    assert "leaving.py" in (tmp_path / "study" / "bad" / "log.txt").read_text()  # the traceback
+    assert read_if_done(tmp_path / "study" / "good") is not None
+    assert "leaving" in ended.output.rpartition("error:")[2]  # the report of the other run
+
+
+def test_a_factory_that_ends_the_process_is_named(shapes: Path, tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=r"backbone 'leaving' of leaving 0\.3.*SystemExit"):
+        train(shapes, tmp_path / "run", "model.backbone=leaving")
+
+
+def test_an_augmentation_that_is_no_transform_is_named(shapes: Path, tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=r"augmentation 'leaving' .*: expected an albumentations"):
+        train(shapes, tmp_path / "run", "augment.train=[leaving]")
+
+
+@pytest.mark.parametrize("how", ["exit", "none"])
+def test_a_data_set_that_ends_the_process_or_gives_nothing_names_the_sample(
+    shapes: Path, tmp_path: Path, colored_images: Path, how: str
+) -> None:
+    data = f"data={{use: leaving, root: {colored_images}, how: {how}}}"
+    with pytest.raises(InputError, match=r"5\.png: cannot be read"):
+        train(shapes, tmp_path / "run", data)
