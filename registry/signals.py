@@ -37,6 +37,12 @@ def handled(receive: Callable[[int, FrameType | None], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def ignore() -> None:
+    """Ignore the stopping signals from now on: all is done, and the interpreter takes a second to leave."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def interrupt(number: int, _frame: FrameType | None) -> None:
     """A handler that ends what is going on, whichever signal it is: ``KeyboardInterrupt`` with the signal's name."""
     raise KeyboardInterrupt(signal.Signals(number).name)

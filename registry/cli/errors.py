@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from typing import Any, Final, NoReturn
@@ -9,7 +10,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from ..errors import FAILED, Hw1Error, InputError, StoppedBySignal, printable, raised_at
-from ..signals import handled, interrupt
+from ..signals import handled, ignore, interrupt
 from .streams import make_writable
 
 DEBUG: Final = "Add the traceback to an error."
@@ -41,6 +42,7 @@ class CommandGroup(click.Group):
                 with handled(interrupt):
                     return super().invoke(ctx)
             finally:
+                atexit.register(ignore)  # else a signal in the last second makes a failure of what has succeeded
                 sys.stdout.flush()  # a closed pipe is noticed here, not when the interpreter ends
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise  # click shows these itself; a pipe whose reader (head, less) has left is not an error

@@ -171,6 +171,6 @@ def test_a_run_folder_that_cannot_be_is_refused_before_anything_is_done(stranger
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(InputError, match="cannot be|is not a folder"):
+    with pytest.raises(InputError, match=r"cannot be|is not a folder"):
         train(recipe, tmp_path / name)
     assert sorted(tmp_path.iterdir()) == before
