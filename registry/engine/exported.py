@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
@@ -87,6 +88,8 @@ def read_card(path: Path) -> dict[str, Any]:
         if path.suffix == ".onnx":
             text = _session(path, torch.device("cpu")).get_modelmeta().custom_metadata_map.get(CARD)
         elif path.suffix == ".pt2":
+            if not zipfile.is_zipfile(path):  # torch would log a traceback
+                raise ValueError("it is not an archive")
             inside = {f"{CARD}.json": ""}
             torch.export.load(path, extra_files=inside)
             text = inside[f"{CARD}.json"]

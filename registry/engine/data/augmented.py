@@ -125,7 +125,7 @@ class Augmented(Dataset[dict[str, Any]]):
             if labels is not None and labels[index] is not None:
                 sample["label"] = labels[index]
         else:
-            sample, shrunk = self.samples[index], False
+            sample, shrunk = dict(self.samples[index]), False
         small = sample if self.shrink is None or shrunk else sample | _changed(self.shrink, 0, sample, "augment")
         if self.decoded is not None and kept is None:
             smaller = small["image"].size < sample["image"].size

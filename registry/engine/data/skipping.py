@@ -10,7 +10,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from ...errors import Hw1Error
+from ...errors import Hw1Error, InputError
 from ...files import atomic_write
 
 _COLUMNS: Final = ("split", "sample", "reason")
@@ -29,11 +29,18 @@ class SkippedSamples:
         self.path: Path | None = None
 
     def open(self, path: Path) -> None:
-        """Keep the record in a file from now on; a resumed run goes on with what the file holds."""
+        """Keep the record in a file from now on; a resumed run goes on with what the file holds.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         self.path = path
         if path.exists():
-            with path.open(encoding="utf-8", newline="") as file:
-                self.reasons |= {(row["split"], row["sample"]): row["reason"] for row in csv.DictReader(file)}
+            try:
+                with path.open(encoding="utf-8", newline="") as file:
+                    self.reasons |= {(row["split"], row["sample"]): row["reason"] for row in csv.DictReader(file)}
+            except (KeyError, OSError, ValueError, csv.Error) as error:
+                raise InputError.of(str(path), "is damaged: expected the columns split, sample, reason") from error
 
     def add(self, split: str, found: Iterable[tuple[str, str]]) -> None:
         """Record samples of a split by name and reason.

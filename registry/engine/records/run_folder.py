@@ -86,9 +86,13 @@ class RunFolder:
             ) from error
         self._lock = Lock(self.path)
         self._lock.acquire()  # the first file: whatever ends the process from here on, the folder can be resumed
-        self.checkpoints.mkdir(exist_ok=True)
-        for stale in self.checkpoints.glob(".*.partial"):  # left by a process that was killed while writing
-            stale.unlink(missing_ok=True)
+        try:
+            self.checkpoints.mkdir(exist_ok=True)
+            for stale in self.checkpoints.glob(".*.partial"):  # left by a process that was killed while writing
+                stale.unlink(missing_ok=True)
+        except OSError as error:
+            self.close()
+            raise InputError.of(str(error.filename), f"is in the way: {error.strerror}", "move it elsewhere") from error
 
     def close(self) -> None:
         """Release the lock."""

@@ -95,6 +95,13 @@ def test_a_strangers_script_gives_the_labels_of_predict(
         assert float(share) == pytest.approx(float(probabilities.max()), abs=2e-4)
 
 
+def test_a_pt2_that_is_none_is_refused_without_a_traceback_of_torch(tmp_path, capfd):
+    (tmp_path / "model.pt2").write_bytes(b"no archive")
+    with pytest.raises(InputError, match="cannot be read: it is not an archive"):
+        read_card(tmp_path / "model.pt2")
+    assert "Traceback" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["pt2", "safetensors"])
 def test_the_other_formats_predict_the_same(
     kind: str, stranger: None, shapes: Path, tmp_path: Path, unseen: Path

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from conftest import ROOT
 from runs import same, train, weights
 
+import hw1cli as command_line
 from registry.engine.records.run_folder import clear_unfinished_start
 from registry.engine.train.saved_run import open_run
 from registry.errors import Hw1Error, InputError
@@ -74,6 +76,8 @@ def test_a_damaged_file_is_named_by_those_who_read_finished_runs(run, trained, n
     with pytest.raises(InputError) as caught:
         compare_runs([read(trained), read(run)])
     assert len(caught.value.problems) == 1 and name in caught.value.problems[0].path
+    shown = CliRunner().invoke(command_line.main, ["report", str(run), "--out", str(run.parent / "page.html")])
+    assert shown.exit_code == 2 and name in shown.output and not (run.parent / "page.html").exists()
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
@@ -106,6 +110,16 @@ def test_a_torn_last_line_of_the_metrics_is_repaired_by_resuming(run, small, tmp
     assert [row["epoch"] for row in read(run).rows] == [1, 3]
     train(small, tmp_path / "whole", "trainer.epochs=3")
     assert same(weights(run), weights(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("name", ["skipped.csv", "checkpoints/.last.pt.1.partial"])
+def test_what_is_in_the_way_of_a_resumed_run_is_named(run, small, name):
+    if name == "skipped.csv":
+        (run / name).write_bytes(b"split,sample\n\xff,2\n")
+    else:
+        (run / name).mkdir()
+    with pytest.raises(InputError, match=f"{re.escape(name)}: is "):
+        train(small, run, "trainer.epochs=3", resume=True)
 
 
 REMOVING = {

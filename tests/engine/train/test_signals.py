@@ -214,13 +214,15 @@ def test_a_signal_ends_other_commands_with_what_is_kept(waiting, start, shapes, 
     assert "Traceback" not in stderr and not out.exists() and not (tmp_path / "run" / "evaluation").exists()
 
 
-def test_a_run_under_nohup_outlives_its_terminal(waiting, start, shapes, tmp_path):
+def test_a_run_under_nohup_outlives_its_terminal_and_one_that_is_done_a_late_signal(waiting, start, shapes, tmp_path):
     waiting.at("opening")
     process = start("run", shapes, "--out", tmp_path / "run", before=("nohup",))
     waiting.reached(process)
     process.send_signal(signal.SIGHUP)
     time.sleep(0.2)
     waiting.end()
+    assert any(line.startswith("run folder") for line in process.stdout)
+    process.send_signal(signal.SIGTERM)  # while the interpreter leaves
     assert process.wait(timeout=120) == 0
     assert (tmp_path / "run" / "summary.json").exists()
 
