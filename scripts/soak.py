@@ -91,6 +91,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="keep all runs in this folder, and go on with the rounds in it")
     options = parser.parse_args()
     console = Console()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # runs would ignore it too where this script is under nohup
     with tempfile.TemporaryDirectory() as temporary:
         folder = (options.keep or Path(temporary)).absolute()
         make_data(folder)
@@ -202,7 +203,7 @@ def send(process: subprocess.Popen[str], stop: Stop, after: float, result: Round
         return
     code = process.returncode
     what = f"{number.name}{' to the group' if stop.to_group else ''} at {after:.1f} s: {code}"
-    if not ended:
+    if code:  # else it had just ended
         result.stops.append(what)
     silent = code == -number and not shown and not errors  # Python itself was still starting: nothing was done
     if code not in (0, 75) and not silent and not (number == signal.SIGKILL and code == -number):

@@ -102,8 +102,7 @@ class Attack:
 @pytest.mark.parametrize("inside", ["whole", "optimizer", "position", "task"])
 def test_a_strangers_checkpoint_runs_no_code(small: Path, trained: Path, tmp_path: Path, inside: str) -> None:
     run, harmed = shutil.copytree(trained, tmp_path / "run"), tmp_path / "harmed"
-    for name in ("best.pt", "last.pt"):
-        path = run / "checkpoints" / name
+    for path in (run / "checkpoints").glob("*.pt"):
         state = torch.load(path, weights_only=True)
         torch.save(Attack(harmed) if inside == "whole" else {**state, inside: Attack(harmed)}, path)
     with pytest.raises(Hw1Error, match="not a checkpoint"):
