@@ -98,7 +98,7 @@ def test_a_killed_run_that_skips_resumes_bit_exact(stranger, skipping, tmp_path,
     command = [sys.executable, str(ROOT / "hw1cli.py"), "run", str(skipping), "--out", str(out), *words]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not (out / "checkpoints" / "last.pt").exists():
+    while time.monotonic() < deadline and not (out / "metrics.jsonl").exists():
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -168,10 +168,11 @@ def test_resuming_with_another_recipe_is_refused(stranger: None, recipe: Path, t
 
 def test_damaged_checkpoint_is_reported(stranger: None, recipe: Path, tmp_path: Path) -> None:
     train(recipe, tmp_path / "run", "trainer.epochs=1")
-    last = tmp_path / "run" / "checkpoints" / "last.pt"
-    content = bytearray(last.read_bytes())
-    content[len(content) // 2] ^= 1
-    last.write_bytes(content)
+    for name in ("last.pt", "previous.pt"):
+        path = tmp_path / "run" / "checkpoints" / name
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
     with pytest.raises(checkpoints.BrokenCheckpoint, match="damaged"):
         train(recipe, tmp_path / "run", resume=True)
 
