@@ -25,7 +25,7 @@ def unseen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photographs of other sizes than the training's; some lying, larger, transparent, of 16 bits."""
     folder = tmp_path_factory.mktemp("unseen")
     generator = np.random.default_rng(7)
-    for number, (height, width) in enumerate([(64, 64), (41, 59), (64, 33), (150, 100)]):
+    for number, (height, width) in enumerate([(64, 64), (41, 59), (64, 33), (170, 100)]):
         coarse = Image.fromarray(generator.integers(0, 256, (9, 9, 3), np.uint8))
         coarse.resize((width, height), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
     Image.fromarray(generator.integers(0, 256, (40, 40, 4), np.uint8)).save(folder / "4.png")  # transparent
