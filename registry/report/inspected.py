@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from .. import __version__
 from .pictures import Room
+from .templates import PAGE, templates
 
 #: Groups of duplicates, and rows of a table, that a page shows; the others are counted.
 _SHOWN: Final = 200
@@ -22,27 +23,23 @@ def render_inspection(title: str, report: Mapping[str, Any], thumbnails: Mapping
         thumbnails: index of an image in the report -> its picture.
         block: the lines to paste into a recipe.
     """
-    import jinja2
     from markupsafe import Markup
 
-    folder, room = Path(__file__).parent / "page", Room()
+    room = Room()
     pictures = {index: room.pictures[key] for index, path in thumbnails.items() if (key := room.embed(path, path.name))}
     sheet = room.embed(report["sheet"], "the sheet of samples") if report.get("sheet") else None
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("inspection.html.j2").render(
-        title=title,
-        report=report,
-        pictures=pictures,
-        sheet=sheet and room.pictures[sheet],
-        block=block,
-        most=_SHOWN,
-        version=__version__,
-        style=Markup((folder / "page.css").read_text(encoding="utf-8")),
-        script=Markup((folder / "tables.js").read_text(encoding="utf-8")),
+    return (
+        templates()
+        .get_template("inspection.html.j2")
+        .render(
+            title=title,
+            report=report,
+            pictures=pictures,
+            sheet=sheet and room.pictures[sheet],
+            block=block,
+            most=_SHOWN,
+            version=__version__,
+            style=Markup((PAGE / "page.css").read_text(encoding="utf-8")),
+            script=Markup((PAGE / "tables.js").read_text(encoding="utf-8")),
+        )
     )

@@ -14,9 +14,9 @@ from ..errors import InputError
 from ..results.runs import FinishedRun
 from .gather import PARTS, WRITERS, Study, gather, setting_name
 from .sections import sections
+from .templates import PAGE, templates
 from .verdicts import difference, of_run, of_study, rank
 
-_FOLDER: Final = Path(__file__).parent / "page"
 _SCRIPTS: Final = ("charts.js", "maps.js", "masks.js", "tables.js")
 
 
@@ -30,17 +30,10 @@ def render(runs: Sequence[FinishedRun], described: Sequence[Mapping[str, Any]] =
     Raises:
         InputError: the plotting library is not installed.
     """
-    import jinja2
     from markupsafe import Markup
 
     study = gather(runs)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
+    environment = templates()
     environment.filters["number"] = _number
     environment.filters["yaml"] = _yaml
     # Names of files, classes and runs are data: within a script no "<" of theirs may end it.
@@ -56,8 +49,8 @@ def render(runs: Sequence[FinishedRun], described: Sequence[Mapping[str, Any]] =
         scores=[_marked(study, table) for table in study.comparison["scores"]],
         bests=_bests(study),
         version=__version__,
-        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
-        script=Markup("\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS)),
+        style=Markup((PAGE / "page.css").read_text(encoding="utf-8")),
+        script=Markup("\n".join((PAGE / name).read_text(encoding="utf-8") for name in _SCRIPTS)),
         highlighted={shown.number: Markup(_highlighted(shown.recipe)) for shown in study.runs},
         plotly=Markup(plotting_library()),
         data=Markup(data),

@@ -46,7 +46,7 @@ def labels(differences: Mapping[str, Sequence[Any]], runs: int) -> list[str]:
         return ", ".join(f"{names[path]}={str(rest[path][run]).rpartition('/')[2]}" for path in paths)
 
     def worth(path: str) -> tuple[int, bool, int]:
-        """How many groups of runs it tells apart with those chosen; the seed comes last, long ones late."""
+        """How many groups of runs it distinguishes with those chosen; the seed comes last, long ones late."""
         groups = {tuple(str(rest[each][run]) for each in (*chosen, path)) for run in range(runs)}
         return len(groups), path != "seed", -max(len(label(run, [path])) for run in range(runs))
 
