@@ -16,7 +16,7 @@ from ..errors import PluginError
 from ..recipe.grammar import FRAMEWORK, MOST_RUNS, SECTIONS, arguments_of, named_by_default, trainer_sections
 from ..recipe.types import Type, type_of, uses
 from . import schema_types
-from .schema_types import REFERENCE, SHARED, Schema, default_schema, either, or_reference, scalar_schema, union_schema
+from .schema_types import SHARED, Schema, default_schema, either, or_reference, scalar_schema, union_schema
 
 #: Sections of a recipe of several runs, or of one that changes another: required keys may be missing in these.
 _PARTIAL: Final = ("extends", "runs", "matrix")
@@ -95,7 +95,7 @@ class _Writer:
     def __init__(self, registry: Registry, *, zoos: bool) -> None:
         self.registry, self.zoos = registry, zoos
         self.broken: list[str] = []
-        self.definitions: dict[str, Schema] = {"reference": {"type": "string", "pattern": REFERENCE}, **SHARED}
+        self.definitions: dict[str, Schema] = dict(SHARED)
         self._groups: dict[str, list[_Group]] = {}
 
     # --- the whole ------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ class _Writer:
             "repeat": or_reference({"type": "integer", "minimum": 1, "maximum": MOST_RUNS}),
         }
         self.definitions["run"] = self._changes({**study, "extends": name})
-        study["page"] = self._parameter(_without_default(SECTIONS["page"]), partial=True)
+        study |= {key: self._parameter(_without_default(SECTIONS[key]), partial=True) for key in ("page", "sweep")}
         study |= {"runs": {"type": "object", "additionalProperties": {"anyOf": [{"type": "null"}, _ref("run")]}}}
         self.definitions["demo"] = self._changes(study)
         around = {**study, "extends": either([name, {"type": "array", "items": name}]), "demo": _ref("demo")}

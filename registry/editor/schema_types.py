@@ -12,6 +12,7 @@ from typing import Any, Final
 from ..catalog.introspect import Unread
 from ..catalog.spec import REQUIRED
 from ..recipe.interval import Interval
+from ..recipe.search import SEARCHES
 from ..recipe.types import Form, Type
 
 Schema = dict[str, Any]
@@ -30,17 +31,28 @@ _SCALARS: Final[dict[Form, Schema]] = {
 }
 
 
+#: A mapping in place of a value: its search space.
+_SEARCH: Final[Schema] = {"required": ["search"], "properties": {"search": {"enum": list(SEARCHES)}}}
+
+
 def _with_reference(kinds: list[str]) -> Schema:
-    """A value of these types, or ``${a.b}``: a pattern applies to text alone, so that editors show one message."""
+    """A value of these types, ``${a.b}``, or a search space.
+
+    A pattern applies to text alone, and required keys to mappings alone, so that editors show one message.
+    """
     expected = f"expected {' or '.join(kinds)}, or ${{path.to.value}}"
-    return {"type": [*kinds, "string"], "pattern": REFERENCE, "patternErrorMessage": expected}
+    schema: Schema = {"type": [*kinds, "string"], "pattern": REFERENCE, "patternErrorMessage": expected}
+    return schema if "object" in kinds else {**schema, "type": [*schema["type"], "object"], **_SEARCH}
 
 
 #: What thousands of parameters share, for the definitions: a reference to one is half as long.
 SHARED: Final[dict[str, Schema]] = {
-    ".or.".join(kinds): _with_reference(kinds)
-    for kind in ("boolean", "integer", "number", "array")
-    for kinds in ([kind], [kind, "null"])
+    "reference": {"type": ["string", "object"], "pattern": REFERENCE, **_SEARCH},
+    **{
+        ".or.".join(kinds): _with_reference(kinds)
+        for alone in (["boolean"], ["integer"], ["number"], ["array"], ["array", "integer"], ["array", "number"])
+        for kinds in (alone, [*alone, "null"])
+    },
 }
 
 
@@ -60,7 +72,7 @@ def or_reference(schema: Schema) -> Schema:
         if not schema or "$ref" in schema:  # anything at all, or a component, which may be a reference already
             return schema
         return {"anyOf": [*_alternatives(schema), {"$ref": "#/definitions/reference"}]}
-    listed = kinds if isinstance(kinds, list) else [kinds]
+    listed = sorted(kinds) if isinstance(kinds, list) else [kinds]
     if "string" in listed:
         return schema
     limits = {key: value for key, value in schema.items() if key != "type"}

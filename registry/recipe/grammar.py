@@ -186,13 +186,35 @@ class PageSettings:
     show: list[Part] = ()  # type: ignore[assignment]
 
 
+@dataclass(frozen=True, kw_only=True)
+class SweepSettings:
+    """How `hw1cli sweep` looks for better values of a recipe's search spaces.
+
+    Args:
+        trials: runs with other values each; the first one has the default values.
+        random: trials with random values before the others follow the scores so far (TPE; Bergstra et al., 2011).
+        pruner: what ends a trial early by its score after an epoch: median where it is below the median of the others;
+            halving where it is not among the best third (ASHA; Li et al., 2020); hyperband the same in several
+            brackets (Li et al., 2018); none trains every trial to its end.
+        grace: epochs that every trial is trained for before it may be ended.
+        seeds: other seeds with which the best and the default recipe are trained at the end, and compared; 0 leaves
+            that out.
+    """
+
+    trials: Annotated[int, Range(1, 10_000)] = 20
+    random: Count = 8
+    pruner: Literal["median", "halving", "hyperband", "none"] = "median"
+    grace: Count = 1
+    seeds: Annotated[int, Range(0, 100)] = 3
+
+
 @dataclass(frozen=True)
 class Section(Parameter):
     """A section of a recipe.
 
     Args:
         name, type, default, doc: as of any parameter; null leaves a section with a default out.
-        study: whether it makes the recipe a study of several runs.
+        study: whether it is about several runs: it makes the recipe a study, but for ``page`` and ``sweep``.
         settable: whether the command line can change it.
     """
 
@@ -230,6 +252,7 @@ SECTIONS: Final = {
             "repeat", Annotated[int, Range(1, MOST_RUNS)], 1, "how many seeds each run is repeated with", study=True
         ),
         Section("page", list[PageSettings], (), "sections of the page of a study's runs, in order", study=True),
+        Section("sweep", SweepSettings, None, "how `hw1cli sweep` looks for values of the search spaces", study=True),
         Section("description", str, "", "one line on what the recipe does"),
         Section("published", dict[str, float], None, "scores that others report for this recipe, by name"),
         Section("seed", int, 0, "seed of everything random"),
@@ -247,8 +270,12 @@ SECTIONS: Final = {
         Section("extends", str | list[str], None, "the recipe that this one changes", settable=False),
     )
 }
-#: Sections of a study; but for its page, each makes a recipe one.
 STUDY_SECTIONS: Final = tuple(name for name, section in SECTIONS.items() if section.study)
+#: Sections without search spaces: they decide what is scored, or have nothing to do with it.
+NOT_SEARCHED: Final = (
+    *("data", "probe", "split", "make", "metrics", "published", "seed"),
+    *("description", "reports", "trackers", "runtime", "sweep"),
+)
 #: What trainers usually ask for: checked while the trainer itself is unknown.
 _USUAL: Final = (
     Parameter("model", Model, None),

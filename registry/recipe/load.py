@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import Problem, nearest
-from . import overrides, references, study
+from . import overrides, references, search, study
 from .grammar import STUDY_SECTIONS
 from .overrides import merge
+from .search import Space
 from .shipped import located, shipped
 from .yaml import BROKEN, LARGEST, Location, Node, parse, too_large
 
@@ -32,6 +34,9 @@ class Recipe:
         setting: the title without the seed: what is repeated.
         needs: the titles of the members whose folders it names.
         page: of a study: the sections of its page, unchecked.
+        spaces: its search spaces by their paths; ``root`` has the default values in their places.
+        searched: the tree with them, references not resolved.
+        sweep: the settings of a sweep, unchecked.
     """
 
     path: Path
@@ -46,11 +51,25 @@ class Recipe:
     setting: str = ""
     needs: tuple[str, ...] = ()
     page: Node | None = None
+    spaces: Mapping[str, Space] = field(default_factory=dict)
+    searched: Node | None = None
+    sweep: Node | None = None
 
     @property
     def name(self) -> str:
         """What the run is called."""
         return f"{self.path.stem}, {self.title}" if self.title else self.path.stem
+
+    def with_values(self, value_of: Callable[[Space], Any]) -> Recipe:
+        """The recipe with other values in its search spaces, see ``search.filled``."""
+        root, problems = search.filled(self.searched or self.root, self.spaces, value_of), list[Problem]()
+        references.resolve(root, problems)
+        return replace(self, root=root, problems=problems, spaces={}, searched=None)
+
+    def at_ends(self) -> list[Recipe]:
+        """The recipe with each end and each option of each search space, the others at their defaults."""
+        chosen = [{**space.within, space.path: end} for space in self.spaces.values() for end in space.ends]
+        return [self.with_values(lambda space, at=at: at.get(space.path, space.default)) for at in chosen]  # type: ignore[misc]
 
     @classmethod
     def of(cls, root: Node) -> Recipe:
@@ -100,9 +119,17 @@ def load(
     sections = {
         name: node for name in STUDY_SECTIONS if (node := root.value.pop(name, None)) and node.value is not None
     }
-    members, page = [], sections.pop("page", None)
+    members, page, sweep = [], sections.pop("page", None), sections.pop("sweep", None)
     if page is not None and not sections:
         problems.append(page.problem("page", "is of a study", "add 'runs:', 'matrix:' or 'repeat:'"))
+    spaces, searched = search.spaces_of(Node({**root.value, **sections}, root.location), problems), root
+    if spaces and sections:
+        named = " and ".join(sections)
+        first, sections = next(iter(spaces.values())), {}
+        message = f"a recipe with {named} has several runs, and a search is for one"
+        problems.append(first.node.problem(first.path, message, f"remove {named}, or give a value"))
+    if searching := any(search.is_space(node) for _, node in root.walk()):
+        root = search.filled(root, spaces, lambda space: space.default)
     if sections:
         bases = files.bases_of_runs(sections.get("runs"), path, demo=demo)
         folder = folder or Path("runs") / path.stem / ("demo" if demo else "study")
@@ -110,6 +137,7 @@ def load(
     for each in [member.root for member in members] if sections else [root]:
         references.resolve(each, problems)
     recipe = Recipe(path, root, [*files.problems, *problems], demo, has_demo, touched, bool(sections), page=page)
+    recipe = replace(recipe, spaces=spaces, searched=searched if searching else None, sweep=sweep)
     runs = (
         replace(recipe, root=m.root, is_study=False, title=m.name, setting=m.setting, needs=m.needs) for m in members
     )

@@ -24,15 +24,15 @@ class _RefusedError(Exception):
 def merge(base: Node, over: Node) -> Node:
     """``over`` merged onto ``base``, as a new tree.
 
-    Mappings merge key by key. A component that ``over`` names otherwise replaces the base's whole component; arguments
-    without a name go to the component that the base names. Everything else replaces.
+    Mappings merge key by key. A component, or a search space, that ``over`` names otherwise replaces the base's as a
+    whole; arguments without a name go to the component that the base names. Everything else replaces.
     """
     below = base
     if isinstance(base.value, str):
         below = Node({"use": Node(base.value, base.location, base.text)}, base.location)
     if not isinstance(over.value, dict) or not isinstance(below.value, dict):
         return over.copy()
-    name, name_below = over.value.get("use"), below.value.get("use")
+    name, name_below = (node.value.get("use") or node.value.get("search") for node in (over, below))
     if name is not None and name_below is not None and name.value != name_below.value:
         return over.copy()
     merged = {key: node.copy() for key, node in below.value.items()}

@@ -14,7 +14,7 @@ from typing import Final
 
 from ..catalog.registry import Registry
 from ..errors import InputError, Problem, did_you_mean
-from .grammar import SECTIONS
+from .grammar import SECTIONS, SweepSettings
 from .load import Files, Recipe, load
 from .plan import Plan
 from .planner import make_plan, plan_value
@@ -63,13 +63,41 @@ def planned_runs(request: Request, registry: Registry) -> list[Plan]:
         InputError: with every problem of every run.
         PluginError: a plugin that the recipe names is broken.
     """
+    recipe, plans = _without_problems(request, registry)
+    if recipe.spaces:
+        space = next(iter(recipe.spaces.values()))
+        hint = f"look for a good value: hw1cli sweep {recipe.path}; or give one: --set {space.path}={space.default}"
+        raise InputError([space.node.problem(space.path, "is a search space, and a run needs a value", hint)])
+    return plans
+
+
+def planned_sweep(request: Request, registry: Registry) -> tuple[Recipe, SweepSettings]:
+    """A recipe with search spaces, of which every end and option is valid, and how they are searched; see above."""
+    recipe, plans = _without_problems(request, registry)
+    if not recipe.spaces:
+        hint = "give a setting a range: optimizer: {lr: {search: log, low: 1e-5, high: 1e-2}}"
+        raise InputError.of(str(recipe.path), "has no search space", hint)
+    if missing := [problem for plan in plans for problem in plan.missing()]:
+        raise InputError(_listed(missing))
+    return recipe, _sweep_settings(recipe, registry)
+
+
+def _sweep_settings(recipe: Recipe, registry: Registry) -> SweepSettings:
+    if recipe.sweep is None:
+        return SweepSettings()
+    settings: SweepSettings = plan_value(recipe.sweep, type_of(SECTIONS["sweep"].type), "sweep", registry)
+    return settings
+
+
+def _without_problems(request: Request, registry: Registry) -> tuple[Recipe, list[Plan]]:
+    """A recipe and its plans; of its demo where only its data are missing."""
     files = Files()
-    _, plans, problems, demo_instead = _check(request, registry, files)
+    recipe, plans, problems, demo_instead = _check(request, registry, files)
     if demo_instead and not problems:
-        _, plans, problems, _ = _check(replace(request, demo=True), registry, files)
+        recipe, plans, problems, _ = _check(replace(request, demo=True), registry, files)
     if problems:
         raise InputError(_listed(problems))
-    return plans
+    return recipe, plans
 
 
 def every_problem(request: Request, registry: Registry) -> list[Problem]:
@@ -93,12 +121,17 @@ def _check(request: Request, registry: Registry, files: Files) -> tuple[Recipe, 
         request.recipe, sets=request.sets, unsets=request.unsets, demo=request.demo, folder=request.out, files=files
     )
     plans, problems, missing = list[Plan](), [*recipe.problems, *_problems_of_page(recipe, registry)], list[Problem]()
-    for run in recipe.members if recipe.is_study else [recipe]:
+    try:
+        _sweep_settings(recipe, registry)
+    except InputError as error:
+        problems += error.problems
+    for run in recipe.members if recipe.is_study else [recipe, *recipe.at_ends()]:
         missing += _missing_root(run)
         try:
             plans.append(make_plan(run, registry))
         except InputError as error:
-            problems += error.problems
+            reported = {(each.path, each.line) for each in problems if recipe.spaces}  # the other end is no news
+            problems += [each for each in error.problems if (each.path, each.line) not in reported]
     untouched = recipe.touched.isdisjoint({"data", "data.root"})
     demo_instead = bool(missing) and recipe.has_demo and not request.demo and untouched
     return recipe, plans, problems if demo_instead else [*missing, *problems], demo_instead

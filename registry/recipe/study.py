@@ -221,7 +221,7 @@ def _crossed(draft: _Draft) -> Iterator[tuple[dict[str, Node], dict[str, str]]]:
     axes = []
     for (path, values), word in zip(draft.axes.items(), last_words, strict=True):
         shown = word if last_words.count(word) == 1 else path
-        labels = _labels([node.plain() for node in values])
+        labels = labels_of([node.plain() for node in values])
         axes.append([(path, node, f"{shown}={label}") for node, label in zip(values, labels, strict=True)])
     for chosen in product(*axes):
         yield {path: node for path, node, _ in chosen}, {path: label for path, _, label in chosen}
@@ -236,7 +236,7 @@ def _joined(run: str, labels: Mapping[str, str]) -> str:
     return "_".join([run, *labels.values()] if run else labels.values())
 
 
-def _labels(values: list[Any]) -> list[str]:
+def labels_of(values: list[Any]) -> list[str]:
     """A word for each value of an axis; components of one name show the arguments that differ."""
     words = [_word(value) for value in values]
     alike: dict[str, list[dict[str, Any]]] = {word: [] for word in words}

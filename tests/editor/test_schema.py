@@ -63,6 +63,10 @@ OTHERS = [
     GOOD + "split: null\nreports: null\nruntime: null\nseed: null\nmatrix: null\n",
     GOOD + "matrix: {optimizer.lr: [1, 2]}\nrepeat: 3\nruns: {a: null, b: {loss: {alpha: 0.5}, repeat: 2}}\n",
     GOOD + "demo: {make: {use: landcover, size: 64}, model: {backbone: {use: resnet18}}, trainer: {epochs: 1}}\n",
+    GOOD.replace("lr: 1e-3", "lr: {search: log, low: 1, high: 2}").replace(
+        "loss: focal", "loss: {search: choice, of: [ce]}"
+    )
+    + "sweep: {trials: 5, pruner: halving}\n",
     GOOD + "runtime: {workers: auto, device: cuda}\nsplit: {val: 0.2}\nreports: [{use: pca, at: [1, '50%']}]\n",
 ]
 

@@ -212,12 +212,9 @@ def _train_unfinished(plan: Plan, out: Path, console: Console) -> None:
     if (finished := read_if_done(out)) is not None:
         console.print(f"already finished: {finished.folder}", markup=False, highlight=False)
         return
-    from ...engine.records.run_folder import clear_unfinished_start, has_checkpoints
+    from ...engine.train.session import execute_unfinished
 
-    resume = has_checkpoints(out)
-    if not resume and (out / "plan.json").is_file() and (aside := clear_unfinished_start(out)) is not None:
-        console.print(f"it has no checkpoint to go on from: moved to {aside}", style="yellow", markup=False)
-    _train(plan, out, resume=resume)
+    execute_unfinished(plan, console, out)
 
 
 def _refuse_other_runs(study: Sequence[Plan], folder: Path) -> None:

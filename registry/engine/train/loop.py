@@ -52,7 +52,7 @@ def fit(run: Run, learning: Learning, stop: StopRequest) -> None:
     bar = run.console.progress(loop.epochs * number, "batches", done)
     with bar as progress, run.checkpoints:
         measure_start(run, stop)
-        while position.epoch <= loop.epochs and not out_of_patience(run):
+        while position.epoch <= loop.epochs and not ends_early(run):
             # --- train ----------------------------------------------------------------------------
             if learning.optimizer is not None and not stop:
                 train_epoch(run, learning, stop, progress)
@@ -74,7 +74,7 @@ def fit(run: Run, learning: Learning, stop: StopRequest) -> None:
                 with averaged(learning):
                     draw_reports(run, learning, of_epoch=loop.epochs)
             position.next_epoch()
-            save_epoch(run, learning, ended=position.epoch > loop.epochs or out_of_patience(run))
+            save_epoch(run, learning, ended=position.epoch > loop.epochs or ends_early(run))
 
 
 def averaged(learning: Learning) -> AbstractContextManager[None]:
@@ -86,6 +86,11 @@ def out_of_patience(run: Run) -> bool:
     """Whether as many evaluations as ``patience`` allows have brought nothing better."""
     patience = run.plan.loop.patience
     return patience is not None and run.position.stale >= patience
+
+
+def ends_early(run: Run) -> bool:
+    """Whether a run ends before its last epoch: out of patience, or pruned."""
+    return run.pruned or out_of_patience(run)
 
 
 def early_end(run: Run) -> str:
@@ -259,6 +264,9 @@ def record(run: Run, learning: Learning, scores: dict[str, float], wall: float, 
     progress.line_printed()
     if best:
         save_best(run, epoch.columns())
+    if scores and not run.watch(run, scores[task.monitor]) and position.epoch < run.epochs:
+        run.pruned = True
+        run.console.say(f"pruned after epoch {position.epoch}: other trials were better by then")
 
 
 def judge(run: Run, score: float) -> bool:

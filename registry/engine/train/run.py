@@ -70,6 +70,10 @@ class Position:
         self.batch, self.sums, self.images, self.epoch_seconds = 0, {}, 0, 0.0
 
 
+#: Decides after an evaluation whether a run goes on.
+Watch = Callable[["Run", float], bool]
+
+
 @dataclass
 class Run:
     """A run in progress, also what a report is given.
@@ -89,6 +93,8 @@ class Run:
         caveats: what a reader of its scores should know, in sentences.
         failures: reports and trackers that failed, in words.
         skipped: samples that could not be read.
+        watch: called with the run and its monitored score after every evaluation; False ends it early.
+        pruned: whether that ended it before its last epoch.
     """
 
     plan: Plan
@@ -108,6 +114,8 @@ class Run:
     caveats: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     skipped: SkippedSamples = field(default_factory=lambda: SkippedSamples(0))
+    watch: Watch = lambda run, score: True
+    pruned: bool = False
     _outputs: tuple[int, Outputs] | None = None
 
     @property

@@ -26,6 +26,7 @@ from ..network.weights import export_backbone
 from ..records.origin import started_with
 from ..records.run_folder import (
     RunFolder,
+    clear_unfinished_start,
     disk_is_full,
     environment,
     has_checkpoints,
@@ -39,7 +40,7 @@ from ..runtime.trace import traced
 from . import demo, loop
 from .encode import encode_once
 from .prepare import Preparation
-from .run import Learning, Run
+from .run import Learning, Run, Watch
 from .state import restore, resumed, start_from, started_from, way_out
 from .step.not_finite import Diverged
 from .summary import later_caveats, start_caveat, summarize
@@ -55,6 +56,7 @@ def execute(
     out: Path | None = None,
     resume: bool = False,
     start: tuple[Path, str] | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Execute a plan.
 
@@ -65,6 +67,7 @@ def execute(
         resume: go on from the folder's ``last.pt``, or from the start where the run ended before its first checkpoint.
         start: the folder of another run, and which of its checkpoints (``last``, ``previous``, ``best`` or the number
             of a kept epoch) the run starts from: its weights, its optimizer's state, its epoch.
+        watch: decides after every evaluation whether the run goes on.
 
     Returns:
         What ``summary.json`` holds.
@@ -98,6 +101,7 @@ def execute(
             if not first:  # only the first process writes the run
                 folder = RunFolder(Path(path))
             run, learning = Preparation(plan, folder, console, caveats).prepare(earlier if resume else None)
+            run.watch = watch or run.watch
             if earlier is not None:
                 (restore if resume else start_from)(run, learning, earlier)
             return _Session(run.plan, folder, console).carry_out(run, learning, resume and first)
@@ -106,6 +110,20 @@ def execute(
         raise Hw1Error(f"a plugin ended the process, at {raised_at(left)}", hint) from left
     finally:
         folder.close()
+
+
+def execute_unfinished(plan: Plan, terminal: Terminal, out: Path, *, watch: Watch | None = None) -> None:
+    """Start the run of a folder, or go on with it where a process has ended before the run has.
+
+    Raises: as ``execute``; InputError also where something that the plan names is missing.
+    """
+    if missing := plan.missing():
+        raise InputError(missing)
+    resume = has_checkpoints(out)
+    if not resume and (out / "plan.json").is_file() and (aside := clear_unfinished_start(out)) is not None:
+        text = f"it has no checkpoint to go on from: moved to {aside}"
+        terminal.print(text, style="yellow", markup=False)
+    execute(plan, terminal, out=out, resume=resume, watch=watch)
 
 
 class _Session:
@@ -160,7 +178,7 @@ class _Session:
             profiled = run.plan.runtime.profile
             with traced(learning.optimizer, trace, self.console.say) if profiled else nullcontext():
                 loop.fit(run, learning, stop)
-            status = "done"
+            status = "pruned" if run.pruned else "done"
             if (caveat := start_caveat(run)) is not None:
                 run.add_caveat(caveat)
         except (StoppedBySignal, KeyboardInterrupt):

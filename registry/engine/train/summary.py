@@ -14,7 +14,7 @@ def summarize(run: Run, status: str) -> dict[str, Any]:
 
     Args:
         run: finished or not.
-        status: ``done``, ``stopped`` or ``failed``.
+        status: ``done``, ``pruned`` (a trial of a sweep that ended early), ``stopped`` or ``failed``.
 
     Returns:
         Among others ``best`` and ``last`` (score -> value of the best and of the last epoch; ``best`` is the last
