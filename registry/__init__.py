@@ -20,7 +20,7 @@ from .catalog.kinds import (
     Uses,
 )
 from .catalog.policy import API_VERSION
-from .catalog.spec import ComponentSpec, Parameter, Zoo, guessed_by, preflighted_by
+from .catalog.spec import ComponentSpec, Parameter, Zoo, guessed_by, packed_by, preflighted_by
 from .errors import Hw1Error, InputError, PluginError, Problem, did_you_mean
 
 __version__ = "0.1.0"
@@ -53,5 +53,6 @@ __all__ = [
     "files",
     "guessed_by",
     "introspect",
+    "packed_by",
     "preflighted_by",
 ]

@@ -91,6 +91,11 @@ class ComponentSpec:
         recognise: Guess | None = getattr(self.factory, _GUESS, None)
         return recognise(root) if recognise is not None else None
 
+    @property
+    def pack(self) -> Pack | None:
+        """Writes another data set in this one's layout; None where the dataset only reads."""
+        return getattr(self.factory, _PACK, None)
+
     def __call__(self, **arguments: Any) -> Any:
         return self.factory(**self.bound, **arguments)
 
@@ -156,7 +161,10 @@ class Zoo:
 Guess = Callable[[Path], Mapping[str, Any] | None]
 #: Looks whether what a component's arguments ask for is available; see ``ComponentSpec.preflight``.
 Preflight = Callable[[Mapping[str, Any]], None]
+#: Writes a data set: called with it, the folder, bytes of a shard, and what to call after each sample; returns facts.
+Pack = Callable[[Any, Path, int, Callable[[], None]], Mapping[str, Any]]
 _GUESS: Final = "hw1cli_guess"
+_PACK: Final = "hw1cli_pack"
 _PREFLIGHT: Final = "hw1cli_preflight"
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -164,6 +172,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 def guessed_by(guess: Guess) -> Callable[[F], F]:
     """Decorate a dataset's factory with what recognises its layout, for ``data inspect``."""
     return _decorator(_GUESS, guess)
+
+
+def packed_by(pack: Pack) -> Callable[[F], F]:
+    """Decorate a dataset's factory with what writes another data set in its layout, for ``data pack``."""
+    return _decorator(_PACK, pack)
 
 
 def preflighted_by(preflight: Preflight) -> Callable[[F], F]:

@@ -1,8 +1,8 @@
-"""``data make`` and ``data inspect``: generated data sets, and what a folder of data contains."""
+"""``data make``, ``data inspect`` and ``data pack``: generated data sets, what a folder contains, and its shards."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,17 +10,14 @@ import click
 
 from .. import completion
 from ..errors import CommandGroup
+from ..inspection import block_of, print_report
 from ..options import JSON, PATH, print_json, unused_folder
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from ...recipe.plan import ComponentPlan
 
 #: Share of every class that is proposed for evaluation, where the data have no evaluation split.
 _HELD_OUT: Final = 0.2
-#: Classes in one table; more are shown in tables side by side, without bars.
-_CLASSES: Final = 20
-#: Faulty samples that are named, of each split.
-_FAULTS: Final = 5
 
 
 @click.group(cls=CommandGroup)
@@ -119,9 +116,49 @@ def data_inspect(
     report["problems"] = _problems(report)
     if out is not None:
         _write_page(root.resolve().name, report, pictures, out)
-    print_json({**report, "page": out}) if as_json else _print_report(report)
+    print_json({**report, "page": out}) if as_json else print_report(report)
     if out is not None and not as_json:
         click.echo(f"page: {out}")
+
+
+@data.command("pack")
+@click.argument("root", type=PATH)
+@click.option("--out", required=True, type=PATH, help="The folder to write; must be new or empty.")
+@click.option("--to", default="shards", metavar="DATASET", help="The data set in whose layout to write.")
+@click.option("--shard-size", type=click.IntRange(1), default=256, metavar="MB", help="Size of a shard.")
+@JSON
+def data_pack(root: Path, out: Path, to: str, shard_size: int, as_json: bool) -> None:
+    """Pack the data set ROOT into few large files, which a recipe reads with data: {use: shards, index: OUT}.
+
+    ROOT is a folder that data inspect recognises, or a recipe, whose data are packed. Images are copied as they are,
+    masks as their labels; order, names and splits stay.
+
+    \b
+    Examples:
+      hw1cli data pack data/p1_data --out shards/p1
+      hw1cli data pack my.yaml --out shards/mine --shard-size 64
+    """
+    from ...catalog.registry import Registry
+    from ...errors import InputError
+    from ...recipe.request import Request, planned
+
+    write = Registry().find("datasets", to).spec().pack
+    if write is None:
+        raise InputError.of("--to", f"{to} only reads", "shards writes")
+    plan = planned(Request(root), Registry()).data if root.is_file() else _recognised(root)[1]
+    from rich.console import Console
+
+    from ...engine.build import build
+    from ...engine.console import Console as Progressing
+
+    dataset = build(plan, {"seed": 0})
+    total = sum(len(split) for name in ("train", "val") if (split := dataset.split(name)) is not None)
+    with Progressing(Console(stderr=True)).progress(total, "samples") as bar:
+        facts = {**write(dataset, out, shard_size * 1_000_000, lambda: bar.advance(1))}
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo("\n".join(f"{key}: {value}" for key, value in facts.items()))
 
 
 def _index(pictures: Any, row: Mapping[str, Any]) -> int | None:
@@ -157,7 +194,7 @@ def _write_page(title: str, report: Mapping[str, Any], pictures: Any, out: Path)
     shown = [image["index"] for group in report["duplicates"] for image in group["images"][:12]][:2000]
     shown += [each["index"] for each in report.get("suspicious", ())[:200] if each["index"] is not None]
     with tempfile.TemporaryDirectory() as folder:
-        text = render_inspection(title, report, write_thumbnails(pictures, shown, Path(folder)), _block(report))
+        text = render_inspection(title, report, write_thumbnails(pictures, shown, Path(folder)), block_of(report))
     files.write_text(out, text)
 
 
@@ -175,6 +212,24 @@ def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
     Raises:
         InputError: the folder does not exist, no dataset recognises it, or its files are faulty.
     """
+    block, plan = _recognised(root)
+    from ...engine.build import build
+    from ...engine.inspection.inspect import inspect
+
+    if sheet is not None:
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+    dataset, arguments = build(plan, {"seed": 0}), plan.given_or_default()
+    found = inspect(dataset, title=root.resolve().name, arguments=arguments, sheet=sheet)
+    report = {"dataset": block["use"], "data": block, **found}
+    return report if "val" in report["splits"] else {**report, "split": {"val": _HELD_OUT}}
+
+
+def _recognised(root: Path) -> tuple[dict[str, Any], ComponentPlan]:
+    """The ``data:`` block of the first dataset that recognises a folder's layout, and its plan.
+
+    Raises:
+        InputError: the folder does not exist, or no dataset recognises it.
+    """
     from ...catalog.registry import Registry
     from ...errors import InputError, PluginError
     from ...recipe.planner import plan_component
@@ -190,106 +245,6 @@ def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
             continue
         if guessed is not None:
             block = {"use": component.name, **guessed}
-            plan = plan_component(as_node(block), "datasets", registry)
-            from ...engine.build import build
-            from ...engine.inspection.inspect import inspect
-
-            if sheet is not None:
-                sheet.parent.mkdir(parents=True, exist_ok=True)
-            dataset, arguments = build(plan, {"seed": 0}), plan.given_or_default()
-            found = inspect(dataset, title=root.resolve().name, arguments=arguments, sheet=sheet)
-            report = {"dataset": component.name, "data": block, **found}
-            return report if "val" in report["splits"] else {**report, "split": {"val": _HELD_OUT}}
+            return block, plan_component(as_node(block), "datasets", registry)
     names = ", ".join(component.name for component in registry.components("datasets"))
     raise InputError.of(str(root), "has a layout that no dataset recognises", f"datasets: {names}")
-
-
-# --- for readers ------------------------------------------------------------------------------
-
-
-def _print_report(report: Mapping[str, Any]) -> None:
-    """The splits, warnings and classes, and at the end the block to paste."""
-    from ...engine.inspection.scan import sizes_in_words
-    from ..tables import Columns, Console, Text, plural
-
-    console = Console()
-    splits = report["splits"]
-    for name, split in splits.items():
-        read = "" if split["looked_at"] == split["images"] else f", {split['looked_at']} of them read"
-        line = f": {plural(split['images'], 'image')}{read}: {sizes_in_words(split['sizes'])}"
-        console.print(Text.assemble((name, "bold"), line), soft_wrap=True)
-        if "ignored" in split:
-            console.print(f"  ignored: {split['ignored']:.1%} of the pixels")
-        for text in _warnings(split):
-            console.print(Text.assemble(("  warning: ", "yellow"), text), soft_wrap=True)
-        if split.get("unlabelled"):
-            console.print(f"  without a label: {split['unlabelled']} of {split['counted']}")
-    if "val" not in splits:
-        missing = ("no evaluation split", "yellow")
-        console.print(Text.assemble(missing, ": no scores and no best checkpoint; the split: block below makes one"))
-    classes = list(splits["train"]["shares"])
-    if classes:
-        tables = -(-len(classes) // _CLASSES)
-        each = -(-len(classes) // tables)
-        parts = [classes[at : at + each] for at in range(0, len(classes), each)]
-        console.print(Columns([_classes(part, splits, bars=tables == 1) for part in parts], padding=(0, 3)))
-    if report.get("sheet"):
-        console.print(Text.assemble(("samples drawn in ", "dim"), str(report["sheet"])), soft_wrap=True)
-    if report["augment"]:
-        console.print(
-            "[yellow]the images differ in size[/], but a batch needs one size: augment: below crops them to it"
-        )
-    for text in report["problems"]:
-        console.print(Text.assemble(("found: ", "yellow"), text), soft_wrap=True)
-    for group in report["duplicates"][:_FAULTS]:
-        names = " = ".join(f"{image['split']}/{image['name']}" for image in group["images"][:_FAULTS])
-        console.print(Text(f"  {', '.join([group['kind'], *group['how']])}: {names}"), soft_wrap=True)
-    for each in report.get("suspicious", ())[:_FAULTS]:
-        text = f"  {each['name']}: labelled {each['label']}, predicted {each['prediction']} ({each['probability']:.2f})"
-        console.print(Text(text), soft_wrap=True)
-    console.print("[dim]in a recipe:[/]")
-    console.print(Text(_block(report)), soft_wrap=True)
-    for question in report["questions"]:
-        console.print(Text.assemble(("question: ", "yellow"), question), soft_wrap=True)
-
-
-def _block(report: Mapping[str, Any]) -> str:
-    """The lines for a recipe."""
-    from ...recipe.dump import dump
-
-    block = {key: str(value) if isinstance(value, Path) else value for key, value in report["data"].items()}
-    return dump({"data": block, **{key: report[key] for key in ("split", "augment") if report.get(key)}})
-
-
-def _warnings(split: Mapping[str, Any]) -> list[str]:
-    """What would stop a run, or suggests that labels are wrong, in sentences."""
-    faults, shares = split["warnings"], split["shares"]
-    warnings = list(faults[:_FAULTS])
-    if len(faults) > _FAULTS:
-        warnings.append(f"{len(faults) - _FAULTS} more of the {split['looked_at']} samples read cannot be used")
-    absent = [name for name, share in shares.items() if share == 0]
-    if absent and "counts" not in split:
-        some = ", ".join(absent[:_FAULTS]) + ", ..." * (len(absent) > _FAULTS)
-        warnings.append(f"{len(absent)} of {len(shares)} classes are in none of the masks read: {some}")
-    return warnings
-
-
-def _classes(names: Sequence[str], splits: Mapping[str, Any], *, bars: bool) -> Table:
-    """A few classes: of each split their images, where these are counted, and their shares."""
-    from ...engine.inspection.scan import percent
-    from ..tables import Text, table_of
-
-    headings = []
-    for which, split in splits.items():
-        headings += [f"{which}>"] if "counts" in split else []
-        headings += [f"{'share' if 'counts' in split else which}>"] if "counts" not in split or bars else []
-    table = table_of("class", *headings, *([""] if bars else []))
-    shares = splits["train"]["shares"]
-    for name in names:
-        cells = []
-        for split in splits.values():
-            cells += [str(split["counts"][name])] if "counts" in split else []
-            cells += [percent(split["shares"][name])] if "counts" not in split or bars else []
-        bar = ["#" * round(30 * shares[name] / max(*shares.values(), 1e-9))] if bars else []
-        table.add_row(Text(name), *cells, *bar)
-    return table

@@ -116,7 +116,8 @@ def open_decoded(
     """The kept samples of a split, and a sentence about them; None where they cannot be kept.
 
     Args:
-        samples: with ``files``, the paths that each sample is read from; ``labels`` where samples have a label.
+        samples: with ``files``, the paths that each sample is read from, or a ``fingerprint``, which changes with the
+            samples' content; ``labels`` where samples have a label.
         identity: what the arrays depend on besides the files: the data set, its arguments, a first transform.
         sample: the first one, as it would be kept.
         parent: the folder of all caches; None for the usual one.
@@ -124,9 +125,10 @@ def open_decoded(
     paths: Sequence[Any] | None = getattr(samples, "files", None)
     arrays = {name: value for name, value in sample.items() if isinstance(value, np.ndarray)}
     fits = sample.keys() <= {"image", "mask", "name", "label"} and all(a.dtype == np.uint8 for a in arrays.values())
-    if paths is None or not fits or ("label" in sample and not hasattr(samples, "labels")):
+    fingerprint = getattr(samples, "fingerprint", None)
+    if (paths is None and fingerprint is None) or not fits or ("label" in sample and not hasattr(samples, "labels")):
         return None, "decoded in every epoch: the data set does not name the files of its samples"
-    text = json.dumps([_FORMAT, identity, file_stamps(paths)], sort_keys=True, default=str)
+    text = json.dumps([_FORMAT, identity, fingerprint or file_stamps(paths or [])], sort_keys=True, default=str)
     parent = parent or files.folder() / "decoded"
     folder = parent / hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
     expected = len(samples) * sum(array.nbytes for array in arrays.values())

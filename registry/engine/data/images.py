@@ -61,16 +61,20 @@ def at_most_pixels(pixels: int) -> Iterator[None]:
         _most_pixels.reset(token)
 
 
-def read_image(path: str | os.PathLike[str]) -> Pixels:
+def read_image(path: str | os.PathLike[str], content: bytes | None = None) -> Pixels:
     """An image as a person sees it: uint8 RGB, (H, W, 3), contiguous and writable.
 
     EXIF rotation is applied. Transparency is laid over white, as a browser or a labelling tool shows it. Of 16 bits
     the upper 8 are kept, whatever the file's own range, so that one value is one brightness in the whole set.
 
+    Args:
+        path: the file; with ``content``, what messages call it.
+        content: the file's bytes, where they are known already.
+
     Raises:
         UnreadableImage: missing, not an image, truncated, over ``MAX_PIXELS``, or of 32 bits without a known range.
     """
-    image, _ = decode(path)
+    image, _ = decode(path, content=content)
     return as_rgb(image, path)
 
 
@@ -137,12 +141,15 @@ def _opened(path: str | os.PathLike[str], file: Any) -> Image.Image:
     return image
 
 
-def decode(path: str | os.PathLike[str], lossless: bool = False) -> tuple[Image.Image, int]:
+def decode(
+    path: str | os.PathLike[str], lossless: bool = False, content: bytes | None = None
+) -> tuple[Image.Image, int]:
     """The image, decoded and upright, and the factor by which Pillow has stretched its grey values.
 
     Args:
         path: the file.
         lossless: refuse lossy compression.
+        content: the file's bytes, where they are known already.
 
     Raises:
         UnreadableImage: see ``read_image``.
@@ -150,9 +157,9 @@ def decode(path: str | os.PathLike[str], lossless: bool = False) -> tuple[Image.
     # Another library may have asked for grey fill, which is process-wide.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
-        if not stat.S_ISREG(Path(path).stat().st_mode):  # reading a FIFO would wait for ever
+        if content is None and not stat.S_ISREG(Path(path).stat().st_mode):  # reading a FIFO would wait for ever
             raise UnreadableImage(path, "is not a regular file")
-        data = Path(path).read_bytes()
+        data = Path(path).read_bytes() if content is None else content
         image = _opened(path, io.BytesIO(data))
         if lossless and _lossy(image, data):
             kind = image.format or "lossy"

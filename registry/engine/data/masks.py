@@ -23,17 +23,18 @@ _MOST_COLORS: Final = 256
 _LISTED: Final = 5
 
 
-def read_index_mask(path: str | os.PathLike[str], *, lossy_ok: bool = False) -> Pixels:
+def read_index_mask(path: str | os.PathLike[str], *, lossy_ok: bool = False, content: bytes | None = None) -> Pixels:
     """A mask whose values are labels: uint8, (H, W). Palette images give their indices, not their grey values.
 
     Args:
         path: grey of 1 to 32 bits, or palette.
         lossy_ok: accept a JPEG (or lossy WebP), whose compression invents labels along the borders.
+        content: as of ``read_image``.
 
     Raises:
         UnreadableImage: as ``read_image``; colours; a label above 255; lossy compression.
     """
-    image, stretch = decode(path, lossless=not lossy_ok)
+    image, stretch = decode(path, lossless=not lossy_ok, content=content)
     if image.mode in ("1", "L", "P"):
         labels = np.array(image, dtype=np.uint8)
         return labels // np.uint8(stretch) if stretch > 1 else labels

@@ -58,6 +58,11 @@ class GuardedSamples:
         """None where the split has no ``files``."""
         return getattr(self.samples, "files", None)
 
+    @property
+    def fingerprint(self) -> str | None:
+        """None where the split has no ``fingerprint``."""
+        return getattr(self.samples, "fingerprint", None)
+
     def __len__(self) -> int:
         return len(self.samples)
 

@@ -41,6 +41,12 @@ class Part:
         """Those that the part's samples are read from; None where the whole has no ``files``."""
         return self._of_part("files")
 
+    @property
+    def fingerprint(self) -> str | None:
+        """Changes with the samples' content or choice; None where the whole has no ``fingerprint``."""
+        whole = getattr(self.samples, "fingerprint", None)
+        return None if whole is None else f"{whole} {self.indices}"
+
     def _of_part(self, attribute: str) -> list[Any] | None:
         whole = getattr(self.samples, attribute, None)
         return None if whole is None else [whole[index] for index in self.indices]
