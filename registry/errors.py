@@ -13,6 +13,8 @@ FAILED: Final = 1
 WRONG_INPUT: Final = 2
 PLUGIN_FAILED: Final = 3
 STOPPED: Final = 75
+#: The hint where RUN is not a run folder.
+RUN_HINT: Final = "name a run folder, such as runs/RECIPE/DATE"
 
 
 @dataclass(frozen=True)

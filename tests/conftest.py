@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -112,13 +113,18 @@ def stranger(install: Callable[..., None]) -> None:
 @pytest.fixture
 def hw1cli() -> Callable[..., subprocess.CompletedProcess[str]]:
     """hw1cli(*words): the command line in a process of its own."""
+    from commands import run
 
-    def call(*words: Any, cwd: Path = ROOT, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(ROOT / "hw1cli.py"), *map(str, words)]
-        environment = {**os.environ, "COLUMNS": "100"}
-        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout)
+    return run
 
-    return call
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Any]]:
+    """start(*words): a command in a process of its own, which goes on until it ends or the test does."""
+    from commands import Command
+
+    with ExitStack() as stack:
+        yield lambda *words, **options: stack.enter_context(closing(Command(*words, **options)))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from ..errors import InputError, did_you_mean
+from ..errors import RUN_HINT, InputError, did_you_mean
 from . import completion
 
 PATH: Final[click.Path] = click.Path(path_type=Path)
@@ -87,8 +87,7 @@ def takes_request(command: Callable[..., Any], *, or_from: bool = False) -> Call
                 raise click.UsageError("Missing argument 'RECIPE', or --from RUN")
             recipe = run / "recipe.yaml"
             if not recipe.is_file():
-                hint = "name a run folder, such as runs/RECIPE/DATE"
-                raise InputError.of(str(run), "is not a run folder: it has no recipe.yaml", hint)
+                raise InputError.of(str(run), "is not a run folder: it has no recipe.yaml", RUN_HINT)
 
         return command(Request(recipe, sets, unsets, demo), **others)
 
@@ -106,6 +105,16 @@ def refuse_to_overwrite(out: Path, force: bool) -> None:
     if out.exists() and not force and (not out.is_dir() or any(out.iterdir())):
         holds = "holds files" if out.is_dir() else "exists"
         raise InputError.of(str(out), f"already {holds}", "name another --out, or overwrite with --force")
+
+
+def require_existing(run: Path) -> None:
+    """Raise where nothing is at RUN, before torch is imported to look closer.
+
+    Raises:
+        InputError: it does not exist.
+    """
+    if not run.exists():
+        raise InputError.of(str(run), "does not exist", RUN_HINT)
 
 
 def print_json(value: Any) -> None:

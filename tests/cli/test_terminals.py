@@ -32,27 +32,35 @@ def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300)
 
 
-@pytest.mark.parametrize(
-    ("streams", "environment"),
-    [
-        ("", {"LC_ALL": "C", "PYTHONUTF8": "0", "COLUMNS": "40"}),
-        ("| head -n 1", {}),
-        (">&-", {}),
-        (">&- 2>&- <&-", {}),
-        ("> /dev/full", {}),
-    ],
-    ids=["ASCII in 40 columns", "head", "closed output", "everything closed", "output to a full disk"],
-)
-def test_a_run_ends_well_whatever_it_prints_to(small, tmp_path, streams, environment):
+def ended_well(run: Path, stderr: str) -> None:
+    assert "Traceback" not in stderr and "Exception ignored" not in stderr
+    assert read(run).summary["status"] == "done"
+    assert (run / "log.txt").read_text(encoding="utf-8").count("epoch ") >= 2
+
+
+def test_a_run_prints_to_ascii_in_40_columns_and_to_nothing(small, tmp_path):
     run = shlex.join([sys.executable, str(ROOT / "hw1cli.py"), "run", str(small), "--out", str(tmp_path / "run")])
-    ended = shell(f"{run} {streams}", **environment)
+    ended = shell(run, LC_ALL="C", PYTHONUTF8="0", COLUMNS="40")
     assert ended.returncode == 0, ended.stderr
-    assert "Traceback" not in ended.stderr and "Exception ignored" not in ended.stderr
-    assert read(tmp_path / "run").summary["status"] == "done"
-    assert (tmp_path / "run" / "log.txt").read_text(encoding="utf-8").count("epoch ") >= 2
-    if environment:
-        table = ended.stdout[ended.stdout.index("val_loss  ") - 400 :]
-        assert "accuracy" in table and "run folder" in table and ended.stdout.isascii()
+    ended_well(tmp_path / "run", ended.stderr)
+    table = ended.stdout[ended.stdout.index("val_loss  ") - 400 :]
+    assert "accuracy" in table and "run folder" in table and ended.stdout.isascii()
+    again = shell(f"{run} --resume --set trainer.epochs=3 >&- 2>&- <&-")
+    assert again.returncode == 0, (tmp_path / "run" / "log.txt").read_text()
+    ended_well(tmp_path / "run", again.stderr)
+
+
+def test_a_run_outlasts_a_full_disk_and_a_reader_that_leaves(small, tmp_path, start):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for output, run in ((Path("/dev/full"), tmp_path / "full"), (fifo, tmp_path / "head")):
+        process = start("run", small, "--out", run, output=output)
+        if output is fifo:
+            with open(fifo) as reader:
+                assert reader.readline()
+        _, stderr = process.communicate(timeout=240)
+        assert process.returncode == 0, stderr
+        ended_well(run, stderr)
 
 
 def test_list_to_a_closed_output_is_not_a_traceback():

@@ -246,13 +246,12 @@ def test_a_failing_tracker_does_not_stop_training(recipe: Path, tmp_path: Path, 
     assert events(tmp_path / "run")[0]["val/loss"] == [1, 2, 3], "the other tracker goes on"
 
 
-def test_a_tracker_whose_package_is_missing_is_reported_by_check(
-    recipe: Path, tmp_path: Path, site: Path, hw1cli: Callable[..., Any]
-) -> None:
+def test_a_tracker_whose_package_is_missing_is_reported_by_check(recipe: Path, tmp_path: Path, site: Path) -> None:
     hidden = "import sys\nfor name in ('mlflow', 'wandb'):\n    sys.modules[name] = None\n"
     (site / "sitecustomize.py").write_text(hidden)  # as in an environment without them
     for command in ("check", "run"):
-        answer = hw1cli(command, recipe, "--set", "trackers=[tensorboard, {use: mlflow}]")
+        words = [command, recipe, "--set", "trackers=[tensorboard, {use: mlflow}]"]
+        answer = subprocess.run([sys.executable, ROOT / "hw1cli.py", *words], capture_output=True, text=True)
         text = " ".join((answer.stdout + answer.stderr).split())
         assert answer.returncode == 2 and "trackers.1: needs the package mlflow" in text
         assert "pip install 'hw1cli[trackers]'" in text

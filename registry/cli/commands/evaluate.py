@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from .. import completion
-from ..options import CHECKPOINT, DEVICE, FORCE, JSON, PATH, print_json, refuse_to_overwrite, unused_folder
+from ..options import (
+    CHECKPOINT,
+    DEVICE,
+    FORCE,
+    JSON,
+    PATH,
+    print_json,
+    refuse_to_overwrite,
+    require_existing,
+    unused_folder,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,6 +86,8 @@ def evaluate(
     _require_options_of_one_kind(ctx, run, options)
     if out is not None:
         refuse_to_overwrite(out, force)
+    if run is not None:
+        require_existing(run)
     from rich.console import Console
 
     from ...engine.evaluate.report import require_writable, write

@@ -9,7 +9,7 @@ import click
 
 from ...errors import InputError
 from .. import completion
-from ..options import CHECKPOINT, FORCE, JSON, PATH, print_json, refuse_to_overwrite
+from ..options import CHECKPOINT, FORCE, JSON, PATH, print_json, refuse_to_overwrite, require_existing
 
 
 @click.command()
@@ -41,6 +41,7 @@ def export(run: Path, to: str, out: Path, force: bool, as_json: bool, **options:
         raise InputError.of(str(out), "is a directory, expected a file", f"--out {out / f'model.{to}'}")
     for path in (out, out.with_suffix(".md"), out.with_name(f"{out.stem}_example.py")):
         refuse_to_overwrite(path, force)
+    require_existing(run)
     # Nothing heavy is imported before this line.
     from rich.console import Console
 

@@ -10,7 +10,7 @@ import click
 
 from ...errors import DONE, FAILED, InputError, Problem
 from .. import completion
-from ..options import CHECKPOINT, DEVICE, FORCE, JSON, PATH, print_json, refuse_to_overwrite
+from ..options import CHECKPOINT, DEVICE, FORCE, JSON, PATH, print_json, refuse_to_overwrite, require_existing
 
 
 @click.command()
@@ -61,6 +61,7 @@ def predict(
     """
     views = _views(flips, scales)
     refuse_to_overwrite(settings["out"], force)
+    require_existing(run)
     # Nothing heavy is imported before this line.
     from rich.console import Console
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...catalog.registry import Registry
-from ...errors import InputError
+from ...errors import RUN_HINT, InputError
 from ...recipe.load import Recipe, load
 from ...recipe.plan import Plan
 from ...recipe.planner import make_plan
@@ -170,7 +170,7 @@ def _require_run(path: Path) -> None:
     if (path / "plan.json").is_file() and (path / "environment.json").is_file():
         return
     if not path.exists():
-        raise InputError.of(str(path), "does not exist", "name a run folder, such as runs/RECIPE/DATE")
+        raise InputError.of(str(path), "does not exist", RUN_HINT)
     inside = sorted((plan.parent for plan in path.glob("**/plan.json")), key=lambda run: run.stat().st_mtime)
-    hint = f"the newest run in it is {inside[-1]}" if inside else "name a run folder, such as runs/RECIPE/DATE"
+    hint = f"the newest run in it is {inside[-1]}" if inside else RUN_HINT
     raise InputError.of(str(path), "is not a run folder", hint)

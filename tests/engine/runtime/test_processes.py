@@ -27,7 +27,9 @@ pytestmark = pytest.mark.slow
 
 def launch(*words: str, processes: int = 2) -> subprocess.Popen[str]:
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join(
+        [str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    )
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     pipe = subprocess.PIPE
     return subprocess.Popen(
@@ -64,27 +66,56 @@ def classes(shapes: Path) -> Path:
     return shapes
 
 
+#: What each of two processes does: a layer with synchronized batch normalisation, then each recipe.
+BOTH = """
+import sys
+from pathlib import Path
+import torch
+from torch import distributed
+from test_processes import normalized_convolution
+from registry.engine.runtime import processes
+from registry.engine.runtime.batch_norm import synchronize
+from runs import train
+folder = Path(sys.argv[1])
+processes.start(60)
+given, layer = torch.load(folder / "input.pt"), normalized_convolution()
+layer.load_state_dict(given["layer"])
+assert synchronize(layer, torch.device("cpu")) == []
+layer(given["images"][processes.rank()::2]).square().sum().backward()
+for parameter in layer.parameters():
+    distributed.all_reduce(parameter.grad)
+if processes.rank() == 0:
+    torch.save([layer.state_dict(), [each.grad for each in layer.parameters()]], folder / "output.pt")
+for name in sys.argv[2:]:
+    train(Path(name), Path(name).with_suffix(".two"))
+"""
+
+
+def normalized_convolution() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5))
+
+
 @pytest.mark.usefixtures("stranger")
 def test_two_processes_train_as_one(tmp_path: Path, recipe: Path, classes: Path, byol: Path) -> None:
     recipes = [recipe, classes, byol]
     for each in (recipe, classes):  # Adam divides by gradients, and so turns the rounding of tiny ones into steps
         lines = [line for line in each.read_text().splitlines() if not line.startswith("optimizer:")]
         each.write_text("\n".join([*lines, "optimizer: {use: sgd, lr: 0.001}", ""]))
+    layer, images = normalized_convolution(), torch.randn(7, 3, 8, 8)
+    torch.save({"layer": layer.state_dict(), "images": images}, tmp_path / "input.pt")
     script = tmp_path / "both.py"
-    script.write_text(
-        dedent("""
-        import sys
-        from pathlib import Path
-        from runs import train
-        for name in sys.argv[1:]:
-            train(Path(name), Path(name).with_suffix(".two"))
-        """)
-    )
-    process = launch(str(script), *map(str, recipes))
+    script.write_text(BOTH)
+    process = launch(str(script), str(tmp_path), *map(str, recipes))
     for each in recipes:
         train(each, each.with_suffix(".one"))
     _, text = process.communicate(timeout=300)
     assert process.returncode == 0, text
+    layer(images).square().sum().backward()
+    state, gradients = torch.load(tmp_path / "output.pt")
+    for name, value in layer.state_dict().items():
+        torch.testing.assert_close(state[name], value)
+    for parameter, gradient in zip(layer.parameters(), gradients, strict=True):
+        torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-4)
     for each in recipes:
         one, two = figures(each.with_suffix(".one")), figures(each.with_suffix(".two"))
         assert len(one) == len(two) > 1
@@ -144,43 +175,6 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen[str]) -> Non
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < end
         time.sleep(0.1)
-
-
-def test_batch_normalisation_is_over_all_processes(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    layer = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5))
-    images = torch.randn(7, 3, 8, 8)
-    torch.save({"layer": layer.state_dict(), "images": images}, tmp_path / "input.pt")
-    script = tmp_path / "script.py"
-    script.write_text(
-        dedent("""
-        import sys, torch
-        from pathlib import Path
-        from torch import distributed, nn
-        from registry.engine.runtime import processes
-        from registry.engine.runtime.batch_norm import synchronize
-        folder = Path(sys.argv[1])
-        processes.start(60)
-        given = torch.load(folder / "input.pt")
-        layer = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5))
-        layer.load_state_dict(given["layer"])
-        assert synchronize(layer, torch.device("cpu")) == []
-        layer(given["images"][processes.rank()::2]).square().sum().backward()
-        for parameter in layer.parameters():
-            distributed.all_reduce(parameter.grad)
-        if processes.rank() == 0:
-            torch.save([layer.state_dict(), [each.grad for each in layer.parameters()]], folder / "output.pt")
-        """)
-    )
-    process = launch(str(script), str(tmp_path))
-    _, text = process.communicate(timeout=120)
-    assert process.returncode == 0, text
-    layer(images).square().sum().backward()
-    state, gradients = torch.load(tmp_path / "output.pt")
-    for name, value in layer.state_dict().items():
-        torch.testing.assert_close(state[name], value)
-    for parameter, gradient in zip(layer.parameters(), gradients, strict=True):
-        torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("among", [1, 2, 4])

@@ -90,16 +90,13 @@ def test_skipping_depends_neither_on_workers_nor_on_the_cache(stranger, skipping
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_killed_run_that_skips_resumes_bit_exact(stranger, skipping, tmp_path, workers):
+def test_a_killed_run_that_skips_resumes_bit_exact(stranger, start, skipping, tmp_path, workers):
     sets = [SKIP, "trainer.epochs=10", f"runtime.workers={workers}", "trainer.batch_size=2"]
     train(skipping, tmp_path / "whole", *sets)
     out = tmp_path / "killed"
     words = [word for each in sets for word in ("--set", each)]
-    command = [sys.executable, str(ROOT / "hw1cli.py"), "run", str(skipping), "--out", str(out), *words]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not (out / "metrics.jsonl").exists():
-        time.sleep(0.02)
+    process = start("run", skipping, "--out", out, *words)
+    process.until(out / "metrics.jsonl")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])["epoch"] < 10

@@ -6,14 +6,13 @@ import os
 import pickle
 import signal
 import subprocess
-import sys
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from commands import Command
 from runs import same, train, weights
 
 from registry.engine.records import checkpoints
@@ -75,34 +74,15 @@ HANGING = {
 
 
 @pytest.fixture
-def start(install, stranger, recipe, scenes, tmp_path):
-    """start(*sets): the command in a process group of its own; its run folder is ``tmp_path / 'run'``."""
+def begin(start, install, stranger, recipe, scenes, tmp_path):
+    """begin(*sets): the command in a session of its own; its run folder is ``tmp_path / 'run'``."""
     install("hanging", {"datasets/hangs": "hanging_specs:data", "reports/hangs": "hanging_specs:report"}, HANGING)
-    started = []
-
-    def begin(*sets: str) -> subprocess.Popen[str]:
-        words = [word for each in sets for word in ("--set", each)]
-        command = [sys.executable, str(ROOT / "hw1cli.py"), "run", str(recipe), "--out", str(tmp_path / "run"), *words]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0)
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+    return lambda *sets: start(
+        "run", recipe, "--out", tmp_path / "run", *(word for each in sets for word in ("--set", each))
+    )
 
 
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 180
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def children(process: subprocess.Popen[str]) -> list[int]:
+def children(process: Command) -> list[int]:
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
     return [int(word) for word in listed.stdout.split()]
 
@@ -113,12 +93,12 @@ def hanging_data(scenes: Path, tmp_path: Path) -> tuple[Path, str]:
     return where, f"data={{use: hangs, root: {scenes}, where: {where}}}"
 
 
-def test_a_loader_that_hangs_ends_the_run_and_the_message_names_the_samples(start, scenes, tmp_path):
+def test_a_loader_that_hangs_ends_the_run_and_the_message_names_the_samples(begin, scenes, tmp_path):
     where, data = hanging_data(scenes, tmp_path)
-    process = start(data, "runtime.workers=1", "runtime.worker_timeout=4", "trainer.epochs=1000")
-    wait_for(tmp_path / "run" / "checkpoints" / "last.pt", process)
+    process = begin(data, "runtime.workers=1", "runtime.worker_timeout=4", "trainer.epochs=1000")
+    process.until(tmp_path / "run" / "checkpoints" / "last.pt")
     where.touch()
-    wait_for(where.with_suffix(".reached"), process)
+    process.until(where.with_suffix(".reached"))
     workers = children(process)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -134,22 +114,22 @@ def sample_names(scenes: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_one_signal_stops_a_run_that_waits_for_a_hung_loader(start, scenes, tmp_path, number):
+def test_one_signal_stops_a_run_that_waits_for_a_hung_loader(begin, scenes, tmp_path, number):
     where, data = hanging_data(scenes, tmp_path)
-    process = start(data, "runtime.workers=1", "trainer.epochs=1000")
-    wait_for(tmp_path / "run" / "checkpoints" / "last.pt", process)
+    process = begin(data, "runtime.workers=1", "trainer.epochs=1000")
+    process.until(tmp_path / "run" / "checkpoints" / "last.pt")
     where.touch()
-    wait_for(where.with_suffix(".reached"), process)
+    process.until(where.with_suffix(".reached"))
     time.sleep(1)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 75 and "the state is saved" in stderr, stderr
 
 
-def test_a_second_signal_ends_a_run_that_does_not_come_to_a_step(start, tmp_path):
+def test_a_second_signal_ends_a_run_that_does_not_come_to_a_step(begin, tmp_path):
     where = tmp_path / "hang.now"
-    process = start(f"reports=[{{use: hangs, where: {where}, at: [2]}}]".replace(", at: [2]", ""), "trainer.epochs=3")
-    wait_for(where.with_suffix(".reached"), process)
+    process = begin(f"reports=[{{use: hangs, where: {where}, at: [2]}}]".replace(", at: [2]", ""), "trainer.epochs=3")
+    process.until(where.with_suffix(".reached"))
     process.send_signal(signal.SIGTERM)
     time.sleep(1)
     assert process.poll() is None
@@ -159,12 +139,12 @@ def test_a_second_signal_ends_a_run_that_does_not_come_to_a_step(start, tmp_path
     assert "interrupted" in stderr or "second signal" in stderr
 
 
-def test_workers_die_with_a_parent_that_is_killed(start, scenes, tmp_path):
+def test_workers_die_with_a_parent_that_is_killed(begin, scenes, tmp_path):
     where, data = hanging_data(scenes, tmp_path)
-    process = start(data, "runtime.workers=1", "trainer.epochs=1000")
-    wait_for(tmp_path / "run" / "checkpoints" / "last.pt", process)
+    process = begin(data, "runtime.workers=1", "trainer.epochs=1000")
+    process.until(tmp_path / "run" / "checkpoints" / "last.pt")
     where.touch()
-    wait_for(where.with_suffix(".reached"), process)
+    process.until(where.with_suffix(".reached"))
     workers = children(process)
     assert workers
     process.kill()
@@ -175,10 +155,10 @@ def test_workers_die_with_a_parent_that_is_killed(start, scenes, tmp_path):
     assert not any(Path(f"/proc/{worker}/stat").exists() for worker in workers)
 
 
-def test_a_kill_within_the_first_epoch_loses_what_save_every_allows(start, stranger, recipe, tmp_path):
+def test_a_kill_within_the_first_epoch_loses_what_save_every_allows(begin, stranger, recipe, tmp_path):
     sets = ["trainer.batch_size=2", "trainer.epochs=400", "trainer.evaluate_every=400", "trainer.save_every=1 step"]
-    process = start(*sets, "trainer.sampling=balanced")
-    wait_for(tmp_path / "run" / "checkpoints" / "last.pt", process)
+    process = begin(*sets, "trainer.sampling=balanced")
+    process.until(tmp_path / "run" / "checkpoints" / "last.pt")
     process.kill()
     process.communicate()
     state, sentence = load_newest(tmp_path / "run" / "checkpoints")

@@ -8,7 +8,6 @@ import resource
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner
-from conftest import ROOT
 
 import hw1cli as command_line
 from registry.engine.records import checkpoints
@@ -48,12 +46,6 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-def begin(recipe: Path, out: Path, *sets: str) -> subprocess.Popen[str]:
-    words = [word for each in sets for word in ("--set", each)]
-    command = [sys.executable, str(ROOT / "hw1cli.py"), "run", str(recipe), "--out", str(out), *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 def go_on(stderr: str, *sets: str) -> Any:
     found = re.search(r"hw1cli (run [^;\n]*)", stderr)
     assert found is not None, stderr
@@ -62,15 +54,11 @@ def go_on(stderr: str, *sets: str) -> Any:
 
 
 def test_a_full_disk_ends_the_run_with_the_cause_and_the_older_checkpoint_resumes(
-    stranger: None, recipe: Path, disk: Path
+    stranger: None, start: Any, recipe: Path, disk: Path
 ) -> None:
     out = disk / "run"
-    process = begin(recipe, out, "trainer.epochs=100000")
-    deadline = time.monotonic() + 240
-    while not (out / "checkpoints" / "previous.pt").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    process = start("run", recipe, "--out", out, "--set", "trainer.epochs=100000")
+    process.until(out / "checkpoints" / "previous.pt")
     filler = fill(disk)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 1, stderr
@@ -85,15 +73,11 @@ def test_a_full_disk_ends_the_run_with_the_cause_and_the_older_checkpoint_resume
 
 
 def test_a_full_disk_before_the_first_checkpoint_goes_on_with_the_command_printed(
-    stranger: None, recipe: Path, disk: Path
+    stranger: None, start: Any, recipe: Path, disk: Path
 ) -> None:
     out = disk / "run"
-    process = begin(recipe, out)
-    deadline = time.monotonic() + 240
-    while not out.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    process = start("run", recipe, "--out", out)
+    process.until(out)
     filler = fill(disk)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 1 and "No space left on device" in stderr and "Traceback" not in stderr, stderr

@@ -7,9 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -120,22 +117,19 @@ def test_each_epoch_and_image_gets_its_own_augmentation(scenes: Path) -> None:
 
 @pytest.mark.parametrize("kill_signal", [signal.SIGTERM, signal.SIGKILL])
 def test_killed_run_resumes_bit_exact(
-    stranger: None, recipe: Path, tmp_path: Path, kill_signal: signal.Signals
+    stranger: None, start: Any, recipe: Path, tmp_path: Path, kill_signal: signal.Signals
 ) -> None:
     longer = ["trainer.epochs=12", "model={use: smp/deeplabv3, backbone: stranger_net}", "runtime.workers=1"]
     train(recipe, tmp_path / "whole", *longer)
     out = tmp_path / "killed"
     words = [word for each in longer for word in ("--set", each)]
-    command = [sys.executable, str(ROOT / "hw1cli.py"), "run", str(recipe), "--out", str(out), *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not (out / "metrics.csv").exists():
-        time.sleep(0.02)
+    process = start("run", recipe, "--out", out, *words)
+    process.until(out / "metrics.csv")
     os.killpg(process.pid, kill_signal)  # the loader's workers get it, too
     _, stderr = process.communicate(timeout=60)
     if kill_signal == signal.SIGTERM:
-        assert process.returncode == 75, stderr.decode()
-        assert b"--resume" in stderr
+        assert process.returncode == 75, stderr
+        assert "--resume" in stderr
         assert json.loads((out / "summary.json").read_text())["status"] == "stopped"
     assert json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])["epoch"] < 12
     with pytest.raises(InputError, match="already holds a run"):

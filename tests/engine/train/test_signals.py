@@ -8,10 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from commands import ROOT, Command
 from runs import same, train, weights
 
 from registry.signals import StopRequest
@@ -82,12 +83,8 @@ class Waiting:
     def at(self, what: str) -> None:
         (self.folder / f"wait.{what}").touch()
 
-    def reached(self, process: subprocess.Popen[str]) -> None:
-        deadline = time.monotonic() + 180
-        while not (self.folder / "wait.reached").exists():
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+    def reached(self, process: Command) -> None:
+        process.until(self.folder / "wait.reached")
 
     def end(self) -> None:
         for file in self.folder.glob("wait.*"):
@@ -102,25 +99,17 @@ def waiting(install, stranger, shapes: Path, tmp_path: Path) -> Waiting:
     return Waiting(tmp_path)
 
 
-@pytest.fixture
-def start() -> Iterator:
-    """start(*words): a command in a process of its own."""
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(*words: object, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        command = [*before, sys.executable, str(ROOT / "hw1cli.py"), *map(str, words)]
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True)
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
+@contextmanager
+def new(*words: object, before: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
+    """A command started by an interpreter of its own, whose imports are the subject."""
+    command = [*before, sys.executable, str(ROOT / "hw1cli.py"), *map(str, words)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True) as process:
+        yield process
         process.kill()
-        process.communicate()
 
 
-def end(process: subprocess.Popen[str], number: int) -> str:
+def end(process: Command | subprocess.Popen[str], number: int) -> str:
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 75 and "Traceback" not in stderr, stderr
@@ -137,11 +126,11 @@ def test_a_signal_while_preparing_ends_the_run_before_anything_is_written(waitin
 
 
 @pytest.mark.parametrize("library", ["_yaml.", "libtorch_cpu"])
-def test_a_signal_while_libraries_are_imported_ends_the_run_in_the_same_way(waiting, start, shapes, tmp_path, library):
-    process = start("run", shapes, "--out", tmp_path / "run")
-    while library not in Path(f"/proc/{process.pid}/maps").read_text():
-        time.sleep(0.01)
-    assert "SIGTERM while preparing; nothing was written" in end(process, signal.SIGTERM)
+def test_a_signal_while_libraries_are_imported_ends_the_run_in_the_same_way(waiting, shapes, tmp_path, library):
+    with new("run", shapes, "--out", tmp_path / "run") as process:
+        while library not in Path(f"/proc/{process.pid}/maps").read_text():
+            time.sleep(0.01)
+        assert "SIGTERM while preparing; nothing was written" in end(process, signal.SIGTERM)
 
 
 def test_a_signal_while_a_resumed_run_is_prepared_leaves_it_as_it_was(waiting, start, shapes, tmp_path):
@@ -188,8 +177,7 @@ def test_a_signal_while_a_report_is_drawn_is_obeyed_after_it(waiting, start, sha
 def test_a_signal_between_the_runs_of_a_study_leaves_the_finished_ones(waiting, start, shapes, tmp_path, hw1cli):
     shapes.write_text(shapes.read_text() + "runs: {one: {}, two: {seed: 1}}\n")
     process = start("run", shapes, "--out", tmp_path / "study")
-    while not (tmp_path / "study" / "one" / "plan.json").exists():
-        time.sleep(0.02)
+    process.until(tmp_path / "study" / "one" / "plan.json")
     waiting.at("opening")  # of the second run's data
     waiting.reached(process)
     assert "the same command continues" in end(process, signal.SIGTERM)
@@ -200,30 +188,32 @@ def test_a_signal_between_the_runs_of_a_study_leaves_the_finished_ones(waiting, 
 
 
 @pytest.mark.parametrize("words", [["evaluate"], ["predict", "--out", "labels.csv"]])
-def test_a_signal_ends_other_commands_with_what_is_kept(waiting, start, shapes, colored_images, tmp_path, words):
+def test_a_signal_ends_other_commands_with_what_is_kept(waiting, shapes, colored_images, tmp_path, words):
     train(shapes, tmp_path / "run", "trainer.epochs=1")
     command, *others = words
     out = tmp_path / "predicted"
     inputs = [colored_images / "val" / "red", "--out", out / others[1]] if others else []
-    process = start(command, tmp_path / "run", *inputs)
-    while "libtorch_cpu" not in Path(f"/proc/{process.pid}/maps").read_text():
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=60)
+    with new(command, tmp_path / "run", *inputs) as process:
+        while "libtorch_cpu" not in Path(f"/proc/{process.pid}/maps").read_text():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1 and "stopped by SIGTERM; nothing was written" in stderr, stderr
     assert "Traceback" not in stderr and not out.exists() and not (tmp_path / "run" / "evaluation").exists()
 
 
-def test_a_run_under_nohup_outlives_its_terminal_and_one_that_is_done_a_late_signal(waiting, start, shapes, tmp_path):
+def test_a_run_under_nohup_outlives_its_terminal_and_one_that_is_done_a_late_signal(waiting, shapes, tmp_path):
     waiting.at("opening")
-    process = start("run", shapes, "--out", tmp_path / "run", before=("nohup",))
-    waiting.reached(process)
-    process.send_signal(signal.SIGHUP)
-    time.sleep(0.2)
-    waiting.end()
-    assert any(line.startswith("run folder") for line in process.stdout)
-    process.send_signal(signal.SIGTERM)  # while the interpreter leaves
-    assert process.wait(timeout=120) == 0
+    with new("run", shapes, "--out", tmp_path / "run", before=("nohup",)) as process:
+        while not (tmp_path / "wait.reached").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        waiting.end()
+        assert process.stdout is not None and any(line.startswith("run folder") for line in process.stdout)
+        process.send_signal(signal.SIGTERM)  # while the interpreter leaves
+        assert process.wait(timeout=120) == 0
     assert (tmp_path / "run" / "summary.json").exists()
 
 

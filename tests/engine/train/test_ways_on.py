@@ -6,16 +6,14 @@ import json
 import re
 import shlex
 import signal
-import subprocess
-import sys
-import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from click.testing import CliRunner
-from conftest import ROOT
+from commands import Command
 from runs import same, train, weights
 
 import hw1cli as command_line
@@ -108,10 +106,6 @@ def test_a_run_from_a_state_says_what_it_cannot_start_from(stranger: None, recip
     assert other.exit_code == 2 and "does not fit this run" in other.output
 
 
-def command_of(recipe: Path, out: Path) -> list[str]:
-    return [sys.executable, str(ROOT / "hw1cli.py"), "run", str(recipe), "--out", str(out)]
-
-
 def rows_of(folder: Path) -> list[dict[str, Any]]:
     """The metrics of a run, times left out."""
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -120,14 +114,8 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
 
 def begin_and_kill(recipe: Path, out: Path) -> None:
     """A run killed before its first checkpoint."""
-    command = command_of(recipe, out)
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 180
-    while not (out / "environment.json").exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.005)
-    process.kill()
-    process.communicate()
+    with closing(Command("run", recipe, "--out", out)) as process:
+        process.until(out / "environment.json")
 
 
 def test_a_run_killed_in_its_first_epoch_goes_on_with_the_command_printed(
@@ -166,12 +154,12 @@ KILLING = {
 
 
 def test_a_run_killed_between_its_first_best_pt_and_the_end_of_the_epoch_resumes_exactly(
-    stranger: None, install: Any, recipe: Path, tmp_path: Path
+    stranger: None, install: Any, hw1cli: Any, recipe: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
     install("killing", {"reports/kills": "killing:kills"}, KILLING)
-    words = [*command_of(recipe, out), "--set", "reports=[kills]", "--set", "trainer.save_every=9 epochs"]
-    assert subprocess.run(words, capture_output=True).returncode == -signal.SIGKILL
+    ended = hw1cli("run", recipe, "--out", out, "--set", "reports=[kills]", "--set", "trainer.save_every=9 epochs")
+    assert ended.returncode == -signal.SIGKILL
     assert (out / "checkpoints" / "best.pt").exists()
     again = run_cli("run", recipe, "--out", out, "--resume")
     assert again.exit_code == 0, again.output

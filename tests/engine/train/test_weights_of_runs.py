@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from conftest import ROOT
 from PIL import Image
 from runs import train
 
@@ -132,29 +129,22 @@ def test_a_run_without_scores_is_used_with_a_note(run: Path) -> None:
     assert "no epoch of this run has a score yet" in json.dumps(call("evaluate", run, "--json").output)
 
 
-def test_a_run_in_progress_is_read_whole(stranger: None, recipe: Path, images: Path, tmp_path: Path) -> None:
+def test_a_run_in_progress_is_read_whole(
+    stranger: None, start: Any, recipe: Path, images: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "progress"
     sets = ["trainer.epochs=100000", "trainer.save_every=1 step", "trainer.keep_best=1"]
-    command = [sys.executable, str(ROOT / "hw1cli.py"), "run", str(recipe), "--out", str(out)]
-    command += [word for each in sets for word in ("--set", each)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        deadline = time.monotonic() + 240
-        while not (out / "checkpoints" / "best.pt").exists():
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
-        last, seen = out / "checkpoints" / "last.pt", set[int]()
-        end = time.monotonic() + 15
-        while time.monotonic() < end:
-            seen.add(checkpoints.load(last)["position"]["step"])
-            checkpoints.load(out / "checkpoints" / "best.pt")
-        assert len(seen) > 5 and process.poll() is None
-        open_run(out, device="cpu")
-        for number, which in enumerate(("best", "last")):
-            masks = tmp_path / f"masks_{number}"
-            predicted = call("predict", out, images, "--out", masks, "--checkpoint", which, "--device", "cpu")
-            assert predicted.exit_code == 0, predicted.output
-        assert call("evaluate", out, "--checkpoint", "last", "--device", "cpu").exit_code == 0
-    finally:
-        process.kill()
-        process.communicate()
+    process = start("run", recipe, "--out", out, *(word for each in sets for word in ("--set", each)))
+    process.until(out / "checkpoints" / "best.pt")
+    last, seen = out / "checkpoints" / "last.pt", set[int]()
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        seen.add(checkpoints.load(last)["position"]["step"])
+        checkpoints.load(out / "checkpoints" / "best.pt")
+    assert len(seen) > 5 and process.poll() is None
+    open_run(out, device="cpu")
+    for number, which in enumerate(("best", "last")):
+        masks = tmp_path / f"masks_{number}"
+        predicted = call("predict", out, images, "--out", masks, "--checkpoint", which, "--device", "cpu")
+        assert predicted.exit_code == 0, predicted.output
+    assert call("evaluate", out, "--checkpoint", "last", "--device", "cpu").exit_code == 0
