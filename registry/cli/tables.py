@@ -56,10 +56,11 @@ def print_settings(console: Console, monitor: str, comparison: Mapping[str, Any]
         heading: what the settings are called.
     """
     rows, pairs = comparison["settings"], comparison["differences"]
-    table = table_of(heading, "mean>", "standard error>", "seeds>")
+    table = table_of(heading, "mean>", "std of runs>", "standard error>", "runs>")
     for row in rows:
         error = "unknown" if row["standard_error"] is None else f"{row['standard_error']:.4f} ({row['error_from']})"
-        table.add_row(row["name"], f"{row['mean']:.4f}", error, str(len(row["runs"])))
+        spread = "" if row["spread"] is None else f"{row['spread']:.4f}"
+        table.add_row(row["name"], f"{row['mean']:.4f}", spread, error, str(len(row["runs"])))
     console.print(f"{monitor}, best epoch of each run", style="bold", highlight=False)
     console.print(table)
     if not 1 < len(rows) <= _COMPARED:
@@ -76,11 +77,11 @@ def print_settings(console: Console, monitor: str, comparison: Mapping[str, Any]
     console.print(matrix)
     if any(pair["more_than_noise"] for pair in pairs):
         text = (
-            "* more than noise: beyond the 95 % range of Student's t over the seeds, and of the binomial error where "
+            "* more than noise: beyond the 95 % range of Student's t over the runs, and of the binomial error where "
             "the score is a share of images"
         )
     elif all(pair["more_than_noise"] is None for pair in pairs):
-        text = f"whether a difference is more than noise is unknown: that takes {LEAST_SEEDS} seeds of each setting"
+        text = f"whether a difference is more than noise is unknown: that takes {LEAST_SEEDS} seeds or folds of each setting"
     else:
         text = "no difference is more than noise"
     console.print(text, style="dim", highlight=False)

@@ -142,11 +142,22 @@ class SplitSettings:
     Args:
         val: share of the images that is held out for evaluation; of every class, where there are labels.
         file: a text file that names the images to hold out, one a line, instead of a share.
+        folds: parts of about equal size and equal shares of the classes; each is held out by one run of a study.
+        fold: the part that is held out, from 1: one run instead of a study.
+        group: of folds: a regular expression that is matched with the beginning of a name; images with the same match,
+            or the same first group of it, stay in one part.
+        group_file: of folds: a csv file of the images' groups, in place of ``group``.
+        group_column: its column of groups.
         seed: of the choice; the run's own seed leaves it as it is, so that runs stay comparable.
     """
 
     val: Annotated[float, Range(above=0, most=0.9)] = 0.2
     file: Path | None = None
+    folds: Annotated[int, Range(2, 100)] | None = None
+    fold: Count | None = None
+    group: str | None = None
+    group_file: Path | None = None
+    group_column: str = "group"
     seed: int = 0
 
 
@@ -233,6 +244,8 @@ SETTINGS: Final = {
     "datasets": ComponentSpec.of(DataSettings).parameters,
 }
 FRAMEWORK: Final = tuple(setting for settings in SETTINGS.values() for setting in settings)
+#: Settings that repeat a run: those that differ in nothing else are one setting.
+REPEATED: Final = ("seed", "split.fold")
 #: More runs than this are taken for a slip.
 MOST_RUNS: Final = 1000
 _Trainer = Annotated[Any, Uses("trainers")]

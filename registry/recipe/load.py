@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Problem, nearest
-from . import overrides, references, search, study
+from . import folds, overrides, references, search, study
 from .grammar import STUDY_SECTIONS
 from .overrides import merge
 from .search import Space
@@ -31,7 +31,7 @@ class Recipe:
         is_study: whether it has several runs.
         members: these, each after those that it needs; none where the study itself is faulty.
         title: of a study's member: what it is called beside the recipe's name, and its folder in the study's.
-        setting: the title without the seed: what is repeated.
+        setting: the title without seed and fold: what is repeated.
         needs: the titles of the members whose folders it names.
         page: of a study: the sections of its page, unchecked.
         spaces: its search spaces by their paths; ``root`` has the default values in their places.
@@ -120,23 +120,25 @@ def load(
         name: node for name in STUDY_SECTIONS if (node := root.value.pop(name, None)) and node.value is not None
     }
     members, page, sweep = [], sections.pop("page", None), sections.pop("sweep", None)
-    if page is not None and not sections:
+    several = [*sections, *["split.folds"][: len(folds.axis(root))]]
+    if page is not None and not several:
         problems.append(page.problem("page", "is of a study", "add 'runs:', 'matrix:' or 'repeat:'"))
     spaces, searched = search.spaces_of(Node({**root.value, **sections}, root.location), problems), root
-    if spaces and sections:
-        named = " and ".join(sections)
+    if spaces and several:
+        named = " and ".join(several)
         first, sections = next(iter(spaces.values())), {}
         message = f"a recipe with {named} has several runs, and a search is for one"
         problems.append(first.node.problem(first.path, message, f"remove {named}, or give a value"))
     if searching := any(search.is_space(node) for _, node in root.walk()):
         root = search.filled(root, spaces, lambda space: space.default)
-    if sections:
+    is_study = bool(sections or folds.axis(root))
+    if is_study:
         bases = files.bases_of_runs(sections.get("runs"), path, demo=demo)
         folder = folder or Path("runs") / path.stem / ("demo" if demo else "study")
         members = study.expand(root, sections, bases, folder, problems)
-    for each in [member.root for member in members] if sections else [root]:
+    for each in [member.root for member in members] if is_study else [root]:
         references.resolve(each, problems)
-    recipe = Recipe(path, root, [*files.problems, *problems], demo, has_demo, touched, bool(sections), page=page)
+    recipe = Recipe(path, root, [*files.problems, *problems], demo, has_demo, touched, is_study, page=page)
     recipe = replace(recipe, spaces=spaces, searched=searched if searching else None, sweep=sweep)
     runs = (
         replace(recipe, root=m.root, is_study=False, title=m.name, setting=m.setting, needs=m.needs) for m in members

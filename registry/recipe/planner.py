@@ -16,12 +16,14 @@ from ..catalog.kinds import KINDS
 from ..catalog.registry import Registry, UnknownName, article
 from ..catalog.spec import REQUIRED, ComponentSpec, Parameter
 from ..errors import InputError, PluginError, Problem, did_you_mean
+from . import folds
 from .grammar import (
     SECTIONS,
     AugmentSettings,
     DataSettings,
     LoopSettings,
     RuntimeSettings,
+    SplitSettings,
     arguments_of,
     entries_of,
     trainer_sections,
@@ -114,6 +116,8 @@ class _Planner:
                 self.problems.append(
                     Node(named, report.location).problem(f"{report.path}.at.{index}", str(error), hint)
                 )
+        if isinstance(split := parts.get("split"), SplitSettings):
+            self.problems += folds.problems(entries["split"], split)
         augment = parts.pop("augment", None) or AugmentSettings()
         if augment is not BROKEN:
             parts["augment"] = {split: steps for split, steps in vars(augment).items() if steps}

@@ -1,4 +1,4 @@
-"""One recipe, several runs: ``runs:`` that may need one another, ``matrix:`` of values, ``repeat:`` over seeds."""
+"""One recipe, several runs: ``runs:`` that may need one another, ``matrix:`` of values, ``repeat:`` over seeds, folds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Problem, did_you_mean
-from .grammar import MOST_RUNS
+from . import folds
+from .grammar import MOST_RUNS, REPEATED
 from .overrides import merge, put
 from .yaml import BROKEN, Node
 
@@ -27,7 +28,7 @@ class Member:
 
     Args:
         name: its folder in the study's.
-        setting: its name without the seed: what is repeated.
+        setting: its name without seed and fold: what is repeated.
         root: its recipe, references to other runs replaced by their folders.
         needs: the members whose folders it names.
     """
@@ -80,7 +81,7 @@ def expand(
             for path, node in values.items():
                 put(tree, path, node.copy(), problems)
             needs = _replace_references(tree, run, values, drafts, folder, problems)
-            setting = _joined(run, {path: label for path, label in labels.items() if path != "seed"})
+            setting = _joined(run, {path: label for path, label in labels.items() if path not in REPEATED})
             members.append(Member(draft.names[_key(values)], setting or "run", tree, needs))
     members = _ordered(members, problems)
     return members if len(problems) == before else []
@@ -123,7 +124,7 @@ def _drafts(
 
 
 def _draft(tree: Node, sections: Mapping[str, Node], path: str, problems: list[Problem]) -> _Draft:
-    """A run with the axes of its own ``matrix`` and ``repeat``, or else of the study's."""
+    """A run with the axes of its own ``matrix`` and ``repeat``, or else of the study's, and those of its folds."""
     matrix_at, repeat_at = (f"{path}.{key}" if f"{path}.{key}" in sections else key for key in ("matrix", "repeat"))
     matrix, repeat = sections.get(matrix_at), sections.get(repeat_at)
     axes: dict[str, list[Node]] = {}
@@ -136,18 +137,25 @@ def _draft(tree: Node, sections: Mapping[str, Node], path: str, problems: list[P
     elif matrix is not None and matrix.value is not None and matrix.value is not BROKEN:
         hint = "matrix: {optimizer.lr: [1e-3, 1e-4], seed: [0, 1]}"
         problems.append(matrix.problem(matrix_at, "is not a mapping", hint))
-    if repeat is None or repeat.value is BROKEN:
-        return _Draft(tree, axes)
+    axes |= _seeds(tree, repeat, repeat_at, axes, problems) if repeat is not None else {}
+    return _Draft(tree, axes | folds.axis(tree, axes))
+
+
+def _seeds(
+    tree: Node, repeat: Node, repeat_at: str, axes: Mapping[str, Any], problems: list[Problem]
+) -> dict[str, list[Node]]:
+    """The axis of a ``repeat``."""
     if type(repeat.value) is not int or not 1 <= repeat.value <= MOST_RUNS:
         message = f"expected a number of seeds from 1 to {MOST_RUNS:,}, got {repeat.plain()!r}"
-        problems.append(repeat.problem(repeat_at, message, "repeat: 3"))
+        if repeat.value is not BROKEN:
+            problems.append(repeat.problem(repeat_at, message, "repeat: 3"))
     elif repeat.value > 1 and "seed" in axes:
         problems.append(repeat.problem(repeat_at, "matrix sets the seed, too", "keep one of the two"))
     elif repeat.value > 1:
         first = tree.value.get("seed", tree) if isinstance(tree.value, dict) else tree
         start = first.value if isinstance(first.value, int) else 0
-        axes["seed"] = [Node(start + at, first.location, str(start + at)) for at in range(repeat.value)]
-    return _Draft(tree, axes)
+        return {"seed": [Node(start + at, first.location, str(start + at)) for at in range(repeat.value)]}
+    return {}
 
 
 # --- crossing ---------------------------------------------------------------------------------

@@ -169,8 +169,12 @@ def setting_name(study: Study, setting: Mapping[str, Any]) -> str:
     if len(names) == 1:
         return names[0]
     alike = os.path.commonprefix(names)  # noqa: RUF071  letter by letter is meant
-    common = re.sub(r"[/_-]*(seed)?[=_-]*$", "", alike)
-    return f"{common} ({len(names)} seeds)" if common else ", ".join(names)
+    common = re.sub(r"[/_-]*(seed|fold)?[=_-]*$", "", alike)
+    what = "seeds" if all(result["fold"] is None for result in setting["runs"]) else "folds"
+    if what == "folds" and len({result["seed"] for result in setting["runs"]}) > 1:
+        what = "runs of several seeds and folds"
+    whole = f"{len(names)} {what}"
+    return f"{common} ({whole})" if common else whole if what != "seeds" else ", ".join(names)
 
 
 def finite(value: Any) -> Any:

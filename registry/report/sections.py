@@ -61,8 +61,8 @@ def sections(described: Sequence[Mapping[str, Any]], runs: Sequence[Shown]) -> l
 
 
 def _setting(shown: Shown) -> str:
-    """The name of a run without its seed."""
-    return re.sub(r"_seed=\d+$", "", shown.run.folder.resolve().name)
+    """The name of a run without its seed and fold."""
+    return re.sub(r"(^|_)(seed|fold)=\d+$", "", re.sub(r"_fold=\d+$", "", shown.run.folder.resolve().name)) or "run"
 
 
 def _scores(runs: Sequence[Shown]) -> Iterator[dict[str, Any]]:
@@ -74,7 +74,9 @@ def _scores(runs: Sequence[Shown]) -> Iterator[dict[str, Any]]:
         first = members[0].run
         for score in dict.fromkeys([*([first.monitor] if first.score is not None else []), *first.published]):
             results = [
-                Result(each.name, each.run.summary["best"][score], summary["evaluation_images"], summary["seed"])
+                Result(
+                    *(each.name, summary["best"][score], summary["evaluation_images"], summary["seed"], each.run.fold)
+                )
                 for each in members
                 if score in (summary := each.run.summary)["best"] and summary["status"] == "done"
             ]

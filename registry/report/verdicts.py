@@ -51,6 +51,9 @@ def of_study(study: Study) -> list[Verdict]:
 def _ranking(study: Study, table: Mapping[str, Any]) -> Iterator[Verdict]:
     monitor, settings = table["monitor"], table["settings"]
     if len(settings) < 2:
+        for each in settings if len(settings[0]["runs"]) > 1 else ():
+            spread = f"standard deviation {each['spread']:.4f}"
+            yield Verdict("good", f"Mean {monitor} of {setting_name(study, each)}: {each['mean']:.4f}, {spread}.")
         return
     names = {each["name"]: setting_name(study, each) for each in settings}
     best, second, *_ = sorted(settings, key=lambda each: rank(monitor, each["mean"]))
@@ -65,7 +68,7 @@ def _ranking(study: Study, table: Mapping[str, Any]) -> Iterator[Verdict]:
     elif gap["more_than_noise"] is None:
         yield Verdict(
             "note",
-            f"It is {ahead}. Whether that is more than noise is unknown: it takes {LEAST_SEEDS} seeds of each setting.",
+            f"It is {ahead}. Whether that is more than noise is unknown: it takes {LEAST_SEEDS} seeds or folds of each setting.",
         )
     else:
         yield Verdict("note", f"It is {ahead}, which may be noise: take neither for the better one.")

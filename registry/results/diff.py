@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from ..recipe.grammar import REPEATED
+
 #: The value of a setting that a plan does not have.
 ABSENT: Final = "not set"
 #: Paths that record where code comes from, not what it is asked to do.
@@ -46,9 +48,9 @@ def labels(differences: Mapping[str, Sequence[Any]], runs: int) -> list[str]:
         return ", ".join(f"{names[path]}={str(rest[path][run]).rpartition('/')[2]}" for path in paths)
 
     def worth(path: str) -> tuple[int, bool, int]:
-        """How many groups of runs it distinguishes with those chosen; the seed comes last, long ones late."""
+        """How many groups of runs it distinguishes with those chosen; seed and fold come last, long ones late."""
         groups = {tuple(str(rest[each][run]) for each in (*chosen, path)) for run in range(runs)}
-        return len(groups), path != "seed", -max(len(label(run, [path])) for run in range(runs))
+        return len(groups), path not in REPEATED, -max(len(label(run, [path])) for run in range(runs))
 
     apart = 1
     while len(chosen) < 3 and rest and worth(best := max(rest, key=worth))[0] > apart:

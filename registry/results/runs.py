@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ..catalog import provenance
 from ..errors import InputError
+from ..recipe.grammar import REPEATED
 from . import diff, per_image, statistics
 from .statistics import Result, Setting
 
@@ -63,6 +64,11 @@ class FinishedRun:
         return self.summary["best"].get(self.monitor)  # type: ignore[no-any-return]
 
     @property
+    def fold(self) -> int | None:
+        """The fold that the run holds out, from 1; None where it divides no data into folds."""
+        return (self.plan.get("split") or {}).get("fold")  # type: ignore[no-any-return]
+
+    @property
     def published(self) -> Mapping[str, float]:
         """Scores that others report for the recipe, by name."""
         return self.plan.get("published") or {}
@@ -71,7 +77,7 @@ class FinishedRun:
         """The score under a name of the run; None without a score, or where the run stopped before its end."""
         if self.score is None or self.summary["status"] != "done":
             return None
-        return Result(name, self.score, self.summary["evaluation_images"], self.summary["seed"])
+        return Result(name, self.score, self.summary["evaluation_images"], self.summary["seed"], self.fold)
 
 
 def read(folder: Path) -> FinishedRun:
@@ -183,7 +189,7 @@ def compare_runs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     Returns:
         ``runs`` (number, name, label: what sets it apart, recipe, status, epochs, monitor, best, best_epoch, last,
         seconds, images_per_second, folder), ``scores`` (for each score and data set ``monitor`` and the result of
-        ``statistics.compare``; runs that differ in the seed alone are one setting), ``paired`` (``best``, ``other``:
+        ``statistics.compare``; runs that differ in seed and fold alone are one setting), ``paired`` (``best``, ``other``:
         numbers of runs, and the result of ``per_image.paired``), ``settings`` and ``computed_by`` (path -> a value a
         run), and ``code`` (number of the run -> sentences on how its code differs from that of the first run).
     """
@@ -239,11 +245,13 @@ def _paired(runs: Sequence[FinishedRun], table: Mapping[str, Any]) -> Iterator[d
 
 def _scores(runs: Sequence[FinishedRun]) -> list[dict[str, Any]]:
     def comparable(one: int, other: int) -> bool:
-        sections = {path.split(".")[0] for path in diff.differing([runs[one].plan, runs[other].plan])}
+        differing = diff.differing([runs[one].plan, runs[other].plan])
+        sections = {path.split(".")[0] for path in differing if path not in REPEATED}
         return runs[one].monitor == runs[other].monitor and sections.isdisjoint(_DATA)
 
     def repeated(one: int, other: int) -> bool:
-        return diff.differing([runs[one].plan, runs[other].plan]).keys() == {"seed"}
+        found = set(diff.differing([runs[one].plan, runs[other].plan]))
+        return bool(found) and found <= set(REPEATED)
 
     # A run that was stopped has trained for less than its setting says.
     results = {number: result for number, run in enumerate(runs) if (result := run.result(str(number + 1)))}

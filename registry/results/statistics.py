@@ -30,16 +30,18 @@ class Result(NamedTuple):
         score: of its best epoch.
         images: evaluation images.
         seed: of the run.
+        fold: that it is evaluated on; None where all runs are evaluated on the same images.
     """
 
     run: str
     score: float
     images: int
     seed: int
+    fold: int | None = None
 
 
 class Setting(NamedTuple):
-    """Runs that differ in their seed alone."""
+    """Runs that differ in their seed, or in the fold that they hold out, alone."""
 
     name: str
     monitor: str
@@ -51,16 +53,27 @@ class Setting(NamedTuple):
         return statistics.fmean(result.score for result in self.results)
 
     @property
+    def spread(self) -> float | None:
+        """The standard deviation of the scores; None for a single one."""
+        return statistics.stdev(result.score for result in self.results) if len(self.results) > 1 else None
+
+    @property
+    def images(self) -> int:
+        """Different images that the runs are evaluated on: those of all folds, and the same for every seed."""
+        folds = {result.fold: min(r.images for r in self.results if r.fold == result.fold) for result in self.results}
+        return sum(folds.values())
+
+    @property
     def errors(self) -> dict[str, float | None]:
-        """Standard errors of the mean: over the ``seeds``, None for a single one, and over the ``images``.
+        """Standard errors of the mean: over the ``seeds`` (and folds), None for a single run, and over the ``images``.
 
         The latter is the binomial sqrt(p (1 - p) / n) of a share p of n images, None for other scores. All seeds are
         evaluated on the same images, so that more seeds do not lower it.
         """
-        scores, images = [result.score for result in self.results], min(result.images for result in self.results)
+        spread, images = self.spread, self.images
         share = self.monitor.startswith(_SHARES) and images and 0 <= self.mean <= 1
         return {
-            "seeds": statistics.stdev(scores) / math.sqrt(len(scores)) if len(scores) > 1 else None,
+            "seeds": None if spread is None else spread / math.sqrt(len(self.results)),
             "images": math.sqrt(self.mean * (1 - self.mean) / images) if share else None,
         }
 
@@ -69,8 +82,8 @@ def compare(settings: Sequence[Setting]) -> dict[str, Any]:
     """Means with standard errors, and the difference of each pair.
 
     Returns:
-        ``settings`` (name, mean, standard_error: the larger one of seeds and images, error_from: ``seeds`` or
-        ``images``, runs) and ``differences`` (one, other, difference, standard_error, more_than_noise: None where a
+        ``settings`` (name, mean, spread: the standard deviation, standard_error: the larger one of seeds and images,
+        error_from: ``seeds``, ``folds`` or ``images``, runs) and ``differences`` (one, other, difference, standard_error, more_than_noise: None where a
         standard error is unknown or a setting has fewer than three seeds). A difference is more than noise where it
         is beyond Student's t times the error over seeds and beyond 1.96 times the error over images, both 95 %. Errors
         are taken as independent; runs on the same images are a little more alike, which makes the test careful.
@@ -90,8 +103,8 @@ def beside_published(setting: Setting, published: float) -> dict[str, Any]:
     difference, number = setting.mean - published, len(setting.results)
     own, over_images, over_seeds = setting.errors, None, None
     if own["images"] is not None:
-        images = min(result.images for result in setting.results)
-        over_images = _NORMAL * math.hypot(own["images"], math.sqrt(max(published * (1 - published), 0) / images))
+        others = math.sqrt(max(published * (1 - published), 0) / setting.images)
+        over_images = _NORMAL * math.hypot(own["images"], others)
     if own["seeds"] is not None and number >= LEAST_SEEDS:
         over_seeds = student_t(number - 1) * own["seeds"] * math.sqrt(number + 1)
     known = [noise for noise in (over_images, over_seeds) if noise is not None]
@@ -109,8 +122,10 @@ def beside_published(setting: Setting, published: float) -> dict[str, Any]:
 def _row(setting: Setting) -> dict[str, Any]:
     known = [(error, source) for source, error in setting.errors.items() if error is not None]
     error, source = max(known, key=lambda each: each[0], default=(None, None))
-    runs = [result._asdict() for result in setting.results]
-    return {"name": setting.name, "mean": setting.mean, "standard_error": error, "error_from": source, "runs": runs}
+    if source == "seeds" and any(result.fold is not None for result in setting.results):
+        source = "folds"
+    found = {"name": setting.name, "mean": setting.mean, "spread": setting.spread, "standard_error": error}
+    return {**found, "error_from": source, "runs": [result._asdict() for result in setting.results]}
 
 
 def _difference(one: Setting, other: Setting) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def compare(runs: tuple[Path, ...], figure: Path | None, where: tuple[str, ...],
     """Compare finished runs: their scores, and everything in which they differ.
 
     RUN is a run folder, or a folder that contains some. The output lists the best scores, marks the differences that
-    are more than noise (runs that differ in their seed alone count as one setting), and lists the settings, machine,
+    are more than noise (runs that differ in seed or fold alone count as one setting), and lists the settings, machine,
     libraries and code that differ.
 
     \b

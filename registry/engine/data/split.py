@@ -1,4 +1,4 @@
-"""One folder of samples divided into a training and an evaluation split, by share or by a file of names."""
+"""One folder of samples divided into a training and an evaluation split: by share, by folds or by a file of names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...recipe.grammar import SplitSettings
+from . import folds
 from .loader import derive_seed
 from .samples import Sample, Samples
 
@@ -66,12 +67,18 @@ class Divided:
         settings: how.
 
     Raises:
-        InputError: a part would be empty, or the file names unknown samples.
+        InputError: a part would be empty, the file names unknown samples, or the samples have no such folds.
     """
 
     def __init__(self, data: Any, settings: SplitSettings) -> None:
         samples: Samples = data.split("train")
-        held_out = set(_named(samples, settings.file) if settings.file else _random(samples, settings))
+        if settings.folds is not None:
+            if data.split("val") is not None:
+                hint = "leave that out, such as --set data.val=null, or split the data without folds"
+                raise InputError.of("split.folds", "divides data that have an evaluation split of their own", hint)
+            held_out = set(folds.held_out(samples, settings))
+        else:
+            held_out = set(_named(samples, settings.file) if settings.file else _random(samples, settings))
         rest = [index for index in range(len(samples)) if index not in held_out]
         if not rest or not held_out:
             message = f"would leave {len(rest)} training and {len(held_out)} evaluation images"

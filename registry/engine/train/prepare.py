@@ -47,9 +47,20 @@ _CPU_RATE: Final = 5e10
 
 
 def open_data(plan: Plan) -> Any:
-    """The data set of a plan, split where the recipe has ``split:``."""
-    data = build(plan.data, {"seed": plan.seed})
-    return Divided(data, plan.split) if plan.split is not None else data
+    """The data set of a plan, split where the recipe has ``split:``; what is wrong with that has its line."""
+    data, written = build(plan.data, {"seed": plan.seed}), plan.recipe.root.get("split")
+    if plan.split is None or written is None:
+        return data
+    try:
+        return Divided(data, plan.split)
+    except InputError as error:
+        error.problems = [
+            (written.get(each.path.removeprefix("split.")) or written).problem(each.path, each.message, each.hint)
+            if each.path.startswith("split")
+            else each
+            for each in error.problems
+        ]
+        raise
 
 
 class Preparation:
