@@ -112,12 +112,13 @@ def load(
     checkpoint: Literal["best", "last"] = "best",
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
 ) -> Model:
-    """A trained model: of a run folder, or of a file that ``hw1cli export`` has written.
+    """A trained model: of a run folder, of a study's folds, or of a file that ``hw1cli export`` has written.
 
     ``hw1cli.load("runs/mine").predict("photo.jpg").mask`` is the mask at the photograph's own size.
 
     Args:
-        path: the folder or the file; what ``train`` returns, too.
+        path: the folder or the file; what ``train`` returns, too. Of a study's folder with folds the model predicts
+            the mean of their probabilities.
         checkpoint: which weights of the run.
         device: where to compute.
 

@@ -76,14 +76,14 @@ class LandCover:
     Args:
         root: the folder that holds both splits.
         train: subfolder of the training pairs ``NAME_sat.jpg`` and ``NAME_mask.png``.
-        validation: subfolder of the validation pairs.
+        validation: subfolder of the validation pairs; None for none.
 
     Raises:
         InputError: a folder is missing or empty, or an image or a mask lacks its other half; every such problem at
             once. Nothing is decoded for it.
     """
 
-    def __init__(self, root: Path, train: str = "train", validation: str = "validation") -> None:
+    def __init__(self, root: Path, train: str = "train", validation: str | None = "validation") -> None:
         self.facts: dict[str, Any] = {
             "num_classes": len(CLASS_NAMES),
             "class_names": CLASS_NAMES,
@@ -94,7 +94,10 @@ class LandCover:
         }
         self._splits: dict[str, PairedImages] = {}
         problems: list[Problem] = []
-        for split, folder in (("train", Path(root) / train), ("val", Path(root) / validation)):
+        for split, name in (("train", train), ("val", validation)):
+            if name is None:
+                continue
+            folder = Path(root) / name
             if not folder.is_dir():
                 problems.append(Problem(str(folder), "is not a directory", _LAYOUT))
                 continue
@@ -108,12 +111,12 @@ class LandCover:
         if problems:
             raise InputError(problems)
 
-    def split(self, name: str) -> PairedImages:
-        """The samples of ``train`` or ``val``, sorted by name.
+    def split(self, name: str) -> PairedImages | None:
+        """The samples of ``train`` or ``val``, sorted by name; None where there is no validation folder.
 
         Raises:
             InputError: another name; in reading a sample: a picture is broken, its mask has red pixels or another size.
         """
-        if name not in self._splits:
-            raise InputError.of(name, "is not a split of land cover", f"the splits are {', '.join(self._splits)}")
-        return self._splits[name]
+        if name not in ("train", "val"):
+            raise InputError.of(name, "is not a split of land cover", "the splits are train, val")
+        return self._splits.get(name)

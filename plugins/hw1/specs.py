@@ -22,7 +22,7 @@ def _looks_like_landcover(root: Path) -> Mapping[str, Any] | None:
 
 
 @guessed_by(_looks_like_landcover)
-def landcover(*, root: Path, train: str = "train", validation: str = "validation") -> LandCover:
+def landcover(*, root: Path, train: str = "train", validation: str | None = "validation") -> LandCover:
     """Satellite images with masks of seven kinds of land, in the layout of the course's third problem (DeepGlobe).
 
     Pairs ``0013_sat.jpg`` and ``0013_mask.png``. The classes are urban, agriculture, rangeland, forest, water, barren
@@ -31,7 +31,7 @@ def landcover(*, root: Path, train: str = "train", validation: str = "validation
     Args:
         root: folder that holds the training and the validation folder.
         train: the training folder in it.
-        validation: the validation folder in it.
+        validation: the validation folder in it; null for none.
     """
     from .landcover import LandCover
 

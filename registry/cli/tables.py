@@ -81,7 +81,8 @@ def print_settings(console: Console, monitor: str, comparison: Mapping[str, Any]
             "the score is a share of images"
         )
     elif all(pair["more_than_noise"] is None for pair in pairs):
-        text = f"whether a difference is more than noise is unknown: that takes {LEAST_SEEDS} seeds or folds of each setting"
+        wanted = f"that takes {LEAST_SEEDS} seeds or folds of each setting"
+        text = f"whether a difference is more than noise is unknown: {wanted}"
     else:
         text = "no difference is more than noise"
     console.print(text, style="dim", highlight=False)

@@ -23,6 +23,7 @@ from ..recipe.planner import make_plan
 from ..recipe.yaml import as_node
 from .build import build, build_transform
 from .data.preprocess import Preprocessor
+from .ensemble import as_one, find_folds
 from .records.run_folder import RunFolder
 from .runtime.device import device_for, open_runtime
 from .train.saved_run import Device, SavedRun, open_run
@@ -35,14 +36,16 @@ CARD: Final = "hw1cli"
 
 
 def open_model(path: Path, *, checkpoint: str = "best", device: Device = "auto") -> SavedRun:
-    """Open a run folder, or a file that ``hw1cli export`` has written.
+    """Open a run folder, a study's folder with folds, or a file that ``hw1cli export`` has written.
 
     Raises:
-        InputError: it is neither, or a library that reads the file is not installed.
+        InputError: it is none of these, or a library that reads the file is not installed.
         BrokenCheckpoint, PluginError: see ``open_run``.
     """
     if not path.is_file():
-        return open_run(path, checkpoint=checkpoint, device=device)
+        folds = find_folds(path)
+        opened = [open_run(run, checkpoint=checkpoint, device=device) for run in folds or [path]]
+        return as_one(opened, path) if folds else opened[0]
     if path.suffix not in SUFFIXES:
         message = f"is a file, expected a run folder or a file that ends in {', '.join(SUFFIXES)}"
         raise InputError.of(str(path), message, "hw1cli export RUN --to onnx --out FILE writes one")

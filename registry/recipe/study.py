@@ -1,4 +1,4 @@
-"""One recipe, several runs: ``runs:`` that may need one another, ``matrix:`` of values, ``repeat:`` over seeds, folds."""
+"""One recipe, several runs: ``runs:`` that may need one another, ``matrix:`` of values, ``repeat:`` of seeds, folds."""
 
 from __future__ import annotations
 

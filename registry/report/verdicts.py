@@ -68,7 +68,8 @@ def _ranking(study: Study, table: Mapping[str, Any]) -> Iterator[Verdict]:
     elif gap["more_than_noise"] is None:
         yield Verdict(
             "note",
-            f"It is {ahead}. Whether that is more than noise is unknown: it takes {LEAST_SEEDS} seeds or folds of each setting.",
+            f"It is {ahead}. Whether that is more than noise is unknown: "
+            f"it takes {LEAST_SEEDS} seeds or folds of each setting.",
         )
     else:
         yield Verdict("note", f"It is {ahead}, which may be noise: take neither for the better one.")

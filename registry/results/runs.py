@@ -189,9 +189,9 @@ def compare_runs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     Returns:
         ``runs`` (number, name, label: what sets it apart, recipe, status, epochs, monitor, best, best_epoch, last,
         seconds, images_per_second, folder), ``scores`` (for each score and data set ``monitor`` and the result of
-        ``statistics.compare``; runs that differ in seed and fold alone are one setting), ``paired`` (``best``, ``other``:
-        numbers of runs, and the result of ``per_image.paired``), ``settings`` and ``computed_by`` (path -> a value a
-        run), and ``code`` (number of the run -> sentences on how its code differs from that of the first run).
+        ``statistics.compare``; runs that differ in seed and fold alone are one setting), ``paired`` (``best``,
+        ``other``: numbers of runs, and the result of ``per_image.paired``), ``settings`` and ``computed_by`` (path -> a
+        value a run), and ``code`` (number of the run -> sentences on how its code differs from that of the first run).
     """
     plans, machines = [run.plan for run in runs], []
     for run in runs:

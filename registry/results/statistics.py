@@ -83,10 +83,11 @@ def compare(settings: Sequence[Setting]) -> dict[str, Any]:
 
     Returns:
         ``settings`` (name, mean, spread: the standard deviation, standard_error: the larger one of seeds and images,
-        error_from: ``seeds``, ``folds`` or ``images``, runs) and ``differences`` (one, other, difference, standard_error, more_than_noise: None where a
-        standard error is unknown or a setting has fewer than three seeds). A difference is more than noise where it
-        is beyond Student's t times the error over seeds and beyond 1.96 times the error over images, both 95 %. Errors
-        are taken as independent; runs on the same images are a little more alike, which makes the test careful.
+        error_from: ``seeds``, ``folds`` or ``images``, runs) and ``differences`` (one, other, difference,
+        standard_error, more_than_noise: None where a standard error is unknown or a setting has fewer than three
+        runs). A difference is more than noise where it is beyond Student's t times the error over seeds and beyond
+        1.96 times the error over images, both 95 %. Errors are taken as independent; runs on the same images are a
+        little more alike, which makes the test careful, and those on folds share training images, which does not.
     """
     differences = [_difference(one, other) for one, other in itertools.combinations(settings, 2)]
     return {"settings": [_row(each) for each in settings], "differences": differences}

@@ -26,8 +26,10 @@ def of_run(run: Path) -> list[dict[str, Any]]:
     """
     found: dict[tuple[str, str], Mapping[str, str]] = {}
     files = [*run.rglob("evaluation/*/per_image.csv"), *run.rglob("figures/confusion_matrix/per_image.csv")]
+    files = list(run.rglob("out_of_fold*.csv")) or files  # which have every training image once
     for file in sorted(files):
         split = file.parent.name.partition("-")[0] if file.parent.parent.name == "evaluation" else "val"
+        split = "train" if file.name.startswith("out_of_fold") else split
         with open(file, encoding="utf-8", newline="") as opened:
             for row in csv.DictReader(opened):
                 if row.get("probability_of_truth"):

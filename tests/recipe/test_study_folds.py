@@ -47,9 +47,7 @@ def test_folds_make_a_run_each_and_are_crossed_with_seeds_and_values(stranger: N
         ("{folds: '${trainer.epochs}'}", "split.folds", "cannot be set by a matrix or a reference"),
     ],
 )
-def test_problems_of_folds_have_their_line(
-    stranger: None, shapes: Path, split: str, path: str, message: str
-) -> None:
+def test_problems_of_folds_have_their_line(stranger: None, shapes: Path, split: str, path: str, message: str) -> None:
     shapes.write_text(f"split: {split}\n{shapes.read_text()}")
     found = every_problem(Request(shapes), Registry())
     assert {(each.path, each.line) for each in found} == {(path, 1)}, found

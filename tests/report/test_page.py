@@ -79,7 +79,7 @@ def test_one_seed_of_each_setting_leaves_noise_unknown(trained: Path) -> None:
     study = gather([read(trained / "digits" / name) for name in ("small", "wide")])
     words = " ".join(verdict.text for verdict in of_study(study))
     best = max(study.runs, key=lambda shown: shown.run.score or 0)
-    assert f"Best accuracy of 2 settings: {best.name}" in words and "it takes 3 seeds of each setting" in words
+    assert f"Best accuracy of 2 settings: {best.name}" in words and "it takes 3 seeds or folds of each setting" in words
 
 
 def test_calibration_is_the_weighted_gap_of_the_bins() -> None:

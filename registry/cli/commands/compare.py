@@ -98,7 +98,7 @@ def _print(comparison: Mapping[str, Any]) -> None:
     for table in comparison["scores"]:
         # Without a standard error it would only repeat the scores.
         known = any(row["standard_error"] is not None for row in table["settings"])
-        if known and len(table["settings"]) > 1:
+        if known and (len(table["settings"]) > 1 or len(table["settings"][0]["runs"]) > 1):
             print_settings(console, table["monitor"], table, "runs")
     for pair in comparison["paired"]:
         console.print(Text(f"run {pair['other']} beside run {pair['best']}: {in_words(pair)}"), soft_wrap=True)

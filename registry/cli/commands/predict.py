@@ -46,7 +46,8 @@ from ..options import CHECKPOINT, DEVICE, FORCE, JSON, PATH, print_json, refuse_
 def predict(
     run: Path, flips: str, scales: str, checkpoint: Any, device: Any, force: bool, as_json: bool, **settings: Any
 ) -> None:
-    """Predict labels or masks of images with RUN: the folder of a finished run, or an exported file.
+    """Predict labels or masks of images with RUN: the folder of a finished run or of a study's folds, or an exported
+    file.
 
     INPUTS are folders, files, quoted patterns, or one csv with a column filename, image_id, file or image. A mask is
     written as NAME_mask.png in its image's size; images larger than those of the training are cut into tiles. Images

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...errors import InputError
 from ...recipe.grammar import SplitSettings
 from .labels import IMAGE_COLUMNS, read_label_table
@@ -20,12 +18,13 @@ from .samples import Samples
 _UNLABELLED, _RARE = "unlabelled", "rare"
 
 
-def held_out(samples: Samples, settings: SplitSettings) -> list[int]:
+def held_out(samples: Samples, settings: SplitSettings, class_names: Sequence[str] = ()) -> list[int]:
     """The images of one fold, by their positions: a function of the seed, the sorted names, their classes and groups.
 
     Args:
         samples: a training split.
         settings: with ``folds`` and ``fold``.
+        class_names: for messages.
 
     Raises:
         InputError: there are fewer images, groups, or images of a class than folds; or an image has no group.
@@ -37,7 +36,7 @@ def held_out(samples: Samples, settings: SplitSettings) -> list[int]:
     order = sorted(range(len(names)), key=names.__getitem__)
     if len(names) < folds:
         raise InputError.of("split.folds", f"{folds} folds need as many images, and there are {len(names)}")
-    classes, groups = _classes(samples, order, folds), _groups([names[at] for at in order], settings)
+    classes, groups = _classes(samples, order, folds, class_names), _groups([names[at] for at in order], settings)
     kind: Any = StratifiedKFold if groups is None else StratifiedGroupKFold
     chosen = kind(folds, shuffle=True, random_state=settings.seed)
     with warnings.catch_warnings():
@@ -49,12 +48,13 @@ def held_out(samples: Samples, settings: SplitSettings) -> list[int]:
     return [order[at] for at in parts[fold - 1]]
 
 
-def _classes(samples: Samples, order: Sequence[int], folds: int) -> list[str]:
+def _classes(samples: Samples, order: Sequence[int], folds: int, names: Sequence[str]) -> list[str]:
     """The class of each image, in order; the same of all where the samples have no labels."""
     labels = getattr(samples, "labels", None)
     if labels is None:
         return [_UNLABELLED] * len(order)
-    classes = [_UNLABELLED if labels[at] is None else str(labels[at]) for at in order]
+    known = dict(enumerate(names))
+    classes = [_UNLABELLED if labels[at] is None else str(known.get(labels[at], labels[at])) for at in order]
     counts = Counter(classes)
     rare = {name for name, count in counts.items() if count < folds}
     if any(isinstance(label, tuple) for label in labels):  # a flag of each class: many sets of classes are rare

@@ -76,7 +76,7 @@ class Divided:
             if data.split("val") is not None:
                 hint = "leave that out, such as --set data.val=null, or split the data without folds"
                 raise InputError.of("split.folds", "divides data that have an evaluation split of their own", hint)
-            held_out = set(folds.held_out(samples, settings))
+            held_out = set(folds.held_out(samples, settings, data.facts.get("class_names") or ()))
         else:
             held_out = set(_named(samples, settings.file) if settings.file else _random(samples, settings))
         rest = [index for index in range(len(samples)) if index not in held_out]

@@ -43,7 +43,7 @@ class Evaluation:
     def as_json(self) -> dict[str, Any]:
         """Everything but pictures and the scores of single images; what is not a finite number is None."""
         report: dict[str, Any] = {**self.about, "kind": self.tally.kind if self.tally else None, "images": self.images}
-        report["scores"] = {name: _finite(value) for name, value in self.scores.items()}
+        report["scores"] = {name: finite(value) for name, value in self.scores.items()}
         if self.tally is not None:
             classes, confusion = self.tally.classes, self.tally.confusion
             predicted, neither = confusion.nowhere_true()
@@ -75,10 +75,10 @@ def write(found: Evaluation, folder: Path) -> list[Path]:
     figures: dict[str, Any] = {}
     if (tally := found.tally) is not None:
         names = tally.classes.names
-        texts["per_image.csv"] = _table(tally.rows[0], [map(_finite, row.values()) for row in tally.rows])
+        texts["per_image.csv"] = as_csv(tally.rows[0], [map(finite, row.values()) for row in tally.rows])
         if tally.kind != "multilabel":  # whose classes do not exclude one another
             lines = [[name, *row] for name, row in zip(names, tally.counts.tolist(), strict=True)]
-            texts["confusion_matrix.csv"] = _table(["truth \\ prediction", *names], lines)
+            texts["confusion_matrix.csv"] = as_csv(["truth \\ prediction", *names], lines)
             figures["confusion_matrix.png"] = draw_confusion(tally.confusion, found.title, f"{tally.unit}s")
         if found.worst:
             figures["worst.png"] = draw_examples(found.worst, tally.classes, found.title, tally.captions)
@@ -91,12 +91,12 @@ def write(found: Evaluation, folder: Path) -> list[Path]:
     return [folder / name for name in (*texts, *figures)]
 
 
-def _table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+def as_csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     """As CSV; None is an empty cell."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     return text.getvalue()
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value

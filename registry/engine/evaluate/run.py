@@ -22,6 +22,7 @@ from ..data.facts import completed_facts
 from ..data.loader import EpochOrder, batches, close, derive_seed, make_loader, workers_for
 from ..data.preprocess import checked
 from ..data.skipping import SkippedSamples
+from ..ensemble import Ensemble
 from ..exported import open_model
 from ..train import demo
 from ..train.prepare import open_data
@@ -51,6 +52,7 @@ class RunQuestion:
         device: where.
         ignored_pixels: see ``Classes.count_against``; None for the rule of the run's own metric.
         worst: how many of the worst images to show.
+        probabilities: whether the rows of images with labels hold the probability of every class.
     """
 
     run: Path
@@ -60,6 +62,7 @@ class RunQuestion:
     device: Device = "auto"
     ignored_pixels: IgnoredPixels | None = None
     worst: int = 12
+    probabilities: bool = False
 
 
 def evaluate_run(question: RunQuestion, terminal: Terminal) -> Evaluation:
@@ -74,6 +77,9 @@ def evaluate_run(question: RunQuestion, terminal: Terminal) -> Evaluation:
     if question.run.is_file() and "model" not in saved.plan.trainer.arguments:
         message = f"a {saved.plan.trainer.name} run cannot be evaluated from an exported file"
         raise InputError.of(str(question.run), message, "evaluate its run folder")
+    if isinstance(saved.task.model, Ensemble) and question.data is None:
+        hint = "name other images with --data; the study's out_of_fold.json has its scores"
+        raise InputError.of(str(question.run), "is a study whose folds have trained on all of its images", hint)
     plan = with_data(saved.plan, question.data, console)
     root = str(plan.data.given_or_default().get("root", plan.data.name))
     seed_everything(derive_seed(plan.seed, 0))
@@ -89,7 +95,7 @@ def evaluate_run(question: RunQuestion, terminal: Terminal) -> Evaluation:
             saved.task.threshold,
         )
         tally = Tally(classes) if threshold is None else SeveralTally(classes, threshold=threshold)
-    scores: dict[str, Any] = _walk(saved, splits, tally, question.split, console)
+    scores: dict[str, Any] = _walk(saved, splits, tally, question, console)
     notes, worst = [*saved.notes, *saved.task.notes()], []
     if tally is not None and tally.rows:
         if question.ignored_pixels is not None:
@@ -179,9 +185,9 @@ def _splits(saved: SavedRun, data: Any, split: str, skipped: SkippedSamples | No
 
 
 def _walk(
-    saved: SavedRun, splits: Mapping[str, Augmented], tally: Tally | None, shown: str, console: Console
+    saved: SavedRun, splits: Mapping[str, Augmented], tally: Tally | None, question: RunQuestion, console: Console
 ) -> dict[str, float]:
-    """The task's scores over the splits, as the training loop computes them; the images of ``shown`` are tallied."""
+    """The task's scores over the splits, as the training loop computes them; the images of one split are tallied."""
     task, settings = saved.task, saved.plan.loop
     task.eval()
     task.begin_evaluation()
@@ -201,15 +207,18 @@ def _walk(
                     prepared = saved.preprocess(batch)
                     outputs.clear()
                     task.evaluate({**prepared, "split": name})
-                    if name == shown and tally is not None and outputs:
-                        _add(tally, prepared, outputs[-1], saved.facts["num_classes"])
+                    if name == question.split and tally is not None and outputs:
+                        _add(tally, prepared, outputs[-1], saved.facts["num_classes"], question.probabilities)
             finally:
                 close(loader)
     return task.scores()
 
 
-def _add(tally: Tally, batch: Mapping[str, Any], logits: Any, classes: int) -> None:
-    """Tally a batch, if the model's output are logits of its targets: one for each class."""
+def _add(tally: Tally, batch: Mapping[str, Any], logits: Any, classes: int, each_class: bool) -> None:
+    """Tally a batch, if the model's output are logits of its targets: one for each class.
+
+    ``each_class`` adds the probability of every class to the rows of images with labels.
+    """
     target = batch.get("mask", batch.get("label"))
     if target is None or not isinstance(logits, Tensor):
         return
@@ -233,9 +242,11 @@ def _add(tally: Tally, batch: Mapping[str, Any], logits: Any, classes: int) -> N
     probabilities = logits.softmax(1)
     best, known = probabilities.max(1), target.clamp(0, classes - 1)
     own = probabilities.gather(1, known[:, None])[:, 0].where(known == target, torch.nan)
-    columns = (with_ignored(target, tally.classes), best.indices, best.values, own)
-    for name, truth, predicted, share, right in zip(batch["name"], *(c.tolist() for c in columns), strict=True):
-        tally.add_label(name, truth, predicted, right, probability=share, probability_of_truth=right)
+    columns = (with_ignored(target, tally.classes), best.indices, best.values, own, probabilities)
+    names = [f"probability/{of}" for of in tally.classes.names[:classes]] if each_class else []
+    for name, truth, predicted, share, right, each in zip(batch["name"], *(c.tolist() for c in columns), strict=True):
+        more = dict(zip(names, each, strict=False))
+        tally.add_label(name, truth, predicted, right, probability=share, probability_of_truth=right, **more)
 
 
 def _example(saved: SavedRun, split: Augmented, tally: Tally, at: int) -> Example:

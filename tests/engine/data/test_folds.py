@@ -17,9 +17,9 @@ class Listed:
     """Samples of which names and labels matter alone."""
 
     def __init__(self, names: list[str], labels: list | None = None) -> None:
-        self.names, self.labels = names, labels
-        if labels is None:
-            del self.labels
+        self.names = names
+        if labels is not None:
+            self.labels = labels
 
     def __len__(self) -> int:
         return len(self.names)

@@ -1,0 +1,1 @@
+"""``run`` of a recipe with several runs: begin reading in ``runs``."""
