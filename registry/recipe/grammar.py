@@ -144,8 +144,7 @@ class SplitSettings:
         file: a text file that names the images to hold out, one a line, instead of a share.
         folds: parts of about equal size and equal shares of the classes; each is held out by one run of a study.
         fold: the part that is held out, from 1: one run instead of a study.
-        group: of folds: a regular expression that is matched with the beginning of a name; images with the same match,
-            or the same first group of it, stay in one part.
+        group: of folds: a regular expression; images whose names begin with the same match of it stay in one part.
         group_file: of folds: a csv file of the images' groups, in place of ``group``.
         group_column: its column of groups.
         seed: of the choice; the run's own seed leaves it as it is, so that runs stay comparable.

@@ -18,6 +18,7 @@ from ..options import JSON, PATH, Checkpoint, print_json, takes_request
 from ..streams import outlasting
 
 if TYPE_CHECKING:
+    from ...recipe.plan import Plan
     from ...recipe.request import Request
 
 
