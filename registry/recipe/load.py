@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Problem, nearest
-from . import folds, overrides, references, search, study
+from . import overrides, references, search, study
 from .grammar import STUDY_SECTIONS
 from .overrides import merge
 from .search import Space
 from .shipped import located, shipped
+from .study import folds
 from .yaml import BROKEN, LARGEST, Location, Node, parse, too_large
 
 

@@ -16,7 +16,6 @@ from ..catalog.kinds import KINDS
 from ..catalog.registry import Registry, UnknownName, article
 from ..catalog.spec import REQUIRED, ComponentSpec, Parameter
 from ..errors import InputError, PluginError, Problem, did_you_mean
-from . import folds
 from .grammar import (
     SECTIONS,
     AugmentSettings,
@@ -30,6 +29,7 @@ from .grammar import (
 )
 from .load import Recipe
 from .plan import ComponentPlan, Plan
+from .study import folds
 from .types import Type, describe, misfit, scalar, type_of
 from .yaml import BROKEN, Node, as_node, join
 

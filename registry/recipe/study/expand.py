@@ -10,11 +10,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ..errors import Problem, did_you_mean
+from ...errors import Problem, did_you_mean
+from ..grammar import MOST_RUNS, REPEATED
+from ..overrides import merge, put
+from ..yaml import BROKEN, Node
 from . import folds
-from .grammar import MOST_RUNS, REPEATED
-from .overrides import merge, put
-from .yaml import BROKEN, Node
 
 _REFERENCE = re.compile(r"\$\{\s*runs\.([^{}.\s]+)\s*\}")
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from ..errors import Problem
-from .grammar import MOST_RUNS, SplitSettings
-from .yaml import Node
+from ...errors import Problem
+from ..grammar import MOST_RUNS, SplitSettings
+from ..yaml import Node
 
 _FOLD = "split.fold"
 
