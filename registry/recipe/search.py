@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from ..catalog.kinds import Range
 from ..errors import Problem, did_you_mean
 from .grammar import NOT_SEARCHED
-from .study import labels_of
+from .study.expand import labels_of
 from .types import scalar, type_of
 from .yaml import BROKEN, Node, join
 

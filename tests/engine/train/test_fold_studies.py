@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -16,6 +16,7 @@ from rich.console import Console
 
 import hw1cli as api
 from registry.cli.commands.run import run_recipe
+from registry.cli.main import main
 from registry.engine.evaluate.run import RunQuestion, evaluate_run
 from registry.errors import InputError
 from registry.recipe.request import Request
@@ -97,16 +98,19 @@ def test_folds_are_one_setting_with_mean_and_spread(patients: Path) -> None:
     assert f"Mean accuracy of 3 folds: {scores.mean():.4f}, standard deviation {scores.std(ddof=1):.4f}" in words
 
 
-def test_the_ensemble_is_the_mean_of_its_folds(patients: Path, tmp_path: Path, hw1cli: Callable) -> None:
+def test_the_ensemble_is_the_mean_of_its_folds(
+    patients: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     images = sorted(patients.parent.glob("images/*/*.png"))[:5]
     members = [api.load(patients / f"fold={fold}") for fold in (1, 2, 3)]
     mean = np.mean([[each.probabilities for each in member.predict(images)] for member in members], axis=0)
     found = np.array([each.probabilities for each in api.load(patients).predict(images)])
     assert np.abs(found - mean).max() < 1e-6 and np.abs(mean - members[0].predict(images)[0].probabilities).max() > 1e-4
 
-    done = hw1cli("predict", patients, *images, "--out", tmp_path / "labels.csv", "--scores", "--json")
-    assert done.returncode == 0, done.stderr
-    assert "the mean of those of 3 folds" in done.stderr
+    words = [str(patients), *map(str, images), "--out", str(tmp_path / "labels.csv"), "--scores", "--json"]
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", *words])
+    assert ended.value.code == 0 and "the mean of those of 3 folds" in capsys.readouterr().err
     row = next(row for row in rows_of(tmp_path / "labels.csv") if row["filename"] == images[0].name)
     assert float(row["red"]) == pytest.approx(mean[0][members[0].classes.index("red")], abs=1e-5)
 
