@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from registry.engine.data.folds import held_out
+from registry.engine.data.split.folds import held_out
 from registry.errors import InputError
 from registry.recipe.grammar import SplitSettings
 

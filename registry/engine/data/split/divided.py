@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError
-from ...recipe.grammar import SplitSettings
+from ....errors import InputError
+from ....recipe.grammar import SplitSettings
+from ..loader import derive_seed
+from ..samples import Sample, Samples
 from . import folds
-from .loader import derive_seed
-from .samples import Sample, Samples
 
 
 class Part:

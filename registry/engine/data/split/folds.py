@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import InputError
-from ...recipe.grammar import SplitSettings
-from .labels import IMAGE_COLUMNS, read_label_table
-from .samples import Samples
+from ....errors import InputError
+from ....recipe.grammar import SplitSettings
+from ..labels import IMAGE_COLUMNS, read_label_table
+from ..samples import Samples
 
 #: The class of images that have none, and that of images whose set of classes is rare.
 _UNLABELLED, _RARE = "unlabelled", "rare"
