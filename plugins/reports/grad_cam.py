@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from registry import InputError
-from registry.engine import Run
+from registry.engine import Run, displayed
 
 from .figures import blank, heading, in_short, literal, publish
 
@@ -112,7 +112,7 @@ def grad_cam(model: nn.Module, images: Tensor, of_class: int, layer: str | None 
 
 def _draw(above: Axes, below: Axes, image: np.ndarray, heat: np.ndarray) -> None:
     """The image, and below it the same in grey under its heat."""
-    shown = image if image.shape[2] == 3 else np.repeat(image[..., :1], 3, 2)
+    shown = displayed(image)
     above.imshow(shown, interpolation="nearest")
     below.imshow(shown.mean(2), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     below.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.25 + 0.55 * heat)

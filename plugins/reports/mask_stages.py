@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from registry import InputError
-from registry.engine import Classes, Confusion, Run, hatched, legend_entry
+from registry.engine import Classes, Confusion, Run, displayed, hatched, legend_entry
 
 from .figures import blank, heading, literal, publish
 from .pictures import write_picture, write_table
@@ -81,7 +81,7 @@ class MaskStages:
         beyond = False
         for row, sample in zip(axes, samples, strict=True):
             truth = np.asarray(sample["mask"])
-            panels = [(sample["name"], sample["image"]), ("truth", hatched(truth, self.colors))]
+            panels = [(sample["name"], displayed(sample["image"])), ("truth", hatched(truth, self.colors))]
             beyond |= bool((truth >= len(self.colors)).any())
             for stage in stages:
                 mask = np.asarray(Image.open(folder / f"{sample['name']}_epoch_{stage:04d}.png"))

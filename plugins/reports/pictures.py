@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from registry.engine import displayed
+
 
 def write_picture(path: Path, pixels: np.ndarray) -> None:
-    """Write uint8 (H, W, C) as a JPEG; of more than three channels, the first three."""
-    shown = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., :3]
-    Image.fromarray(np.ascontiguousarray(shown)).save(path, quality=85)
+    """Write an image (H, W, C) as a JPEG, as ``displayed`` shows it."""
+    Image.fromarray(displayed(pixels)).save(path, quality=85)
 
 
 def write_thumbnails(path: Path, thumbnails: np.ndarray) -> None:

@@ -55,8 +55,9 @@ class Split(TypedDict):
 
 
 class Index(TypedDict):
-    """``index.json``."""
+    """``index.json``; ``rasters``: the images are to be read with ``data.bands``."""
 
     format: str
     facts: dict[str, Any]
+    rasters: bool
     splits: dict[str, Split]

@@ -21,6 +21,8 @@ from .layout import FORMAT, INDEX, RECORD, File, Index, Shard, Split
 
 #: Images of a split whose files are compared with the data set's own pixels, before files are copied.
 _COMPARED: Final = 20
+#: Facts that ``data.bands``, ``mean`` and ``std`` of a recipe decide anew.
+_SETTINGS: Final = ("bands", "max_value", "mean", "std")
 
 
 def pack(data: Any, out: Path, shard_bytes: int, progress: Callable[[], None]) -> dict[str, Any]:
@@ -44,13 +46,14 @@ def pack(data: Any, out: Path, shard_bytes: int, progress: Callable[[], None]) -
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError.of(str(out), "is not empty", "name a new folder with --out")
     out.parent.mkdir(parents=True, exist_ok=True)
-    facts = {name: value for name, value in data.facts.items() if not callable(value)}
-    index: Index = {"format": FORMAT, "facts": facts, "splits": {}}
+    rasters = "bands" in data.facts
+    facts = {name: value for name, value in data.facts.items() if name not in _SETTINGS and not callable(value)}
+    index: Index = {"format": FORMAT, "facts": facts, "rasters": rasters, "splits": {}}
     with files.atomic_folder(out) as folder:
         folder.mkdir()
         for name in ("train", "val"):
             if (samples := data.split(name)) is not None:
-                index["splits"][name] = _write_split(samples, folder, name, facts, shard_bytes, progress)
+                index["splits"][name] = _write_split(samples, folder, name, data.facts, shard_bytes, progress)
         files.write_json(folder / INDEX, index)
     counts = {name: f"{s['samples']} samples, {len(s['shards'])} shard(s)" for name, s in index["splits"].items()}
     return {"index": str(out / INDEX), **counts}
@@ -61,7 +64,7 @@ def _write_split(
 ) -> Split:
     names = [str(name) for name in facts.get("class_names") or range(facts.get("num_classes") or 0)]
     records, flags, texts = np.zeros(len(samples), RECORD), list[tuple[int, ...]](), bytearray()
-    shards, copied = _Shards(folder, split, shard_bytes), _files_of(samples)
+    shards, copied = _Shards(folder, split, shard_bytes), _files_of(samples, "bands" in facts)
     for number, record in enumerate(records):
         sample = samples[number]
         image = _png(sample["image"]) if copied is None else copied[number].read_bytes()
@@ -127,12 +130,14 @@ class _Shards:
         self._tar, self._samples, self.classes = None, 0, Counter()
 
 
-def _files_of(samples: Any) -> list[Path] | None:
+def _files_of(samples: Any, rasters: bool) -> list[Path] | None:
     """The file of each image; None where a data set names none, or gives other pixels than they have."""
     paths = getattr(samples, "files", None)
     if paths is None:
         return None
     found = [Path(path[0] if isinstance(path, tuple) else path) for path in paths]
+    if rasters:
+        return found
     step = max(1, len(found) // _COMPARED)
     same = all(np.array_equal(read_image(found[each]), samples[each]["image"]) for each in range(0, len(found), step))
     return found if same else None

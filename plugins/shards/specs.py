@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 def _guess(root: Path) -> Mapping[str, Any] | None:
     """A folder with the index of shards."""
     try:
-        known = json.loads((root / "index.json").read_bytes())["format"]
+        index = json.loads((root / "index.json").read_bytes())
+        known = str(index["format"]).startswith("hw1cli shards")
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return {"index": str(root)} if str(known).startswith("hw1cli shards") else None
+    return {"index": str(root), **({"bands": "all"} if index.get("rasters") else {})} if known else None
 
 
 def _pack(*arguments: Any) -> dict[str, Any]:

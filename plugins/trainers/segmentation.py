@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
-from registry.engine import overlay
+from registry.engine import displayed, overlay
 
 from .supervised import Supervised
 
@@ -40,7 +40,7 @@ class Segmentation(Supervised):
         samples = [run.evaluation_sample(index) for index in range(min(number, len(run.val)))]
         shown = []
         for sample, logits in zip(samples, run.predict(samples), strict=True):
-            image = sample["image"]
+            image = displayed(sample["image"])
             masks = (np.asarray(sample["mask"]), logits.max(0).indices.numpy())
             picture = np.hstack([image, *(overlay(image, mask, self.class_colors) for mask in masks)])
             held = sorted(set(np.unique(masks).tolist()) & set(range(len(self.class_names))))

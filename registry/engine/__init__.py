@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .data.classes import Classes
-    from .data.colors import Color, colorize, distinct_colors, overlay
+    from .data.colors import Color, colorize, displayed, distinct_colors, overlay
     from .data.drawing import MARKERS, hatched, legend_entry, score_title
     from .data.images import IMAGE_SUFFIXES, Pixels, UnreadableImage, image_size, images_in, read_image
     from .data.labels import IMAGE_COLUMNS, LABEL_COLUMNS, LabelTable, in_class_order, read_label_table
@@ -68,6 +68,7 @@ _MODULES = {
     "colorize": "data.colors",
     "count_images": "evaluate.metrics",
     "describe_backbone": "network.contract",
+    "displayed": "data.colors",
     "distinct_colors": "data.colors",
     "draw_confusion": "evaluate.figures",
     "files_by_name": "data.pairs",
@@ -132,6 +133,7 @@ __all__ = [
     "concatenated",
     "count_images",
     "describe_backbone",
+    "displayed",
     "distinct_colors",
     "draw_confusion",
     "files_by_name",

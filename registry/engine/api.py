@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .data.augmented import Augmented
-from .data.colors import overlay
-from .data.images import as_rgb, read_image
+from .data.colors import displayed, overlay
+from .data.images import as_rgb, read_image, reading
 from .data.preprocess import checked, collate
+from .data.samples import require_bands
 from .exported import open_model
 from .predict.predictor import ImagesInMemory, Predictor
 from .train.saved_run import Device, SavedRun
@@ -159,10 +160,13 @@ class Model:
         if key not in self._predictors:
             self._predictors[key] = Predictor(self.saved, **settings)
         chosen = images if isinstance(images, list) else [images]
-        pixels = [_pixels(image) for image in chosen]
+        pixels = [_pixels(image, self.saved.facts) for image in chosen]
         colors = self.saved.facts["class_colors"]
         found = [
-            Prediction(image, probabilities.numpy(), self.classes, colors, _name(source), self.saved.task.threshold)
+            Prediction(
+                *(displayed(image), probabilities.numpy(), self.classes, colors),
+                *(_name(source), self.saved.task.threshold),
+            )
             for image, probabilities, source in zip(pixels, self._predictors[key](pixels), chosen, strict=True)
         ]
         return found if isinstance(images, list) else found[0]
@@ -173,7 +177,8 @@ class Model:
         Raises:
             InputError: an image cannot be read, or they differ in size after the evaluation augmentations.
         """
-        pixels = [_pixels(image) for image in (images if isinstance(images, list) else [images])]
+        chosen = images if isinstance(images, list) else [images]
+        pixels = [_pixels(image, self.saved.facts) for image in chosen]
         samples = Augmented(ImagesInMemory(pixels), self.saved.transform, seed=None)
         batch = checked(collate([samples[0, index] for index in range(len(pixels))]))
         return self.saved.preprocess(batch)["image"]  # type: ignore[no-any-return]
@@ -203,12 +208,20 @@ def load(
     return Model(open_model(Path(path), checkpoint=checkpoint, device=device))
 
 
-def _pixels(image: Any) -> np.ndarray:
-    """uint8 (H, W, 3) of whatever stands for an image.
+def _pixels(image: Any, facts: Mapping[str, Any]) -> np.ndarray:
+    """uint8 (H, W, 3) of whatever stands for an image, or the bands that the run of these facts reads.
 
     Raises:
         InputError: it is none.
     """
+    if "bands" in facts:
+        if isinstance(image, (str, os.PathLike)):
+            with reading(bands=facts["bands"]):
+                image = read_image(image)
+        if isinstance(image, np.ndarray) and image.ndim == 3 and image.dtype in (np.uint8, np.uint16):
+            require_bands("images", image, facts)
+            return image
+        raise InputError.of("images", f"expected a path, or pixels (H, W, {facts['in_channels']}) of 8 or 16 bits")
     if isinstance(image, (str, os.PathLike)):
         return read_image(image)
     if isinstance(image, Image.Image):

@@ -84,18 +84,25 @@ Device = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
-    """What is done about files that cannot be used, in every data set.
+    """How images are read, and what is done about files that cannot be used, in every data set.
 
     Args:
         on_error: fail ends the run at a sample that cannot be read; skip trains on another one in its place, chosen by
             seed, epoch and index alone, and leaves it out of evaluations.
         max_skipped: samples that may be skipped before the run ends all the same.
         max_megapixels: millions of pixels of an image or a mask; a larger one is not decoded.
+        bands: rgb reads an image as a person sees it, 8-bit RGB; all, or numbers from 1 up, reads the bands of a
+            raster, such as a GeoTIFF, as they are stored, of 8 or 16 bits.
+        mean, std: of each band, in the values of the files, as data inspect prints them; null takes those of the
+            network, which knows images of 8 bits alone.
     """
 
     on_error: Literal["fail", "skip"] = "fail"
     max_skipped: Count = 20
     max_megapixels: Annotated[float, Range(above=0, most=200)] = 64.0
+    bands: Literal["rgb", "all"] | list[Count] = "rgb"
+    mean: list[float] | None = None
+    std: list[Positive] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

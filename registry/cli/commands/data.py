@@ -220,6 +220,7 @@ def inspect_data(root: Path, sheet: Path | None = None) -> dict[str, Any]:
         sheet.parent.mkdir(parents=True, exist_ok=True)
     dataset, arguments = build(plan, {"seed": 0}), plan.given_or_default()
     found = inspect(dataset, title=root.resolve().name, arguments=arguments, sheet=sheet)
+    block |= found["bands"] if "bands" in block else {}
     report = {"dataset": block["use"], "data": block, **found}
     return report if "val" in report["splits"] else {**report, "split": {"val": _HELD_OUT}}
 
@@ -245,6 +246,13 @@ def _recognised(root: Path) -> tuple[dict[str, Any], ComponentPlan]:
             continue
         if guessed is not None:
             block = {"use": component.name, **guessed}
-            return block, plan_component(as_node(block), "datasets", registry)
+            plan = plan_component(as_node(block), "datasets", registry)
+            from ...engine.build import build
+            from ...engine.inspection.headers import are_rasters
+
+            if "bands" not in block and are_rasters(build(plan, {"seed": 0}).split("train")):
+                block["bands"] = "all"
+                plan = plan_component(as_node(block), "datasets", registry)
+            return block, plan
     names = ", ".join(component.name for component in registry.components("datasets"))
     raise InputError.of(str(root), "has a layout that no dataset recognises", f"datasets: {names}")

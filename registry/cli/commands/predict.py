@@ -16,7 +16,9 @@ from ..options import CHECKPOINT, DEVICE, FORCE, JSON, PATH, print_json, refuse_
 @click.command()
 @click.argument("run", metavar="RUN", type=PATH, shell_complete=completion.run_folders)
 @click.argument("inputs", nargs=-1, required=True)
-@click.option("--out", required=True, type=PATH, help="The folder to write; for labels also a .csv file.")
+@click.option(
+    "--out", required=True, type=PATH, help="The folder to write; for labels also a .csv, for a raster a .tif."
+)
 @click.option("--images", type=PATH, help="The folder of the files that a csv names (default: the csv's own).")
 @click.option("--recursive", is_flag=True, help="Search the folders' subfolders too.")
 @click.option("--scores", is_flag=True, help="Write probabilities too: columns of the csv, or NAME_scores.npy.")
@@ -53,10 +55,14 @@ def predict(
     written as NAME_mask.png in its image's size; images larger than those of the training are cut into tiles. Images
     that cannot be read are listed, and the others are predicted (exit code 1).
 
+    One raster with --out FILE.tif is predicted in windows, whatever its size, into a GeoTIFF in its place on the map;
+    the same command goes on where it was stopped.
+
     \b
     Examples:
       hw1cli predict runs/seg_camvid/DATE photos --out masks --overlay
       hw1cli predict runs/seg_camvid/DATE 'photos/**/*.jpg' --out masks --flips h --scales 0.75,1,1.25
+      hw1cli predict runs/seg_camvid/DATE city.tif --out city_classes.tif
       hw1cli predict runs/cls/DATE photos --out labels.csv --scores
       hw1cli predict runs/cls/DATE test.csv --images photos --out labels.csv
     """

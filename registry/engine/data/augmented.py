@@ -145,7 +145,7 @@ def _changed(transform: Any, seed: int, sample: Mapping[str, Any], path: str) ->
         height, width = arrays["image"].shape[:2]
         message = f"fails on {sample['name']} ({width}x{height}): {type(error).__name__}: {error}"
         raise InputError.of(path, message, "look at sizes and arguments of the augmentations") from error
-    if getattr(changed["image"], "dtype", None) != np.uint8:
-        message = "an augmentation makes images that are not uint8 any more"
+    if getattr(changed["image"], "dtype", None) != arrays["image"].dtype:
+        message = f"an augmentation makes images that are not {arrays['image'].dtype} any more"
         raise InputError.of(path, message, "leave out Normalize, ToFloat, ToTensorV2: the run normalises itself")
     return changed

@@ -66,8 +66,21 @@ def colorize(mask: np.ndarray, colors: Sequence[Any]) -> np.ndarray:
 
 def overlay(image: np.ndarray, mask: np.ndarray, colors: Sequence[Any], opacity: float = 0.6) -> np.ndarray:
     """The colours of a mask laid over its image, uint8 (H, W, 3)."""
-    mixed = image * (1 - opacity) + colorize(mask, colors) * opacity
+    mixed = displayed(image) * (1 - opacity) + colorize(mask, colors) * opacity
     return mixed.round().astype(np.uint8)
+
+
+def displayed(image: np.ndarray) -> np.ndarray:
+    """An image of any bands as uint8 RGB (H, W, 3), for the eye alone.
+
+    Three bands of 8 bits are as they are. Of more bands the first three are shown, of fewer the first one in grey; 16
+    bits are stretched from the 2nd to the 98th percentile of the image.
+    """
+    bands = image[..., :3] if image.shape[2] >= 3 else np.repeat(image[..., :1], 3, 2)
+    if bands.dtype != np.uint8:
+        low, high = np.percentile(bands, (2, 98))
+        bands = ((bands - low) * (255 / max(high - low, 1))).clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray(bands)
 
 
 def rgb(value: int) -> Color:

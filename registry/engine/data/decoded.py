@@ -18,14 +18,14 @@ from ... import files
 from .samples import Sample, Samples
 
 #: Raised when the layout of the files, or what ``read_image`` returns for a file, changes.
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 #: Bytes that the caches of all data sets may take together, unless $HW1CLI_DECODED_GB says otherwise.
 _LIMIT_GB: Final = 20.0
 #: Share of the disk's free space that a new cache may take.
 _OF_FREE: Final = 0.5
 #: Where a sample is in the data file, its size, whether it was shrunk, and the checksum of all this and the pixels.
 _RECORD: Final = np.dtype(
-    [(name, "<u8") for name in ("offset", "height", "width", "channels", "masked", "shrunk", "checksum")]
+    [(name, "<u8") for name in ("offset", "height", "width", "channels", "itemsize", "masked", "shrunk", "checksum")]
 )
 
 
@@ -56,7 +56,9 @@ class DecodedSamples:
             return None
         record = self._records[index].copy()
         height, width, channels, masked = (int(record[name]) for name in ("height", "width", "channels", "masked"))
-        pixels = np.empty(height * width * (channels + masked), np.uint8)
+        itemsize = int(record["itemsize"])
+        end = height * width * channels * itemsize
+        pixels = np.empty(end + height * width * masked, np.uint8)
         if not len(pixels):
             return None
         self._pixels.seek(int(record["offset"]))
@@ -66,9 +68,10 @@ class DecodedSamples:
             if _checksum(record, pixels) != record["checksum"]:
                 return None
             self._verified[index] = True
-        sample: dict[str, np.ndarray] = {"image": pixels[: height * width * channels].reshape(height, width, channels)}
+        image = pixels[:end].view(f"u{itemsize}").reshape(height, width, channels)
+        sample: dict[str, np.ndarray] = {"image": image}
         if masked:
-            sample["mask"] = pixels[height * width * channels :].reshape(height, width)
+            sample["mask"] = pixels[end:].reshape(height, width)
         return sample, bool(record["shrunk"])
 
     def write(self, index: int, sample: Mapping[str, np.ndarray], shrunk: bool) -> None:
@@ -85,7 +88,7 @@ class DecodedSamples:
             record = np.zeros((), _RECORD)
             record["offset"] = self._pixels.tell() - len(pixels)
             record["height"], record["width"], record["channels"] = image.shape
-            record["masked"], record["shrunk"] = mask is not None, shrunk
+            record["itemsize"], record["masked"], record["shrunk"] = image.itemsize, mask is not None, shrunk
             record["checksum"] = _checksum(record, pixels)
             self._records[index] = record
 
@@ -124,7 +127,9 @@ def open_decoded(
     """
     paths: Sequence[Any] | None = getattr(samples, "files", None)
     arrays = {name: value for name, value in sample.items() if isinstance(value, np.ndarray)}
-    fits = sample.keys() <= {"image", "mask", "name", "label"} and all(a.dtype == np.uint8 for a in arrays.values())
+    fits = sample.keys() <= {"image", "mask", "name", "label"} and all(
+        array.dtype in ((np.uint8, np.uint16) if name == "image" else (np.uint8,)) for name, array in arrays.items()
+    )
     fingerprint = getattr(samples, "fingerprint", None)
     if (paths is None and fingerprint is None) or not fits or ("label" in sample and not hasattr(samples, "labels")):
         return None, "decoded in every epoch: the data set does not name the files of its samples"

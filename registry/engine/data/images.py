@@ -1,15 +1,16 @@
-"""Image files decoded safely: rotation, palettes, bit depth, transparency, truncation, decompression bombs."""
+"""Image files decoded safely: rotation, palettes, bit depth, transparency, truncation, decompression bombs; rasters."""
 
 from __future__ import annotations
 
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,21 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 #: An image of more pixels is refused before it is decoded: a PNG of 47 KiB can hold gigabytes.
 MAX_PIXELS: Final = 200_000_000
-# Pillow warns from 89 and refuses from 179 million; _opened applies this one limit, or a lower one, instead.
+# Pillow warns from 89 and refuses from 179 million; _require_size applies this one limit, or a lower one, instead.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-_most_pixels: ContextVar[int] = ContextVar("most pixels", default=MAX_PIXELS)
+#: ``rgb``: an image as a person sees it; else the bands of a raster as they are stored, all or by their numbers from 1.
+Bands: TypeAlias = Literal["rgb", "all"] | Sequence[int]
+
+
+class _Reading(NamedTuple):
+    """How images are read."""
+
+    pixels: int
+    bands: Bands
+
+
+_AS_SEEN: Final = _Reading(MAX_PIXELS, "rgb")
+_reading: ContextVar[_Reading] = ContextVar("reading", default=_AS_SEEN)
 
 #: Endings of files that are taken for images, in lower case.
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
@@ -52,30 +65,80 @@ class UnreadableImage(InputError):
 
 
 @contextmanager
-def at_most_pixels(pixels: int) -> Iterator[None]:
-    """Refuse larger images inside, in this thread; ``data.max_megapixels`` of a recipe."""
-    token = _most_pixels.set(min(pixels, MAX_PIXELS))
+def reading(pixels: int = MAX_PIXELS, bands: Bands = "rgb") -> Iterator[None]:
+    """How images are read inside, in this thread: ``data.max_megapixels`` and ``data.bands`` of a recipe."""
+    token = _reading.set(_Reading(min(pixels, MAX_PIXELS), bands))
     try:
         yield
     finally:
-        _most_pixels.reset(token)
+        _reading.reset(token)
 
 
 def read_image(path: str | os.PathLike[str], content: bytes | None = None) -> Pixels:
     """An image as a person sees it: uint8 RGB, (H, W, 3), contiguous and writable.
 
     EXIF rotation is applied. Transparency is laid over white, as a browser or a labelling tool shows it. Of 16 bits
-    the upper 8 are kept, whatever the file's own range, so that one value is one brightness in the whole set.
+    the upper 8 are kept, whatever the file's own range, so that one value is one brightness in the whole set. With
+    ``data.bands`` it is a raster as it is stored: uint8 or uint16, (H, W, bands).
 
     Args:
         path: the file; with ``content``, what messages call it.
         content: the file's bytes, where they are known already.
 
     Raises:
-        UnreadableImage: missing, not an image, truncated, over ``MAX_PIXELS``, or of 32 bits without a known range.
+        UnreadableImage: missing, not an image, truncated, over ``MAX_PIXELS``, or of 32 bits without a known range;
+            with ``data.bands`` also where a band is missing or has other than 8 or 16 bits.
     """
+    bands = _reading.get().bands
+    if bands != "rgb":
+        with open_raster(path, content) as raster:
+            return raster_pixels(path, raster, bands)
     image, _ = decode(path, content=content)
     return as_rgb(image, path)
+
+
+@contextmanager
+def open_raster(path: str | os.PathLike[str], content: bytes | None = None) -> Iterator[Any]:
+    """A raster as rasterio opens it; what fails inside, or lies in it, is an ``UnreadableImage``.
+
+    Raises:
+        UnreadableImage: missing, not a raster, or damaged.
+        InputError: rasterio is not installed.
+    """
+    try:
+        import rasterio
+    except ImportError as error:
+        raise InputError.of("data.bands", "needs rasterio", "pip install 'hw1cli[geo]'") from error
+    _require_regular(path, content)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            if content is None:
+                with rasterio.open(path) as raster:
+                    yield raster
+            else:
+                with rasterio.MemoryFile(content) as file, file.open() as raster:
+                    yield raster
+    except rasterio.errors.RasterioError as error:
+        raise UnreadableImage(path, f"cannot be read as a raster: {error}") from error
+
+
+def raster_pixels(path: str | os.PathLike[str], raster: Any, bands: Bands, window: Any = None) -> NDArray[Any]:
+    """Bands of an open raster, or of a window of it: uint8 or uint16, (H, W, bands).
+
+    Raises:
+        UnreadableImage: over the limit, a band is missing, or has other than 8 or 16 bits.
+    """
+    if window is None:
+        _require_size(path, raster.width, raster.height)
+    numbers = [*range(1, raster.count + 1)] if bands in ("all", "rgb") else [int(number) for number in bands]
+    if max(numbers) > raster.count:
+        raise UnreadableImage(path, f"has {raster.count} bands, and data.bands names band {max(numbers)}")
+    types = {raster.dtypes[number - 1] for number in numbers}
+    if len(types) > 1 or types - {"uint8", "uint16"}:
+        message = f"has bands of type {', '.join(sorted(types))}, expected uint8 or uint16"
+        raise UnreadableImage(path, message, "convert it, such as with gdal_translate -ot UInt16 -scale")
+    return np.ascontiguousarray(raster.read(numbers, window=window).transpose(1, 2, 0))
 
 
 def as_rgb(image: Image.Image, path: str | os.PathLike[str]) -> Pixels:
@@ -118,6 +181,10 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     Raises:
         UnreadableImage: missing, not an image, or over ``MAX_PIXELS``.
     """
+    if _reading.get().bands != "rgb":
+        with open_raster(path) as raster:
+            _require_size(path, raster.width, raster.height)
+            return raster.width, raster.height
     try:
         with open(path, "rb") as file:
             image = _opened(path, file)
@@ -133,12 +200,23 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
 
 def _opened(path: str | os.PathLike[str], file: Any) -> Image.Image:
     image = Image.open(file)
-    width, height = image.size
-    most = _most_pixels.get()
+    _require_size(path, *image.size)
+    return image
+
+
+def _require_size(path: str | os.PathLike[str], width: int, height: int) -> None:
+    most = _reading.get().pixels
     if width * height > most:
         hint = "make it smaller, or raise data.max_megapixels" if most < MAX_PIXELS else None
         raise UnreadableImage(path, f"has {width} x {height} pixels, more than {most:,}", hint)
-    return image
+
+
+def _require_regular(path: str | os.PathLike[str], content: bytes | None) -> None:
+    try:
+        if content is None and not stat.S_ISREG(Path(path).stat().st_mode):  # reading a FIFO would wait for ever
+            raise UnreadableImage(path, "is not a regular file")
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def decode(
@@ -156,9 +234,8 @@ def decode(
     """
     # Another library may have asked for grey fill, which is process-wide.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
+    _require_regular(path, content)
     try:
-        if content is None and not stat.S_ISREG(Path(path).stat().st_mode):  # reading a FIFO would wait for ever
-            raise UnreadableImage(path, "is not a regular file")
         data = Path(path).read_bytes() if content is None else content
         image = _opened(path, io.BytesIO(data))
         if lossless and _lossy(image, data):
@@ -202,7 +279,9 @@ def integers(path: str | os.PathLike[str], image: Image.Image, most: int) -> NDA
 
 def _unreadable(path: str | os.PathLike[str], error: Exception) -> UnreadableImage:
     if isinstance(error, UnidentifiedImageError):
-        return UnreadableImage(path, "is not an image of any known format")
+        raster = os.fspath(path).lower().endswith((".tif", ".tiff"))
+        hint = "data.bands: all reads rasters of any number of bands, of 8 or 16 bits" if raster else None
+        return UnreadableImage(path, "is not an image of any known format", hint)
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return UnreadableImage(path, f"has more than {MAX_PIXELS:,} pixels")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

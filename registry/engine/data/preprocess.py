@@ -54,6 +54,9 @@ def _stacked(images: Sequence[np.ndarray], names: Sequence[str]) -> Tensor:
     first = images[0].shape
     for image, name in zip(images, names, strict=True):
         if image.shape != first:
+            if image.shape[2] != first[2] or image.dtype != images[0].dtype:
+                seen = f"{names[0]} {first[2]} of {images[0].dtype}, {name} {image.shape[2]} of {image.dtype}"
+                raise InputError.of("data", f"images of one batch differ in their bands: {seen}", "choose data.bands")
             seen = f"{names[0]} {first[1]}x{first[0]} and {name} {image.shape[1]}x{image.shape[0]}"
             height, width = (max(32, side // 32 * 32) for side in first[:2])
             resize = f"[{{use: albumentations/Resize, height: {height}, width: {width}}}]"
@@ -76,18 +79,46 @@ def checked(batch: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """A collated uint8 batch -> the batch that a network gets: float images, normalised, on the device.
+    """A collated batch of integers -> the batch that a network gets: float images, normalised, on the device.
 
     Attributes:
         mean, std: per channel, of images in 0..1.
         device: where batches go.
         layout: torch memory format of the images.
+        most: the value that becomes 1: 255, or 65535 of images of 16 bits.
     """
 
     mean: Sequence[float]
     std: Sequence[float]
     device: torch.device
     layout: Any = torch.contiguous_format
+    most: int = 255
+
+    @classmethod
+    def of(
+        cls,
+        facts: Mapping[str, Any],
+        statistics: tuple[Sequence[float], Sequence[float]],
+        device: torch.device,
+        layout: Any = torch.contiguous_format,
+    ) -> Preprocessor:
+        """With the statistics of the data where ``data.mean`` and ``data.std`` give them, else of the network.
+
+        Raises:
+            InputError: neither fits the images.
+        """
+        most, channels = facts.get("max_value", 255), facts.get("in_channels", 3)
+        given = [facts.get(name) for name in ("mean", "std")]
+        if None not in given:
+            mean, std = ([value / most for value in values] for values in given)
+            return cls(mean, std, device, layout, most)
+        if most != 255:
+            message = "data.mean and data.std are needed: images of 16 bits have no usual brightness"
+            raise InputError.of("data", message, "hw1cli data inspect ROOT prints both")
+        if "bands" in facts and len(statistics[0]) != channels:
+            message = f"takes images of {len(statistics[0])} channels, and the data have {channels} bands"
+            raise InputError.of("model", message, "choose bands with data.bands, or a network that takes in_channels")
+        return cls(*statistics, device, layout, most)
 
     @cached_property
     def _statistics(self) -> tuple[Tensor, Tensor]:
@@ -102,7 +133,7 @@ class Preprocessor:
 
         def normalized(images: Tensor) -> Tensor:
             images = images.to(self.device, non_blocking=True).to(torch.float32)
-            return images.div_(255).sub_(mean).div_(std).contiguous(memory_format=self.layout)
+            return images.div_(self.most).sub_(mean).div_(std).contiguous(memory_format=self.layout)
 
         if "image" in moved:
             moved["image"] = normalized(moved["image"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from ...errors import InputError
 from ...recipe.grammar import DataSettings
-from .images import UnreadableImage, at_most_pixels
+from .images import UnreadableImage, reading
 
 Sample = Mapping[str, Any]
 
@@ -31,18 +33,53 @@ class Guarded:
 
     def __init__(self, data: Any, settings: DataSettings) -> None:
         self.data, self.facts, self.settings = data, data.facts, settings
+        if settings.bands != "rgb":
+            self.facts = {**data.facts, **band_facts(GuardedSamples(data.split("train"), settings), settings)}
 
     def split(self, name: str) -> GuardedSamples | None:
         """The split of that name; None where the data set has none."""
         samples = self.data.split(name)
-        return None if samples is None else GuardedSamples(samples, self.settings)
+        return None if samples is None else GuardedSamples(samples, self.settings, self.facts)
+
+
+def band_facts(samples: GuardedSamples, settings: DataSettings) -> dict[str, Any]:
+    """What a run has to know of a raster's bands: ``in_channels``, ``max_value`` (255 or 65535), ``bands``, and
+    ``mean`` and ``std`` of each where they are given; from the first sample.
+
+    Raises:
+        InputError: ``data.mean`` or ``data.std`` does not have a value for each band.
+    """
+    for index in range(len(samples)):
+        try:
+            image = samples[index]["image"]
+            break
+        except UnreadableImage:
+            if settings.on_error == "fail" or index == settings.max_skipped:
+                raise
+    else:
+        return {}
+    channels, given = image.shape[2], {"mean": settings.mean, "std": settings.std}
+    for name, values in given.items():
+        if values is not None and len(values) != channels:
+            raise InputError.of(f"data.{name}", f"has {len(values)} values, expected {channels}, one for each band")
+    known = {name: [*values] for name, values in given.items() if values is not None}
+    return {"in_channels": channels, "max_value": int(np.iinfo(image.dtype).max), "bands": settings.bands, **known}
+
+
+def require_bands(path: Any, image: np.ndarray, facts: Mapping[str, Any]) -> None:
+    """Raise ``UnreadableImage`` where an image does not have the bands of the data that a run knows."""
+    wanted = (facts.get("in_channels", 3), facts.get("max_value", 255))
+    found = (image.shape[2], int(np.iinfo(image.dtype).max))
+    if "bands" in facts and found != wanted:
+        has, expected = (f"{n} band{'s' * (n > 1)} of {most.bit_length()} bits" for n, most in (found, wanted))
+        raise UnreadableImage(path, f"has {has}, expected {expected}")
 
 
 class GuardedSamples:
     """The samples of a split; see ``Guarded``."""
 
-    def __init__(self, samples: Samples, settings: DataSettings) -> None:
-        self.samples, self.settings = samples, settings
+    def __init__(self, samples: Samples, settings: DataSettings, facts: Mapping[str, Any] | None = None) -> None:
+        self.samples, self.settings, self.facts = samples, settings, facts or {}
 
     @property
     def names(self) -> Sequence[str]:
@@ -68,8 +105,11 @@ class GuardedSamples:
 
     def __getitem__(self, index: int, /) -> Sample:
         try:
-            with at_most_pixels(round(self.settings.max_megapixels * 1e6)):
-                return dict(self.samples[index])
+            with reading(round(self.settings.max_megapixels * 1e6), self.settings.bands):
+                sample = dict(self.samples[index])
+            if "bands" in self.facts:
+                require_bands(self.names[index], sample["image"], self.facts)
+            return sample
         except (UnreadableImage, IndexError, MemoryError):
             raise
         except InputError as error:

@@ -18,6 +18,7 @@ from ...recipe.plan import Plan
 from ..console import Console
 from ..data.augmented import Augmented
 from ..data.classes import classes_of
+from ..data.colors import displayed
 from ..data.facts import completed_facts
 from ..data.loader import EpochOrder, batches, close, derive_seed, make_loader, workers_for
 from ..data.preprocess import checked
@@ -252,8 +253,7 @@ def _add(tally: Tally, batch: Mapping[str, Any], logits: Any, classes: int, each
 def _example(saved: SavedRun, split: Augmented, tally: Tally, at: int) -> Example:
     name = tally.rows[at]["name"]  # where samples were skipped, positions differ from the split's
     sample = checked(split[0, at if split.skipped is None else list(split.samples.names).index(name)])
-    name, image, classes = str(sample["name"]), sample["image"], tally.classes
-    image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., :3]
+    name, image, classes = str(sample["name"]), displayed(sample["image"]), tally.classes
     if tally.kind != "masks":
         return Example(name, tally.caption(at), image, right=tally.right(at)).thin()
     truth = np.asarray(sample["mask"])

@@ -80,6 +80,9 @@ def export(settings: Settings, terminal: Terminal) -> dict[str, Any]:
         require(library, f"--to {settings.to}")
     console, out, tolerance = Console(terminal), settings.out, TOLERANCE[settings.half]
     saved = _in_fp32(open_run(settings.run, checkpoint=settings.checkpoint, device="cpu"))
+    if "bands" in saved.facts:
+        message = "reads bands of rasters, and an exported file takes RGB images of 8 bits"
+        raise InputError.of(str(settings.run), message)
     predictor = Predictor(saved)
     module = Deployed(saved, predictor).eval()
     images = example_images(settings.images, saved, console)

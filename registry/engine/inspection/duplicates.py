@@ -15,6 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ...errors import InputError
+from ..data.colors import displayed
 from ..data.images import read_image
 from .scan import labels_of, spread
 
@@ -54,9 +55,10 @@ def pictures(splits: Mapping[str, Any]) -> Pictures:
     columns: tuple[list[Any], ...] = ([], [], [], [], [])
     for split, samples in splits.items():
         files, labels = getattr(samples, "files", None), getattr(samples, "labels", None)
+        rasters = "bands" in getattr(samples, "facts", {})
         for index in spread(len(samples), _MOST):
             try:
-                if files is None:
+                if files is None or rasters:
                     content, image = b"", np.asarray(samples[index]["image"])
                 else:
                     file = Path(files[index][0] if isinstance(files[index], tuple) else files[index])
@@ -64,8 +66,7 @@ def pictures(splits: Mapping[str, Any]) -> Pictures:
             except (InputError, OSError):
                 continue  # the scan reports it
             digest = hashlib.blake2b(content or image.tobytes(), digest_size=16).digest()
-            color = cv2.resize(np.ascontiguousarray(image[..., :3]), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-            color = np.repeat(color.reshape(_SIDE, _SIDE, -1), 3, 2)[..., :3] if image.shape[2] < 3 else color
+            color = cv2.resize(displayed(image), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
             label = labels_of(None if labels is None else labels[index])
             for column, value in zip(columns, (split, samples.names[index], label, digest, color), strict=True):
                 column.append(value)

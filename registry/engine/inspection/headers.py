@@ -5,13 +5,14 @@ from __future__ import annotations
 import stat
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from ...errors import InputError, Problem
-from ..data.images import IMAGE_SUFFIXES, UnreadableImage, at_most_pixels, image_size, require_utf8
+from ..data.images import IMAGE_SUFFIXES, Bands, UnreadableImage, image_size, open_raster, reading, require_utf8
 
 #: Seconds for all files of a data set; of more files than fit, a random choice is looked at.
 SECONDS: Final = 3.0
@@ -19,18 +20,19 @@ SECONDS: Final = 3.0
 _REPORTED: Final = 20
 
 
-def faults(samples: Any, pixels: int, seconds: float = SECONDS) -> list[Problem]:
+def faults(samples: Any, pixels: int, seconds: float = SECONDS, bands: Bands = "rgb") -> list[Problem]:
     """What is wrong with the files of a split: one problem for each sample that cannot be used.
 
     Args:
         samples: a split; without ``files`` nothing can be looked at.
         pixels: the most that an image may have.
+        bands: that are read.
         seconds: to look for so long; files are taken in random order, the same in every run.
     """
     files: Sequence[Any] = getattr(samples, "files", None) or []
     found, of_other_size, pairs = [], [], 0
     deadline = time.monotonic() + seconds
-    with at_most_pixels(pixels):
+    with reading(pixels, bands):
         for index in np.random.default_rng(0).permutation(len(files)):
             paths = [Path(path) for path in (files[index] if isinstance(files[index], tuple) else (files[index],))]
             try:
@@ -48,6 +50,18 @@ def faults(samples: Any, pixels: int, seconds: float = SECONDS) -> list[Problem]
     # Where no mask has its image's size, the data set may be one that resizes them itself.
     found += of_other_size if len(of_other_size) < pairs else []
     return sorted(found, key=lambda problem: problem.path)
+
+
+def are_rasters(samples: Any) -> bool:
+    """Whether the first image of a split is a TIFF of 16 bits, or of other bands than grey, or RGB and transparency."""
+    files = getattr(samples, "files", None) or [""]
+    path = Path(files[0][0] if isinstance(files[0], tuple) else files[0])
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return False
+    with suppress(InputError), open_raster(path) as raster:
+        plain = raster.count in (1, 3) or raster.colorinterp[-1].name == "alpha"
+        return not plain or "uint16" in raster.dtypes
+    return False
 
 
 def _size(path: Path) -> tuple[int, int] | None:

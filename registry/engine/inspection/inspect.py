@@ -26,13 +26,13 @@ def inspect(data: Any, *, title: str, arguments: Mapping[str, Any], sheet: Path 
         sheet: the PNG of samples to write; None for none.
 
     Returns:
-        ``facts``; ``sheet``; ``augment``: the block that makes all images one size, None where they are; ``questions``:
-        what only the user can know, each with the lines to write; and ``splits``: name -> ``images``, ``looked_at``,
-        ``sizes`` (text -> count), ``shares`` (class -> share of the labelled pixels looked at, or of the labelled
-        images). Of images with masks also ``ignored`` (share of ignored pixels); of images with labels ``counts``
-        (class -> images) and ``unlabelled``, both among ``counted`` images: the whole split, where it has ``labels``,
-        else those looked at. ``warnings`` are about samples that cannot be used, such as a mask whose size is not its
-        image's. And what ``spoilers`` finds.
+        ``facts``; ``bands``: ``mean`` and ``std`` of each; ``sheet``; ``augment``: the block that makes all images one
+        size, None where they are; ``questions``: what only the user can know, each with the lines to write; and
+        ``splits``: name -> ``images``, ``looked_at``, ``sizes`` (text -> count), ``shares`` (class -> share of the
+        labelled pixels looked at, or of the labelled images). Of images with masks also ``ignored`` (share of ignored
+        pixels); of images with labels ``counts`` (class -> images) and ``unlabelled``, both among ``counted`` images:
+        the whole split, where it has ``labels``, else those looked at. ``warnings`` are about samples that cannot be
+        used, such as a mask whose size is not its image's. And what ``spoilers`` finds.
 
     Raises:
         InputError: no sample of a split can be used.
@@ -44,6 +44,7 @@ def inspect(data: Any, *, title: str, arguments: Mapping[str, Any], sheet: Path 
         "facts": facts,
         "splits": {name: _figures(scan, facts) for name, scan in scans.items()},
         "augment": proposed_augment(list(scans.values())),
+        "bands": _statistics(scans["train"]),
     }
     found |= spoilers(splits, scans, facts)
     found["questions"] = _questions(found, arguments) if scans["train"].masks else []
@@ -52,6 +53,14 @@ def inspect(data: Any, *, title: str, arguments: Mapping[str, Any], sheet: Path 
 
         draw_sheet(sheet, title, scans["train"], found)
     return {**found, "sheet": sheet}
+
+
+def _statistics(scan: SplitScan) -> dict[str, list[float]]:
+    """``mean`` and ``std`` of each band over all pixels read, in the values of the files."""
+    count, total, squares = sum(scan.bands)
+    mean = total / count
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    return {"mean": [float(f"{value:.5g}") for value in mean], "std": [float(f"{value:.5g}") for value in std]}
 
 
 def _figures(scan: SplitScan, facts: Mapping[str, Any]) -> dict[str, Any]:

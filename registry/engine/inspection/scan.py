@@ -28,6 +28,7 @@ class SplitScan:
         size_of: index -> size, as text.
         labels: index -> its labels, none to several; of the whole split where it has ``labels``, else of those read.
         masks: index -> pixels of each value 0..255 in its mask.
+        bands: of each sample read, (3, bands): pixels, and sums of their values and of the squares of these.
         warnings: about the samples that cannot be used.
     """
 
@@ -37,6 +38,7 @@ class SplitScan:
     size_of: dict[int, str] = field(default_factory=dict)
     labels: dict[int, tuple[int, ...]] = field(default_factory=dict)
     masks: dict[int, np.ndarray] = field(default_factory=dict)
+    bands: list[np.ndarray] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
 
@@ -54,6 +56,8 @@ def scan_split(split: Sequence[Mapping[str, Any]]) -> SplitScan:
             scan.warnings += error.problems
             continue
         scan.read.append(index)
+        values = sample["image"].reshape(-1, sample["image"].shape[2]).astype(np.float64)
+        scan.bands.append(np.stack([np.full(values.shape[1], len(values)), values.sum(0), (values**2).sum(0)]))
         height, width = sample["image"].shape[:2]
         scan.size_of[index] = f"{width}x{height}"
         scan.sizes[scan.size_of[index]] += 1

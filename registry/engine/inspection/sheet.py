@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image, ImageOps
 
-from ..data.colors import colorize, distinct_colors, overlay
+from ..data.colors import colorize, displayed, distinct_colors, overlay
 from ..data.drawing import DPI, legend_entry, save, shown
 from .scan import SplitScan, class_names, percent, sizes_in_words, spread
 
@@ -93,7 +93,7 @@ def _side_by_side(images: Sequence[np.ndarray], number: int, height: float, widt
     room = np.full((rows, number * columns, 3), 255, np.uint8)
     for place, image in enumerate(images):
         box = (columns - 5, rows - 5)
-        fitted = ImageOps.pad(Image.fromarray(image), box, Image.Resampling.BOX, color="white")
+        fitted = ImageOps.pad(Image.fromarray(displayed(image)), box, Image.Resampling.BOX, color="white")
         room[: box[1], place * columns : place * columns + box[0]] = np.asarray(fitted)
     return room
 

@@ -28,7 +28,8 @@ def load_weights(module: nn.Module, start: StartingWeights, name: str, *, head: 
     """Load weights into a network; a warning reports what was loaded, and what the source holds besides.
 
     Names may differ by their prefix (``model.backbone.``, ``module.``, ``net.``), so that a backbone is found inside a
-    whole classifier, and torchvision's files fit timm's networks of the same names.
+    whole classifier, and torchvision's files fit timm's networks of the same names. A first layer for RGB is adapted to
+    the bands of the network's images: its channels are repeated and scaled, or summed for one band.
 
     Args:
         module: changed in place.
@@ -49,9 +50,17 @@ def load_weights(module: nn.Module, start: StartingWeights, name: str, *, head: 
     missing = [key for key in target if key not in found and not key.endswith("num_batches_tracked")]
     if missing and not (head and found and set(missing) <= _last_layer(module)):
         raise _misfit(name, source, target, found, missing, given)
-    module.load_state_dict({key: given[origin] for key, origin in found.items()}, strict=False)
+    tensors = {key: given[origin] for key, origin in found.items()}
+    adapted = [key for key, tensor in tensors.items() if tensor.shape != target[key].shape]
+    for key in adapted:
+        from timm.models import adapt_input_conv
+
+        tensors[key] = adapt_input_conv(target[key].shape[1], tensors[key])
+    module.load_state_dict(tensors, strict=False)
     left = [key for key in given if key not in found.values()]
     report = f"{name}: loaded {len(found)} of {len(target)} tensors from {source}"
+    if adapted:
+        report += f"; {adapted[0]} was adapted from RGB to {target[adapted[0]].shape[1]} bands"
     if missing:
         report += f"; the last layer ({', '.join(missing)}) starts from random weights"
     if left:
@@ -129,13 +138,21 @@ def _tensors(state: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _matched(target: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, str]:
-    """Name in the network -> name in the source, equal but for their prefix, and of the same shape."""
+    """Name in the network -> name in the source, equal but for their prefix, and of the same shape.
+
+    The first convolution may be one of three channels in the source.
+    """
     best: dict[str, str] = {}
+    first = next((key for key, tensor in target.items() if tensor.dim() == 4), "")
     for ours, theirs in _prefixes(target, given):
         found = {}
         for key, tensor in target.items():
             origin = theirs + key.removeprefix(ours)
-            if key.startswith(ours) and origin in given and given[origin].shape == tensor.shape:
+            if not key.startswith(ours) or origin not in given:
+                continue
+            shape, wanted = list(given[origin].shape), list(tensor.shape)
+            of_rgb = key == first and shape == [wanted[0], 3, *wanted[2:]]
+            if shape == wanted or of_rgb:
                 found[key] = origin
         best = max(best, found, key=len)
     return best

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...errors import InputError, Problem
 from ...files import atomic_write, flush_folder
-from ..data.colors import colorize, overlay
+from ..data.colors import colorize, displayed, overlay
 from .inputs import Inputs, Settings
 from .threads import Writer
 from .tiles import OwnSize, Size, Tile, TileBlender, Tiling
@@ -101,7 +101,7 @@ class _Mask(OwnSize):
         self.settings, self.colors, self.base = settings, colors, base
         self.labels = np.empty(self.own, np.uint8)
         self.partial_scores = base.with_name(f".{base.name}_scores.npy.partial")
-        self._image = own if settings.overlays else None
+        self._image = displayed(own) if settings.overlays else None
 
     def _own_rows(self, top: int, probabilities: Tensor) -> None:
         classes, count, _ = probabilities.shape

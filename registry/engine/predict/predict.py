@@ -18,6 +18,7 @@ from .inputs import InputImage, Settings, find
 from .labels import Labels
 from .masks import Masks
 from .predictor import Predictor
+from .raster import is_raster, predict_raster
 from .threads import Reader, read_ahead
 from .tiles import Tile
 
@@ -41,6 +42,8 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
         InputError: an input does not exist, or results would overwrite something; nothing was written.
         Hw1Error: the model fails.
     """
+    if is_raster(settings):
+        return predict_raster(saved, settings, terminal)
     console = Console(terminal)
     found = find(settings, saved.facts.get("image_suffix", ""))
     model = Predictor(
@@ -67,7 +70,8 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
         results = Labels(found, settings, saved.facts["class_names"], saved.task.threshold)
     failed: list[tuple[InputImage, str]] = []
     threads = max(2, min(8, os.cpu_count() or 1))
-    reading = read_ahead(Reader(found.images, model.transform), threads=threads, ahead=2 * model.batch_size + 2)
+    reader = Reader(found.images, model.transform, saved.facts)
+    reading = read_ahead(reader, threads=threads, ahead=2 * model.batch_size + 2)
     with closing(reading), console.progress(len(found.images), "images") as bar, _stopped(results), results:
 
         def tiles() -> Iterator[Tile]:

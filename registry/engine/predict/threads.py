@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 from ..data.augmented import Augmented
-from ..data.images import UnreadableImage, image_size, read_image
+from ..data.images import UnreadableImage, image_size, read_image, reading
+from ..data.samples import require_bands
 from .inputs import InputImage
 
+T = TypeVar("T")
 #: Pixels that may wait to be predicted, or to be written: 150 MB as uint8 RGB.
 WAITING_PIXELS: Final = 50_000_000
 
@@ -23,10 +26,11 @@ class Reader:
     Args:
         images: what to read.
         transform: the evaluation augmentations, an albumentations ``Compose``; None leaves images as they are.
+        facts: of the run: the bands that it reads.
     """
 
-    def __init__(self, images: Sequence[InputImage], transform: Any | None) -> None:
-        self.images, self.transform = images, transform
+    def __init__(self, images: Sequence[InputImage], transform: Any | None, facts: Mapping[str, Any]) -> None:
+        self.images, self.transform, self.facts = images, transform, facts
         self.names = [image.name for image in images]
         self._own = threading.local()
 
@@ -34,7 +38,9 @@ class Reader:
         return len(self.images)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        image = read_image(self.images[index].path)
+        path = self.images[index].path
+        image = self._with_bands(read_image, path)
+        require_bands(path, image, self.facts)
         return {"image": image, "own": image, "name": self.names[index]}
 
     def __call__(self, index: int) -> dict[str, Any]:
@@ -45,10 +51,14 @@ class Reader:
         sample: dict[str, Any] = self._own.data[(0, index)]
         return sample
 
+    def _with_bands(self, read: Callable[[Path], T], path: Path) -> T:
+        with reading(bands=self.facts.get("bands", "rgb")):
+            return read(path)
+
     def pixels(self, index: int) -> int:
         """Pixels of the file by its header; 0 where it cannot be read."""
         try:
-            width, height = image_size(self.images[index].path)
+            width, height = self._with_bands(image_size, self.images[index].path)
         except UnreadableImage:
             return 0
         return width * height

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -130,30 +130,53 @@ class Axis(NamedTuple):
         parts = (torch.from_numpy(bell / total[start : start + tile]).float() for start in starts)
         return cls(size, tile, starts, tuple(parts))
 
+    def touching(self, begin: int, end: int) -> list[int]:
+        """The numbers of the tiles that cover a pixel of ``begin..end``."""
+        return [number for number, start in enumerate(self.starts) if start < end and start + self.tile > begin]
+
+
+class Windows(Protocol):
+    """An image that gives windows of itself."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __getitem__(self, window: Any, /) -> np.ndarray: ...
+
 
 class TileBlender:
     """Blends the tiles of an image. It holds a strip as high as a tile; finished rows are emitted at once.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: (H, W, C), or what has such a shape and gives windows as an array does.
         tile: the tiles' size.
         overlap: least share of a tile that the next one covers too.
         emit: called with the first row's number and probabilities (classes, rows, W), from top to bottom; what it is
             given is overwritten afterwards.
+        area: (top, left, right): only these columns, and the rows from ``top`` on, are blended, as in the whole image;
+            rows above it that are emitted are incomplete.
     """
 
-    def __init__(self, image: np.ndarray, tile: Size, overlap: float, emit: Callable[[int, Tensor], None]) -> None:
+    def __init__(
+        self,
+        image: Windows,
+        tile: Size,
+        overlap: float,
+        emit: Callable[[int, Tensor], None],
+        area: tuple[int, int, int] | None = None,
+    ) -> None:
         self.rows, self.columns = (Axis.over(*pair, overlap) for pair in zip(image.shape[:2], tile, strict=True))
-        self.emit = emit
+        self.emit, (top, self.left, self.right) = emit, area or (0, 0, self.columns.size)
+        self._numbers = self.rows.touching(top, self.rows.size), self.columns.touching(self.left, self.right)
         self._strip: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.rows.starts) * len(self.columns.starts)
+        return len(self._numbers[0]) * len(self._numbers[1])
 
-    def cut(self, image: np.ndarray) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    def cut(self, image: Windows) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
         """((row, column), pixels) of each tile in order; beyond the image is its mirror image."""
-        for row, top in enumerate(self.rows.starts):
-            for column, left in enumerate(self.columns.starts):
+        for row in self._numbers[0]:
+            for column in self._numbers[1]:
+                top, left = self.rows.starts[row], self.columns.starts[column]
                 pixels = image[top : top + self.rows.tile, left : left + self.columns.tile]
                 missing = (self.rows.tile - pixels.shape[0], self.columns.tile - pixels.shape[1])
                 if any(missing):
@@ -163,19 +186,20 @@ class TileBlender:
     def take(self, position: tuple[int, int], probabilities: Tensor) -> None:
         """Take the probabilities (classes, height, width) of the tile at a position, in the order of ``cut``."""
         row, column = position
-        height, width = self.rows.size, self.columns.size
-        probabilities = probabilities[:, :height, :width]
-        if len(self) == 1:
+        height, width = self.rows.size, self.right - self.left
+        start = self.columns.starts[column]
+        begin, end = max(start, self.left), min(start + self.columns.tile, self.right)
+        probabilities = probabilities[:, :height, begin - start : end - start]
+        if len(self.rows.starts) * len(self.columns.starts) == 1:
             self.emit(0, probabilities)
             return
         if self._strip is None:
             self._strip = probabilities.new_zeros(probabilities.shape[0], min(self.rows.tile, height), width)
-        _, high, wide = probabilities.shape
-        down, across = self.rows.weights[row][:high], self.columns.weights[column][:wide]
-        left = self.columns.starts[column]
+        high = probabilities.shape[1]
+        down, across = self.rows.weights[row][:high], self.columns.weights[column][begin - start : end - start]
         weights = down[:, None].to(probabilities.device) * across.to(probabilities.device)
-        self._strip[:, :high, left : left + wide].addcmul_(probabilities, weights)
-        if column < len(self.columns.starts) - 1:
+        self._strip[:, :high, begin - self.left : end - self.left].addcmul_(probabilities, weights)
+        if column != self._numbers[1][-1]:
             return
         # Emit the rows that no later tile covers, and move the others up.
         top, last = self.rows.starts[row], row == len(self.rows.starts) - 1

@@ -130,7 +130,8 @@ def _logits_and_features(model: Any, images: Tensor) -> tuple[Tensor, Tensor | N
 
 
 def _thumbnails(images: Tensor) -> Tensor:
-    """(B, C, H, W) uint8 -> (B, 32, 32, 3) uint8."""
-    small = F.interpolate(images.float(), (_THUMBNAIL, _THUMBNAIL), mode="area").round().to(torch.uint8)
+    """(B, C, H, W) uint8 or uint16 -> (B, 32, 32, 3) uint8; of 16 bits the upper 8."""
+    small = F.interpolate(images.float(), (_THUMBNAIL, _THUMBNAIL), mode="area")
+    small = (small / 256 if images.dtype == torch.uint16 else small.round()).to(torch.uint8)
     small = small.expand(-1, 3, -1, -1) if small.shape[1] == 1 else small[:, :3]
     return small.permute(0, 2, 3, 1)

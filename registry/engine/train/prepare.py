@@ -109,7 +109,7 @@ class Preparation:
             }
         if not learns(self.task):
             self.plan = replace(plan, loop=replace(plan.loop, epochs=1))
-        self.preprocess = Preprocessor(*normalization_of(self.task), device)
+        self.preprocess = Preprocessor.of(self.facts, normalization_of(self.task), device)
         self.order = self._order()
         show("rehearsing a training step")
         run, learning = self._assemble(self._runtime(earlier), reports, Trackers(self.folder.path, trackers))
@@ -134,7 +134,7 @@ class Preparation:
         """
         settings, found = self.data_settings, []
         for samples in filter(None, (data.split("train"), data.split("val"))):
-            found += faults(samples, round(settings.max_megapixels * 1e6))
+            found += faults(samples, round(settings.max_megapixels * 1e6), bands=settings.bands)
         if settings.on_error == "fail" or len(found) > settings.max_skipped:
             raise_faults(found)
         elif found:

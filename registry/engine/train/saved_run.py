@@ -91,7 +91,7 @@ def open_run(path: Path, *, checkpoint: str = "best", device: Device = "auto") -
     task.to(device_for(device)).eval()
     runtime = open_runtime(plan.runtime, *_setting(plan, task, state, facts))
     task.to(memory_format=runtime.layout)
-    preprocess = Preprocessor(*normalization_of(task), runtime.device, runtime.layout)
+    preprocess = Preprocessor.of(facts, normalization_of(task), runtime.device, runtime.layout)
     transform = build_transform(plan.augment.get("eval", []), facts)
     whole = (folder.path / "plan.json").is_file()
     recorded = folder.read_json("plan.json") if whole else plan.as_json()

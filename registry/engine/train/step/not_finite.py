@@ -87,8 +87,8 @@ def replay(path: str | Path) -> dict[str, Any]:
         all are finite; ``gradients``, the names of the parameters whose gradients are not finite.
     """
     state = torch.load(path, map_location="cpu", weights_only=True)
-    _, task, _ = open_task(Path(path).parent.parent)
-    preprocess = Preprocessor(*normalization_of(task), torch.device("cpu"))
+    _, task, facts = open_task(Path(path).parent.parent)
+    preprocess = Preprocessor.of(facts, normalization_of(task), torch.device("cpu"))
     if "task" in state:
         task.load_state_dict(state["task"])
         torch.set_rng_state(state["random"]["cpu"])
