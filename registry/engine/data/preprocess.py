@@ -108,9 +108,8 @@ class Preprocessor:
             InputError: neither fits the images.
         """
         most, channels = facts.get("max_value", 255), facts.get("in_channels", 3)
-        given = [facts.get(name) for name in ("mean", "std")]
-        if None not in given:
-            mean, std = ([value / most for value in values] for values in given)
+        if facts.get("mean") and facts.get("std"):
+            mean, std = ([value / most for value in facts[name]] for name in ("mean", "std"))
             return cls(mean, std, device, layout, most)
         if most != 255:
             message = "data.mean and data.std are needed: images of 16 bits have no usual brightness"

@@ -57,7 +57,7 @@ def inspect(data: Any, *, title: str, arguments: Mapping[str, Any], sheet: Path 
 
 def _statistics(scan: SplitScan) -> dict[str, list[float]]:
     """``mean`` and ``std`` of each band over all pixels read, in the values of the files."""
-    count, total, squares = sum(scan.bands)
+    count, total, squares = np.sum(scan.bands, axis=0)
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
     return {"mean": [float(f"{value:.5g}") for value in mean], "std": [float(f"{value:.5g}") for value in std]}

@@ -18,6 +18,7 @@ from test_predict import masker, pixelwise  # noqa: F401 - fixtures
 from registry.engine.data.masks import read_index_mask
 from registry.engine.predict import Settings, predict
 from registry.engine.predict import raster as module
+from registry.engine.predict.predictor import Predictor
 from registry.engine.train.saved_run import SavedRun
 from registry.errors import InputError
 
@@ -101,14 +102,14 @@ def test_a_killed_prediction_goes_on_and_ends_with_the_same_file(
     os.waitpid(child, 0)
     assert not out.exists() and record.exists(), "it was killed on the way"
     seen: list[float] = []
-    real = module.Predictor.predict
+    real = Predictor.predict
 
     def counted(self: Any, tiles: Any) -> Any:
         for tile in real(self, tiles):
             seen.append(tile.share)
             yield tile
 
-    monkeypatch.setattr(module.Predictor, "predict", counted)
+    monkeypatch.setattr(Predictor, "predict", counted)
     summary = predict(masker, Settings(inputs=[str(city)], out=out, tile=32), QUIET)
     assert 0 < len(seen) < summary["tiles"]
     assert out.read_bytes() == whole.read_bytes()

@@ -102,7 +102,7 @@ def test_a_run_learns_from_bands_that_no_screen_shows(trained: tuple[Path, Path]
             assert overlay.size == (64, 64)
     raster = rasterio.open(fields / "val" / "images" / "0.tif").read().transpose(1, 2, 0)
     one, other = api.load(run).predict([fields / "val" / "images" / "0.tif", raster])
-    assert np.array_equal(one.mask, other.mask) and one.image.shape == (64, 64, 3)
+    assert np.array_equal(np.asarray(one.mask), np.asarray(other.mask)) and one.image.shape == (64, 64, 3)
     with pytest.raises(InputError, match="has 3 bands of 8 bits, expected 6 bands of 16 bits"):
         api.load(run).predict(np.zeros((64, 64, 3), np.uint8))
 
