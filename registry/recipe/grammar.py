@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from ..catalog.kinds import Augmentation, Backbone, Count, Dataset, Loss, Metric, Model, Positive, Range, Uses
 from ..catalog.spec import ComponentSpec, Parameter
 from .interval import Interval
+from .page import PageSettings
 from .types import type_of, uses
 from .yaml import Node
 
@@ -178,29 +179,6 @@ class AugmentSettings:
 
     train: list[Augmentation] = ()  # type: ignore[assignment]
     eval: list[Augmentation] = ()  # type: ignore[assignment]
-
-
-#: What a section of a page may show of its runs.
-Part = Literal[
-    "scores", "settings", "curves", "architecture", "classes", "confusion", "maps", "masks", "worst", "calibration"
-]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PageSettings:
-    """A section of a study's page, which `hw1cli report` shows in its place, above all that it shows of any study.
-
-    Args:
-        title: its heading.
-        text: sentences under it; an empty line begins a paragraph.
-        runs: the runs that it shows, by name or pattern (tuned_*), with all their seeds; every run when empty.
-        show: what it shows of them, in order.
-    """
-
-    title: str
-    text: str = ""
-    runs: list[str] = ()  # type: ignore[assignment]
-    show: list[Part] = ()  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ class Section:
         number: from 1.
         title: its heading.
         paragraphs: under it.
-        show: parts, in order; see ``recipe.grammar.PageSettings``.
+        show: parts, in order; see ``recipe.page.PageSettings``.
         runs: those that it shows.
         scores: a row for each setting and score; see ``_scores``.
         settings: path in the recipe -> a value a run, empty where a run does not have it.
@@ -44,7 +44,7 @@ def sections(described: Sequence[Mapping[str, Any]], runs: Sequence[Shown]) -> l
     """The sections of a page, in order.
 
     Args:
-        described: ``title``, and what else ``recipe.grammar.PageSettings`` has, each.
+        described: ``title``, and what else ``recipe.page.PageSettings`` has, each.
         runs: of the page.
     """
     found = []
