@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -11,6 +12,10 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
+#: The environment variable with the number of the process that has started this one as a job.
+PARENT: Final = "HW1CLI_PARENT"
+#: Linux' prctl: the signal that a process gets when its parent dies (linux/prctl.h).
+_PR_SET_PDEATHSIG: Final = 1
 #: Those that exist on this system.
 STOPPING: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, name)
@@ -35,6 +40,18 @@ def handled(receive: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_with_parent() -> None:
+    """Get SIGTERM when the process that has started this one as a job dies, even if it is killed (Linux)."""
+    parent = os.environ.pop(PARENT, None)
+    if parent is None or sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def ignore() -> None:

@@ -113,7 +113,7 @@ def require_existing(run: Path) -> None:
     Raises:
         InputError: it does not exist.
     """
-    if not run.exists():
+    if not run.exists() and not any(run.parent.glob(run.name)):  # a pattern of the folds of a study
         raise InputError.of(str(run), "does not exist", RUN_HINT)
 
 

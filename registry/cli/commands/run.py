@@ -20,6 +20,7 @@ from ..streams import outlasting
 if TYPE_CHECKING:
     from ...recipe.plan import Plan
     from ...recipe.request import Request
+    from .study.parallel import Parallel
 
 
 @click.command()
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 )
 @click.option("--profile", is_flag=True, help="Also trace five training steps, for Perfetto or TensorBoard.")
 @click.option("--devices", type=click.IntRange(1), help="Processes of this machine that train together (default: 1).")
+@click.option("--jobs", type=click.IntRange(1), help="Runs of a study at a time, each in a process of its own.")
+@click.option("--member", hidden=True)
 def run(
     request: Request,
     out: Path | None,
@@ -50,6 +53,8 @@ def run(
     checkpoint: str,
     profile: bool,
     devices: int | None,
+    jobs: int | None,
+    member: str | None,
 ) -> None:
     """Train what RECIPE describes.
 
@@ -65,14 +70,23 @@ def run(
       hw1cli run my.yaml --out runs/mine --resume
       hw1cli run --from runs/mine --checkpoint best --set optimizer.lr=1e-5
       hw1cli run my.yaml --devices 2
+      hw1cli run study.yaml --jobs 4
     """
     if resume and (out is None or origin is not None):
         raise click.UsageError("--resume needs --out FOLDER, the run to continue, and goes without --from")
     sets = [*request.sets, *(["runtime.profile=true"] if profile else [])]
     sets += [f"runtime.devices={devices}"] if devices is not None else []
     start = None if origin is None else (origin, checkpoint)
+    request = replace(request, out=out, sets=sets)
     with outlasting():
-        run_recipe(replace(request, out=out, sets=sets), resume=resume, start=start)
+        if member is not None:
+            _train_member(request, member)
+        elif jobs is not None:
+            from .study.parallel import Parallel
+
+            run_recipe(request, parallel=Parallel(request, jobs))
+        else:
+            run_recipe(request, resume=resume, start=start)
 
 
 @click.command()
@@ -108,30 +122,54 @@ def check(request: Request, as_json: bool) -> None:
     sys.exit(code if problems else DONE)
 
 
-def run_recipe(request: Request, *, resume: bool = False, start: tuple[Path, str] | None = None) -> None:
+def run_recipe(
+    request: Request,
+    *,
+    resume: bool = False,
+    start: tuple[Path, str] | None = None,
+    parallel: Parallel | None = None,
+) -> None:
     """Check everything, then train; see ``registry.engine.train.session.execute`` for what it raises."""
     from ...catalog.registry import Registry
     from ...recipe.request import planned_runs
 
     plans = planned_runs(request, Registry())
-    devices = plans[0].runtime.devices
-    if devices > 1 and plans[0].recipe.title:
-        raise InputError.of("runtime.devices", f"is {devices}, and a study trains each of its runs in one process")
-    if devices > 1 and "WORLD_SIZE" not in os.environ:
-        from ...engine.runtime.launch import launch
-
-        launch(devices)
-    elif plans[0].recipe.title:
+    devices = max(plan.runtime.devices for plan in plans)
+    if plans[0].recipe.title:
+        from .study.parallel import Parallel
         from .study.runs import run_study
 
+        if parallel is None and devices > 1:  # the processes of one run are started by a process of its own
+            parallel = Parallel(request)
         name = "demo" if plans[0].recipe.demo else "study"
         try:
-            run_study(plans, request.out or Path("runs") / request.recipe.stem / name)
+            run_study(plans, request.out or Path("runs") / request.recipe.stem / name, parallel)
         except KeyboardInterrupt as interrupted:  # between its runs, or while one is prepared
             hint = "the same command continues; finished runs are skipped"
             raise StoppedBySignal(f"stopped by {interrupted} between two runs or while preparing one", hint) from None
+    elif parallel is not None:
+        hint = "a recipe with runs:, matrix:, repeat: or split.folds has several"
+        raise InputError.of("--jobs", "is of the runs of a study", hint)
+    elif devices > 1 and "WORLD_SIZE" not in os.environ:
+        from ...engine.runtime.launch import launch
+
+        launch(devices)
     else:
         _train(plans[0], request.out, resume=resume, start=start)
+
+
+def _train_member(request: Request, name: str) -> None:
+    """Carry out the run of a study that another process asks for."""
+    from rich.console import Console
+
+    from ...catalog.registry import Registry
+    from ...recipe.request import planned_runs
+    from .study.parallel import train_member
+
+    plan = next(plan for plan in planned_runs(request, Registry()) if plan.recipe.title == name)
+    if request.out is None:
+        raise click.UsageError("--member needs --out")
+    train_member(plan, request.out / name, Console())
 
 
 def _train(plan: Plan, out: Path | None, *, resume: bool, start: tuple[Path, str] | None = None) -> None:

@@ -243,4 +243,5 @@ def workers_for(wanted: int | str, images: int, share: float = 1.0) -> int:
     import os
 
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    available = int(os.environ.get("HW1CLI_PROCESSORS", available))  # its share, where several runs go on
     return 0 if images < 256 or share < _WORTH_WORKERS else max(0, min(8, available - 1))

@@ -1,4 +1,4 @@
-"""The runs of a study one after the other; finished ones are skipped."""
+"""The runs of a study, one after the other or several at a time; finished ones are skipped."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ....recipe.plan import Plan
+    from .parallel import Parallel
 
 
-def run_study(study: Sequence[Plan], folder: Path) -> None:
+def run_study(study: Sequence[Plan], folder: Path, parallel: Parallel | None = None) -> None:
     """Train every run that is not finished yet, each after those that it needs.
+
+    Args:
+        study: the plans of its runs.
+        folder: of their folders.
+        parallel: for runs in processes of their own; None for one after the other in this process.
 
     Raises:
         StoppedBySignal: the same command continues.
@@ -24,7 +30,8 @@ def run_study(study: Sequence[Plan], folder: Path) -> None:
         PluginError, Hw1Error: runs failed; those that do not need them were trained all the same.
     """
     from .... import files
-    from ...tables import Console, Text, plural
+    from ...tables import Console, plural
+    from .parallel import run_in_parallel
     from .results import summarize, write_page
 
     console = Console()
@@ -32,6 +39,29 @@ def run_study(study: Sequence[Plan], folder: Path) -> None:
     if (page := study[0].recipe.page) is not None:
         folder.mkdir(parents=True, exist_ok=True)
         files.write_json(folder / "page.json", {"sections": page.plain()})
+    if parallel is None:
+        failures = _one_by_one(study, folder, console)
+    else:
+        failures = run_in_parallel(study, folder, parallel, console)
+    summarize(study, folder, console)
+    if page is not None:
+        write_page(folder, console)
+    errors = list(failures.values())
+    for plugin in errors:
+        if isinstance(plugin, PluginError):
+            raise PluginError(plugin.source, plugin.reason, plugin.hint) from plugin
+    wrong = [error for error in errors if isinstance(error, InputError)]
+    if wrong and (len(errors) == 1 or len(wrong) == len(study)):  # all folds of data that cannot be divided so
+        raise InputError(dict.fromkeys(problem for error in wrong for problem in error.problems))
+    if errors:
+        reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
+        raise Hw1Error(f"{plural(len(errors), 'run')} of the study failed: {reasons}")
+
+
+def _one_by_one(study: Sequence[Plan], folder: Path, console: Console) -> dict[str, Exception]:
+    """Train the runs in this process; what went wrong, by the run."""
+    from rich.text import Text
+
     failures: dict[str, Exception] = {}
     for number, plan in enumerate(study, 1):
         name = plan.recipe.title
@@ -49,19 +79,7 @@ def run_study(study: Sequence[Plan], folder: Path) -> None:
             failures[name] = reason
             text, color = (f"skipped: it {error}", "yellow") if missing else (f"{name} failed: {alike}", "red")
             console.print(text, style=color, markup=False)
-    summarize(study, folder, console)
-    if page is not None:
-        write_page(folder, console)
-    errors = list(failures.values())
-    for plugin in errors:
-        if isinstance(plugin, PluginError):
-            raise PluginError(plugin.source, plugin.reason, plugin.hint) from plugin
-    wrong = [error for error in errors if isinstance(error, InputError)]
-    if wrong and (len(errors) == 1 or len(wrong) == len(study)):  # all folds of data that cannot be divided so
-        raise InputError(dict.fromkeys(problem for error in wrong for problem in error.problems))
-    if errors:
-        reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
-        raise Hw1Error(f"{plural(len(errors), 'run')} of the study failed: {reasons}")
+    return failures
 
 
 def _train_unfinished(plan: Plan, out: Path, console: Console) -> None:
