@@ -6,9 +6,13 @@ import glob
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
+from ...catalog.registry import Registry
 from ...errors import InputError, Problem
+from ...recipe.planner import plan_component
+from ...recipe.yaml import as_node
+from ..build import build
 from ..data.images import IMAGE_SUFFIXES, images_in, require_utf8
 from ..data.labels import IMAGE_COLUMNS, LabelTable, read_label_table
 
@@ -33,6 +37,7 @@ class Settings:
         mask_format: ``colors`` as RGB, or ``index``, a grey image of the labels.
         scores: also write probabilities: a column for each class, or ``NAME_scores.npy``, float16 (classes, H, W).
         overlays: also write ``NAME_overlay.jpg``, the mask over its image.
+        resume: take over what an earlier prediction of many inputs has done.
     """
 
     inputs: Sequence[str]
@@ -47,6 +52,7 @@ class Settings:
     mask_format: Literal["colors", "index"] = "colors"
     scores: bool = False
     overlays: bool = False
+    resume: bool = False
 
 
 class InputImage(NamedTuple):
@@ -55,10 +61,12 @@ class InputImage(NamedTuple):
     Attributes:
         path: the file.
         name: its path below the input, with ``/``; results are named after it.
+        sample: the split of a packed data set, and the place in it, which the image is read from; None for a file.
     """
 
     path: Path
     name: str
+    sample: tuple[Any, int] | None = None
 
 
 @dataclass
@@ -94,7 +102,13 @@ def find(settings: Settings, suffix: str = "") -> Inputs:
         problems.append(Problem("--images", "goes with a csv, and none of the inputs is a csv", hint))
     for text in settings.inputs:
         path = Path(text)
-        if path.is_dir():
+        if path.is_dir() and (splits := _packed(path)):
+            found.images += [
+                InputImage(path, f"{split}/{name}", (samples, index))
+                for split, samples in splits.items()
+                for index, name in enumerate(samples.names)
+            ]
+        elif path.is_dir():
             _folder(path, settings, suffix, found, problems)
         elif text in tables and path.is_file():
             if len(settings.inputs) > 1:
@@ -111,6 +125,19 @@ def find(settings: Settings, suffix: str = "") -> Inputs:
         raise InputError(problems)
     require_utf8(image.path for image in found.images)
     return found
+
+
+def _packed(folder: Path) -> dict[str, Any]:
+    """The splits of a data set that ``data pack`` wrote; none for another folder."""
+    if not (folder / "index.json").is_file():
+        return {}
+    for component in Registry().components("datasets"):
+        spec = component.spec()
+        if spec.pack is not None and (guessed := spec.guess(folder)) is not None:
+            block = as_node({"use": component.name, **guessed})
+            data = build(plan_component(block, "datasets", Registry()), {"seed": 0})
+            return {name: samples for name in ("train", "val") if (samples := data.split(name)) is not None}
+    return {}
 
 
 def _folder(folder: Path, settings: Settings, suffix: str, found: Inputs, problems: list[Problem]) -> None:

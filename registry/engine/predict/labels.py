@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from torch import Tensor
@@ -77,6 +78,12 @@ class Labels:
     def add_unreadable(self, index: int) -> None:
         """A row without a prediction."""
         self._put(index, {})
+
+    def merge(self, parts: Iterable[Path]) -> None:
+        """Take the rows of tables that were predicted part by part, in order."""
+        for part in parts:
+            with part.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+                self._csv.writerows(csv.DictReader(file))
 
     def kept(self) -> str:
         """What is left of a prediction that was interrupted."""

@@ -12,11 +12,13 @@ from rich.console import Console as Terminal
 
 from ...errors import Hw1Error, InputError
 from ...files import atomic_write
-from ..console import Console
+from ..console import Console, Progress
+from ..runtime import processes
 from ..train.saved_run import SavedRun
-from .inputs import InputImage, Settings, find
+from .inputs import InputImage, Inputs, Settings, find
 from .labels import Labels
 from .masks import Masks
+from .parts import MOST, Parts
 from .predictor import Predictor
 from .raster import is_raster, predict_raster
 from .threads import Reader, read_ahead
@@ -62,17 +64,61 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
         notes.append("--overlay, --tile and --mask-format have no effect: this run predicts labels")
     for note in notes:
         console.note(note)
-    results: Masks | Labels
     if dense:
         found.images = list(dict.fromkeys(found.images))  # a csv may name an image twice
-        results = Masks(found, settings, saved.facts, model.tiling)
-    else:
-        results = Labels(found, settings, saved.facts["class_names"], saved.task.threshold)
+
+    def open_results(inputs: Inputs, how: Settings) -> Masks | Labels:
+        if dense:
+            return Masks(inputs, how, saved.facts, model.tiling)
+        return Labels(inputs, how, saved.facts["class_names"], saved.task.threshold)
+
+    opened: list[Masks | Labels] = []
+    processes.from_first(lambda: opened.append(open_results(found, settings)))
+    with console.progress(-(-len(found.images) // processes.process_count()), "images") as bar:
+        if processes.process_count() == 1 and len(found.images) <= MOST:
+            failed = _predicted(saved, model, found, opened[0], bar)
+        else:
+            parts = Parts(found, settings, [str(saved.folder.path.resolve()), saved.epoch])
+            parts.predict(lambda own, how: _predicted(saved, model, own, open_results(own, how), bar), not dense)
+            processes.gathered(None)  # all parts are done
+            failed = list(parts.failed())
+            processes.from_first(lambda: parts.merge(opened[0]))
+    for results in opened:
+        results.failures.unlink(missing_ok=True)  # of an earlier prediction
+        if failed:
+            with atomic_write(results.failures) as file:
+                rows = csv.writer(file, lineterminator="\n")
+                rows.writerows([("file", "reason"), *((image.path, reason) for image, reason in failed)])
+    summary = {
+        "run": str(saved.folder.path),
+        "epoch": saved.epoch,
+        "kind": "masks" if dense else "labels",
+        "images": len(found.images),
+        "predicted": len(found.images) - len(failed),
+        "failed": [{"file": str(image.path), "reason": reason} for image, reason in failed],
+        "out": str(settings.out if not opened else opened[0].path),
+        "seconds": round(bar.seconds, 3),
+        "images_per_second": round(bar.speed, 3),
+    }
+    kind = f"{'mask' if dense else 'label'}{'s' * (summary['predicted'] != 1)}"
+    console.say(f"{summary['predicted']} {kind} in {bar.seconds:.1f} s, {_speed_text(bar.speed)}: {summary['out']}")
+    if failed:
+        console.say(f"{len(failed)} of {len(found.images)} could not be read:", "red")
+        for image, reason in failed[:_SHOWN]:
+            console.say(f"  {image.path}: {reason}")
+        console.say(f"all of them: {opened[0].failures if opened else settings.out}")
+    return summary
+
+
+def _predicted(
+    saved: SavedRun, model: Predictor, found: Inputs, results: Masks | Labels, bar: Progress
+) -> list[tuple[InputImage, str]]:
+    """Predict inputs into results; those that cannot be read, with the reasons."""
     failed: list[tuple[InputImage, str]] = []
     threads = max(2, min(8, os.cpu_count() or 1))
     reader = Reader(found.images, model.transform, saved.facts)
     reading = read_ahead(reader, threads=threads, ahead=2 * model.batch_size + 2)
-    with closing(reading), console.progress(len(found.images), "images") as bar, _stopped(results), results:
+    with closing(reading), _stopped(results), results:
 
         def tiles() -> Iterator[Tile]:
             for index, sample in reading:
@@ -87,30 +133,7 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
 
         for tile in model.predict(tiles()):
             bar.advance(tile.share, status=_speed_text(bar.speed))
-    results.failures.unlink(missing_ok=True)  # of an earlier prediction
-    if failed:
-        with atomic_write(results.failures) as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerows([("file", "reason"), *((image.path, reason) for image, reason in failed)])
-    summary = {
-        "run": str(saved.folder.path),
-        "epoch": saved.epoch,
-        "kind": "masks" if dense else "labels",
-        "images": len(found.images),
-        "predicted": len(found.images) - len(failed),
-        "failed": [{"file": str(image.path), "reason": reason} for image, reason in failed],
-        "out": str(results.path),
-        "seconds": round(bar.seconds, 3),
-        "images_per_second": round(bar.speed, 3),
-    }
-    kind = f"{'mask' if dense else 'label'}{'s' * (summary['predicted'] != 1)}"
-    console.say(f"{summary['predicted']} {kind} in {bar.seconds:.1f} s, {_speed_text(bar.speed)}: {results.path}")
-    if failed:
-        console.say(f"{len(failed)} of {len(found.images)} could not be read:", "red")
-        for image, reason in failed[:_SHOWN]:
-            console.say(f"  {image.path}: {reason}")
-        console.say(f"all of them: {results.failures}")
-    return summary
+    return failed
 
 
 @contextmanager

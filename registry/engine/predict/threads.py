@@ -38,9 +38,9 @@ class Reader:
         return len(self.images)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        path = self.images[index].path
-        image = self._with_bands(read_image, path)
-        require_bands(path, image, self.facts)
+        path, name, sample = self.images[index]
+        image = self._with_bands(read_image, path) if sample is None else sample[0][sample[1]]["image"]
+        require_bands(path if sample is None else name, image, self.facts)
         return {"image": image, "own": image, "name": self.names[index]}
 
     def __call__(self, index: int) -> dict[str, Any]:
@@ -56,7 +56,9 @@ class Reader:
             return read(path)
 
     def pixels(self, index: int) -> int:
-        """Pixels of the file by its header; 0 where it cannot be read."""
+        """Pixels of the file by its header; 0 where it cannot be read, or the image is not a file of its own."""
+        if self.images[index].sample is not None:
+            return 0
         try:
             width, height = self._with_bands(image_size, self.images[index].path)
         except UnreadableImage:
