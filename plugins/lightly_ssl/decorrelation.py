@@ -6,9 +6,8 @@ from lightly.loss import BarlowTwinsLoss, VICRegLoss
 from lightly.models.modules.heads import BarlowTwinsProjectionHead, VICRegProjectionHead
 from torch import Tensor
 
-from registry.engine import process_count
-
 from .ssl import Common, SelfSupervised
+from .whole_batch import whole_batch
 
 
 class BarlowTwins(SelfSupervised):
@@ -17,11 +16,11 @@ class BarlowTwins(SelfSupervised):
     def __init__(self, common: Common, output_dim: int, off_diagonal: float) -> None:
         super().__init__(common)
         self.projector = BarlowTwinsProjectionHead(self.dim, output_dim, output_dim)
-        self.criterion = BarlowTwinsLoss(off_diagonal, gather_distributed=process_count() > 1)
+        self.criterion = BarlowTwinsLoss(off_diagonal)
 
     def loss_of(self, features: list[Tensor], views: list[Tensor]) -> Tensor:
         """Equation 1 of the paper."""
-        first, second = (self.projector(each).float() for each in features[:2])
+        first, second = (whole_batch(self.projector(each).float()) for each in features[:2])
         loss: Tensor = self.criterion(first, second)
         return loss
 
@@ -32,10 +31,10 @@ class VICReg(SelfSupervised):
     def __init__(self, common: Common, output_dim: int, invariance: float, variance: float, covariance: float) -> None:
         super().__init__(common)
         self.projector = VICRegProjectionHead(self.dim, output_dim, output_dim)
-        self.criterion = VICRegLoss(invariance, variance, covariance, gather_distributed=process_count() > 1)
+        self.criterion = VICRegLoss(invariance, variance, covariance)
 
     def loss_of(self, features: list[Tensor], views: list[Tensor]) -> Tensor:
         """Equation 6 of the paper."""
-        first, second = (self.projector(each).float() for each in features[:2])
+        first, second = (whole_batch(self.projector(each).float()) for each in features[:2])
         loss: Tensor = self.criterion(first, second)
         return loss

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import torch
 from lightly.loss import DINOLoss
 from lightly.models.modules.heads import DINOProjectionHead
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from registry.engine import sum_over_processes
+
 from .momentum import Buffers, Follower, cosine_momentum
 from .ssl import Common, SelfSupervised
+
+
+class Loss(DINOLoss):
+    """Lightly's, with a centre over the images of all processes, also where the shares of a batch differ by one."""
+
+    @torch.no_grad()
+    def update_center(self, teacher_out: Tensor) -> None:
+        """Move the centre towards the mean of (views, B, D)."""
+        count = torch.full_like(teacher_out[0, 0, :1], teacher_out[..., 0].numel())
+        total, images = sum_over_processes(torch.cat([teacher_out.sum((0, 1)), count])).split([self.center.numel(), 1])
+        self.center.lerp_(total / images, 1 - self.center_momentum)
 
 
 class DINO(SelfSupervised):
@@ -37,7 +51,7 @@ class DINO(SelfSupervised):
         self.projector.last_layer = last
         self.teacher = Follower(nn.Sequential(self.model, self.projector), target_buffers)
         magnitude.requires_grad_(False)
-        self.criterion = DINOLoss(
+        self.criterion = Loss(
             output_dim,
             warmup_teacher_temp=teacher_temperature,
             teacher_temp=teacher_temperature,

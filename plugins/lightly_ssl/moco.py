@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .momentum import Buffers, Follower
 from .ssl import Common, SelfSupervised
+from .whole_batch import whole_batch
 
 
 class MoCo(SelfSupervised):
@@ -34,7 +35,7 @@ class MoCo(SelfSupervised):
     def loss_of(self, features: list[Tensor], views: list[Tensor]) -> Tensor:
         """InfoNCE, equation 1 of the paper, with the first view as the query."""
         query, key = self.projector(features[0]).float(), self.keys(views[1]).float()
-        loss: Tensor = self.criterion(query, key)
+        loss: Tensor = self.criterion(whole_batch(query), whole_batch(key))
         return loss
 
     def after_step(self, step: int, total_steps: int) -> None:

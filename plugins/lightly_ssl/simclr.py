@@ -6,9 +6,8 @@ from lightly.loss import NTXentLoss
 from lightly.models.modules.heads import SimCLRProjectionHead
 from torch import Tensor
 
-from registry.engine import process_count
-
 from .ssl import Common, SelfSupervised
+from .whole_batch import whole_batch
 
 
 class SimCLR(SelfSupervised):
@@ -17,10 +16,10 @@ class SimCLR(SelfSupervised):
     def __init__(self, common: Common, hidden_dim: int, output_dim: int, temperature: float) -> None:
         super().__init__(common)
         self.projector = SimCLRProjectionHead(self.dim, hidden_dim, output_dim)
-        self.criterion = NTXentLoss(temperature, gather_distributed=process_count() > 1)
+        self.criterion = NTXentLoss(temperature)
 
     def loss_of(self, features: list[Tensor], views: list[Tensor]) -> Tensor:
         """NT-Xent, equation 1 of the paper."""
-        first, second = (self.projector(each).float() for each in features[:2])
+        first, second = (whole_batch(self.projector(each).float()) for each in features[:2])
         loss: Tensor = self.criterion(first, second)
         return loss

@@ -42,13 +42,22 @@ def figures(run: Path) -> list[dict[str, float]]:
         return [{key: float(value) for key, value in row.items() if key not in SPEED} for row in csv.DictReader(file)]
 
 
-@pytest.fixture
-def byol(tmp_path: Path, colored_images: Path) -> Path:
-    path = tmp_path / "byol.yaml"
+#: Methods with their settings; those after the first one compare the samples of a batch.
+METHODS = {
+    "byol": "hidden_dim: 32, output_dim: 8",
+    "simclr": "hidden_dim: 32, output_dim: 8",
+    "moco": "hidden_dim: 32, output_dim: 8, queue: 64",
+    "dino": "hidden_dim: 32, bottleneck_dim: 8, output_dim: 16",
+}
+
+
+def self_supervised(method: str, folder: Path, images: Path) -> Path:
+    """A recipe of which the last batch, of 6 images, has no equal shares."""
+    path = folder / f"{method}.yaml"
     path.write_text(
         dedent(f"""
-        trainer: {{use: byol, epochs: 2, batch_size: 8, hidden_dim: 32, output_dim: 8}}
-        data: {{use: image_folders, root: {colored_images}}}
+        trainer: {{use: {method}, epochs: 2, batch_size: 9, {METHODS[method]}}}
+        data: {{use: image_folders, root: {images}}}
         backbone: stranger_net
         views: [{{use: byol_view_1, size: 16}}, {{use: byol_view_2, size: 16}}]
         optimizer: {{use: sgd, lr: 0.001}}
@@ -66,7 +75,7 @@ def classes(shapes: Path) -> Path:
     return shapes
 
 
-#: What each of two processes does: a layer with synchronized batch normalisation, then each recipe.
+#: What each of the processes does: a layer with synchronized batch normalisation, then each recipe.
 BOTH = """
 import sys
 from pathlib import Path
@@ -81,13 +90,13 @@ processes.start(60)
 given, layer = torch.load(folder / "input.pt"), normalized_convolution()
 layer.load_state_dict(given["layer"])
 assert synchronize(layer, torch.device("cpu")) == []
-layer(given["images"][processes.rank()::2]).square().sum().backward()
+layer(given["images"][processes.rank()::3]).square().sum().backward()
 for parameter in layer.parameters():
     distributed.all_reduce(parameter.grad)
 if processes.rank() == 0:
     torch.save([layer.state_dict(), [each.grad for each in layer.parameters()]], folder / "output.pt")
 for name in sys.argv[2:]:
-    train(Path(name), Path(name).with_suffix(".two"))
+    train(Path(name), Path(name).with_suffix(".several"))
 """
 
 
@@ -96,8 +105,8 @@ def normalized_convolution() -> nn.Sequential:
 
 
 @pytest.mark.usefixtures("stranger")
-def test_two_processes_train_as_one(tmp_path: Path, recipe: Path, classes: Path, byol: Path) -> None:
-    recipes = [recipe, classes, byol]
+def test_three_processes_train_as_one(tmp_path: Path, recipe: Path, classes: Path, colored_images: Path) -> None:
+    recipes = [recipe, classes, *(self_supervised(method, tmp_path, colored_images) for method in METHODS)]
     for each in (recipe, classes):  # Adam divides by gradients, and so turns the rounding of tiny ones into steps
         lines = [line for line in each.read_text().splitlines() if not line.startswith("optimizer:")]
         each.write_text("\n".join([*lines, "optimizer: {use: sgd, lr: 0.001}", ""]))
@@ -105,7 +114,7 @@ def test_two_processes_train_as_one(tmp_path: Path, recipe: Path, classes: Path,
     torch.save({"layer": layer.state_dict(), "images": images}, tmp_path / "input.pt")
     script = tmp_path / "both.py"
     script.write_text(BOTH)
-    process = launch(str(script), str(tmp_path), *map(str, recipes))
+    process = launch(str(script), str(tmp_path), *map(str, recipes), processes=3)
     for each in recipes:
         train(each, each.with_suffix(".one"))
     _, text = process.communicate(timeout=300)
@@ -117,15 +126,15 @@ def test_two_processes_train_as_one(tmp_path: Path, recipe: Path, classes: Path,
     for parameter, gradient in zip(layer.parameters(), gradients, strict=True):
         torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-4)
     for each in recipes:
-        one, two = figures(each.with_suffix(".one")), figures(each.with_suffix(".two"))
-        assert len(one) == len(two) > 1
-        for row, other in zip(one, two, strict=True):
+        one, several = figures(each.with_suffix(".one")), figures(each.with_suffix(".several"))
+        assert len(one) == len(several) > 1
+        for row, other in zip(one, several, strict=True):
             for name, value in row.items():  # an image or a pixel between two classes may fall to the other one
                 limit = (
                     10.0 ** (row["epoch"] - 6) if "loss" in name or name in ("epoch", "lr", "spread", "rank") else 0.02
                 )
                 assert other[name] == pytest.approx(value, rel=limit, abs=limit), f"{each.name}: {name}"
-    figure = classes.with_suffix(".two") / "figures" / "confusion_matrix"
+    figure = classes.with_suffix(".several") / "figures" / "confusion_matrix"
     assert figure.is_dir() or figure.with_suffix(".png").is_file()
 
 
