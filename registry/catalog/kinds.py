@@ -54,8 +54,8 @@ _ALL = (
         "An object with `facts` (what is known about the data) and split('train' or 'val') -> a sequence of "
         "samples with their `names`, or None where there is none. A sample is a dict: `image` uint8 (H, W, 3), "
         "`name`, and `mask` uint8 (H, W) or `label` int (a tuple of flags where an image may have several classes), "
-        "neither where it is not known. A split that has `labels` is "
-        "counted without reading images; one that has `files`, the paths of each sample, is decoded once.",
+        "neither where it is not known. A split that has `labels` is counted without reading images; one that has "
+        "`files`, the paths of each sample, or a `fingerprint`, a text that changes with the samples, is decoded once.",
     ),
     Kind("generators", "generator", "An object whose make(folder) writes a data set in the layout of a dataset."),
     Kind("optimizers", "optimizer", "A torch.optim.Optimizer over `params`."),

@@ -46,6 +46,9 @@ def class_counts(samples: Samples, classes: int, *, skip: bool = False) -> list[
         classes: number of classes.
         skip: leave out samples that cannot be read.
     """
+    known = _known_labels(samples, classes)
+    if known is not None:
+        return np.bincount(known[known >= 0], minlength=classes).tolist()  # type: ignore[no-any-return]
     counts = sum(_counts(samples, classes, skip), np.zeros(classes, np.int64))
     return [int(count) for count in counts]
 
@@ -63,14 +66,26 @@ def balancing_weights(samples: Samples, classes: int | None, *, skip: bool = Fal
         raise InputError.of(
             "trainer.sampling", "balanced needs data with classes", "leave it out to shuffle the samples"
         )
-    counts = np.stack(list(_counts(samples, classes, skip)))
-    total = counts.sum(0)
-    weights = (counts / np.maximum(total, 1)).sum(1) / np.maximum(counts.sum(1), 1)
+    known = _known_labels(samples, classes)
+    if known is not None:
+        weights = np.where(known < 0, 0.0, 1 / np.maximum(class_counts(samples, classes), 1)[known])
+    else:
+        counts = np.stack(list(_counts(samples, classes, skip)))
+        weights = (counts / np.maximum(counts.sum(0), 1)).sum(1) / np.maximum(counts.sum(1), 1)
     if not weights.any():
         raise InputError.of(
             "trainer.sampling", "balanced needs samples with labels", "leave it out to shuffle the samples"
         )
     return torch.from_numpy(weights)
+
+
+def _known_labels(samples: Samples, classes: int) -> np.ndarray | None:
+    """The label of each of millions of samples, -1 for none; None where they have masks, or several labels each."""
+    labels = getattr(samples, "labels", None)
+    if labels is None or isinstance(next((label for label in labels if label is not None), None), tuple):
+        return None
+    known = np.fromiter((-1 if label is None else label for label in labels), np.int64, len(labels))
+    return np.where(known < classes, known, -1)
 
 
 def _counts(samples: Samples, classes: int, skip: bool) -> Iterator[np.ndarray]:
