@@ -94,8 +94,9 @@ class DataSettings:
         max_megapixels: millions of pixels of an image or a mask; a larger one is not decoded.
         bands: rgb reads an image as a person sees it, 8-bit RGB; all, or numbers from 1 up, reads the bands of a
             raster, such as a GeoTIFF, as they are stored, of 8 or 16 bits.
-        mean, std: of each band, in the values of the files, as data inspect prints them; null takes those of the
-            network, which knows images of 8 bits alone.
+        mean: of each band, in the values of the files, as data inspect prints it; null takes the network's, which has
+            one for images of 8 bits alone.
+        std: standard deviation of each band, likewise.
     """
 
     on_error: Literal["fail", "skip"] = "fail"
