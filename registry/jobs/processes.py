@@ -24,11 +24,8 @@ class Processes:
     """
 
     def __init__(self, number: int, gpus: int = 1) -> None:
-        visible = visible_gpus()
-        gpu = itertools.cycle(visible or [""])
-        self._slots = [",".join(next(gpu) for _ in range(gpus if visible else 1)) for _ in range(number)]
-        self._share = max(1, processors() // number)
-        self._running: dict[str, tuple[subprocess.Popen[bytes], str]] = {}
+        self._slots = shares(number, gpus)
+        self._running: dict[str, tuple[subprocess.Popen[bytes], dict[str, str]]] = {}
         self._asked = 0
 
     def room(self) -> int:
@@ -38,10 +35,7 @@ class Processes:
         for job in jobs:
             slot = self._slots.pop(0)
             job.log.parent.mkdir(parents=True, exist_ok=True)
-            shares = {"OMP_NUM_THREADS": str(self._share), "HW1CLI_PROCESSORS": str(self._share)}
-            environment = {**shares, **os.environ, PARENT: str(os.getpid())}
-            if slot:
-                environment["CUDA_VISIBLE_DEVICES"] = slot
+            environment = {**os.environ, **slot, PARENT: str(os.getpid())}
             settings: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "env": environment}
             with open(job.log, "ab") as log:
                 process = subprocess.Popen(job.command, stdout=log, start_new_session=True, **settings)
@@ -62,6 +56,16 @@ class Processes:
                     process.send_signal(signal.SIGTERM)
                 else:
                     os.killpg(process.pid, signal.SIGKILL)
+
+
+def shares(number: int, gpus: int) -> list[dict[str, str]]:
+    """What each of ``number`` jobs has in its environment: its share of the processors, and its GPUs, round robin."""
+    visible = visible_gpus()
+    gpu = itertools.cycle(visible)
+    threads = str(max(1, processors() // number))
+    each = {name: os.environ.get(name, threads) for name in ("OMP_NUM_THREADS", "HW1CLI_PROCESSORS")}
+    own = [{"CUDA_VISIBLE_DEVICES": ",".join(next(gpu) for _ in range(gpus))} if visible else {} for _ in range(number)]
+    return [each | one for one in own]
 
 
 def processors() -> int:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ...recipe.plan import Plan
     from ...recipe.request import Request
     from .study.parallel import Parallel
+
+#: Runs of a study that SLURM gets at a time, unless --jobs gives another number.
+_MOST_JOBS: Final = 100
 
 
 @click.command()
@@ -44,6 +47,12 @@ if TYPE_CHECKING:
 @click.option("--profile", is_flag=True, help="Also trace five training steps, for Perfetto or TensorBoard.")
 @click.option("--devices", type=click.IntRange(1), help="Processes of this machine that train together (default: 1).")
 @click.option("--jobs", type=click.IntRange(1), help="Runs of a study at a time, each in a process of its own.")
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "slurm"]),
+    help="Carry out the runs of a study as jobs of submitit (hw1cli[slurm]): of SLURM, or of this machine.",
+)
+@click.option("--slurm", multiple=True, metavar="KEY=VALUE", help="An option of SLURM: partition=gpu, time=240, ...")
 @click.option("--member", hidden=True)
 def run(
     request: Request,
@@ -54,6 +63,8 @@ def run(
     profile: bool,
     devices: int | None,
     jobs: int | None,
+    executor: str | None,
+    slurm: tuple[str, ...],
     member: str | None,
 ) -> None:
     """Train what RECIPE describes.
@@ -71,6 +82,7 @@ def run(
       hw1cli run --from runs/mine --checkpoint best --set optimizer.lr=1e-5
       hw1cli run my.yaml --devices 2
       hw1cli run study.yaml --jobs 4
+      hw1cli run study.yaml --executor slurm --slurm partition=gpu --slurm cpus_per_task=8
     """
     if resume and (out is None or origin is not None):
         raise click.UsageError("--resume needs --out FOLDER, the run to continue, and goes without --from")
@@ -81,10 +93,11 @@ def run(
     with outlasting():
         if member is not None:
             _train_member(request, member)
-        elif jobs is not None:
+        elif jobs is not None or executor is not None:
             from .study.parallel import Parallel
 
-            run_recipe(request, parallel=Parallel(request, jobs))
+            number = jobs or (_MOST_JOBS if executor == "slurm" else 1)
+            run_recipe(request, parallel=Parallel(request, number, executor, slurm))
         else:
             run_recipe(request, resume=resume, start=start)
 
@@ -149,7 +162,7 @@ def run_recipe(
             raise StoppedBySignal(f"stopped by {interrupted} between two runs or while preparing one", hint) from None
     elif parallel is not None:
         hint = "a recipe with runs:, matrix:, repeat: or split.folds has several"
-        raise InputError.of("--jobs", "is of the runs of a study", hint)
+        raise InputError.of("--jobs" if parallel.executor is None else "--executor", "is of the runs of a study", hint)
     elif devices > 1 and "WORLD_SIZE" not in os.environ:
         from ...engine.runtime.launch import launch
 

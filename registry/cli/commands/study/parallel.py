@@ -1,4 +1,4 @@
-"""The runs of a study in processes of their own, several at a time."""
+"""The runs of a study in processes of their own, several at a time: of this machine, or of SLURM."""
 
 from __future__ import annotations
 
@@ -32,10 +32,14 @@ class Parallel:
     Args:
         request: the command, which each run repeats for itself.
         number: of runs at a time.
+        executor: None for processes of this one, ``local`` or ``slurm`` for submitit's.
+        slurm: options of SLURM, ``KEY=VALUE`` each.
     """
 
     request: Request
     number: int = 1
+    executor: str | None = None
+    slurm: Sequence[str] = ()
 
 
 def run_in_parallel(study: Sequence[Plan], folder: Path, how: Parallel, console: Console) -> dict[str, Exception]:
@@ -49,7 +53,6 @@ def run_in_parallel(study: Sequence[Plan], folder: Path, how: Parallel, console:
     Raises:
         InputError: a run names one of several GPUs, which are assigned.
         StoppedBySignal: only because of a signal are there runs left.
-        KeyboardInterrupt: a signal stopped all of them.
     """
     plans = {plan.recipe.title: plan for plan in study}
     for name, plan in plans.items():
@@ -61,7 +64,14 @@ def run_in_parallel(study: Sequence[Plan], folder: Path, how: Parallel, console:
         Job(name, _command(how.request, plans[name], folder), folder / "logs" / f"{name}.txt", plans[name].recipe.needs)
         for name in left
     ]
-    executor: Executor = Processes(how.number, max(plan.runtime.devices for plan in study))
+    executor: Executor
+    gpus = max(plan.runtime.devices for plan in study)
+    if how.executor is None:
+        executor = Processes(how.number, gpus)
+    else:
+        from ....jobs.submitted import Submitted
+
+        executor = Submitted(folder / "jobs", how.executor, how.number, gpus, how.slurm)
     shown: dict[str, Any] = {}
     folder.mkdir(parents=True, exist_ok=True)
     with View(console, jobs, lambda job: _look(plans[job.name], folder / job.name), len(plans) - len(left)) as view:
@@ -73,7 +83,11 @@ def run_in_parallel(study: Sequence[Plan], folder: Path, how: Parallel, console:
                 shown.update(states)
                 files.write_json(folder / "jobs.json", states)
 
-        outcomes = carry_out(jobs, executor, changed)
+        try:
+            outcomes = carry_out(jobs, executor, changed)
+        except KeyboardInterrupt as interrupted:
+            hint = "the same command continues; finished runs are skipped"
+            raise StoppedBySignal(f"stopped by {interrupted}; the runs have ended", hint) from None
     failures = {job.name: _failure(job, outcomes) for job in jobs if outcomes[job.name].state is not State.DONE}
     if failures and all(outcomes[name].state in (State.STOPPED, State.SKIPPED) for name in failures):
         hint = f"the same command continues; {len(failures)} of {len(study)} runs are left"
