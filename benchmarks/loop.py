@@ -1,11 +1,13 @@
 """What the training loop costs beside the bare loop: a network whose step takes about 0.3 ms, in alternation.
 
     python benchmarks/loop.py --json loop.json
+    torchrun --nproc-per-node 2 benchmarks/loop.py --network resnet18 --steps 20
 
 Both train the same network with the same optimizer on the same batches in memory. The bare loop is the four lines of
-every tutorial. hw1cli's is ``train_epoch`` as a run calls it, with the progress bar, the learning rate's schedule, the
-mean loss and accuracy of the epoch, and its record in TensorBoard, metrics.csv and metrics.jsonl. The ratio is the
-median over the rounds, by the clock and of processor time; other programs disturb the second less.
+every tutorial, with DistributedDataParallel in several processes. hw1cli's is ``train_epoch`` as a run calls it, with
+the progress bar, the learning rate's schedule, the mean loss and accuracy of the epoch, and its record in TensorBoard,
+metrics.csv and metrics.jsonl. The ratio is the median over the rounds, by the clock and of processor time; other
+programs disturb the second less.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ import torch
 from rich.console import Console as Terminal
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+from torchvision.models import resnet18
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -41,6 +45,7 @@ from registry.engine.data.preprocess import Preprocessor, collate
 from registry.engine.records.epoch import EpochRecord
 from registry.engine.records.run_folder import RunFolder
 from registry.engine.records.trackers import TrackedRun, Trackers
+from registry.engine.runtime import processes
 from registry.engine.runtime.device import open_runtime
 from registry.engine.train import loop
 from registry.engine.train.run import Learning, Run
@@ -52,13 +57,19 @@ SIDE, BATCH, CLASSES = 8, 64, 10
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 
-class Classify(Task):
-    """Images through two linear layers."""
+def network(width: int | None) -> nn.Module:
+    """Two linear layers of a width, or a ResNet-18 for small images."""
+    if width is None:
+        return resnet18(num_classes=CLASSES)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE**2, width), nn.ReLU(), nn.Linear(width, CLASSES))
 
-    def __init__(self, width: int) -> None:
+
+class Classify(Task):
+    """Images through a network."""
+
+    def __init__(self, width: int | None) -> None:
         super().__init__()
-        layers = (nn.Flatten(), nn.Linear(3 * SIDE**2, width), nn.ReLU(), nn.Linear(width, CLASSES))
-        self.model = nn.Sequential(*layers)
+        self.model = network(width)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         logits = self.model(batch["image"])
@@ -80,15 +91,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=1000, help="of an epoch, which is one measurement")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--width", type=int, default=128, help="of the hidden layer")
+    parser.add_argument("--network", choices=["linear", "resnet18"], default="linear")
+    parser.add_argument("--width", type=int, default=128, help="of the linear network's hidden layer")
     parser.add_argument("--profile", action="store_true", help="show where hw1cli's loop spends its time")
     parser.add_argument("--json", type=Path, help="file to write the numbers to")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    batches = made(arguments.steps)
+    processes.start(60)
+    width = arguments.width if arguments.network == "linear" else None
+    batches = made(arguments.steps, SIDE if width else 32)
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
-        epoch = ours(arguments.width, batches, Path(folder), Terminal(file=nowhere, force_terminal=True))
-        ways = {"bare": bare(arguments.width, batches), "hw1cli": epoch}
+        epoch = ours(width, batches, Path(folder), Terminal(file=nowhere, force_terminal=True))
+        ways = {"bare": bare(width, batches), "hw1cli": epoch}
         for way in ways.values():
             way()
         if arguments.profile:
@@ -97,6 +111,8 @@ def main() -> None:
             pstats.Stats(profile).sort_stats("tottime").print_stats(25)
             return
         rounds = [{name: seconds(way) for name, way in ways.items()} for _ in range(arguments.rounds)]
+    if processes.rank() > 0:
+        return
     row: dict[str, Any] = {"steps": arguments.steps, "rounds": arguments.rounds}
     print(f"{'':10} {'bare':>8} {'hw1cli':>8} {'ratio':>6}   ms a step")
     for clock, place in (("clock", 0), ("processor", 1)):
@@ -109,14 +125,14 @@ def main() -> None:
         arguments.json.write_text(json.dumps(row, indent=2) + "\n")
 
 
-def made(number: int) -> list[dict[str, Any]]:
+def made(number: int, side: int) -> list[dict[str, Any]]:
     """Collated batches of noise, as a loader gives them."""
     generator = np.random.default_rng(0)
     return [
         collate(
             [
                 {
-                    "image": generator.integers(0, 256, (SIDE, SIDE, 3), np.uint8),
+                    "image": generator.integers(0, 256, (side, side, 3), np.uint8),
                     "label": int(generator.integers(CLASSES)),
                     "name": f"{batch}/{index}",
                     "index": index,
@@ -128,10 +144,12 @@ def made(number: int) -> list[dict[str, Any]]:
     ]
 
 
-def bare(width: int, batches: list[dict[str, Any]]) -> Callable[[], None]:
+def bare(width: int | None, batches: list[dict[str, Any]]) -> Callable[[], None]:
     """An epoch of the plain loop."""
     torch.manual_seed(0)
-    model = Classify(width).model
+    model: nn.Module = network(width)
+    if processes.process_count() > 1:
+        model = DistributedDataParallel(model)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
 
@@ -147,14 +165,15 @@ def bare(width: int, batches: list[dict[str, Any]]) -> Callable[[], None]:
     return epoch
 
 
-def ours(width: int, batches: list[dict[str, Any]], folder: Path, terminal: Terminal) -> Callable[[], None]:
+def ours(width: int | None, batches: list[dict[str, Any]], folder: Path, terminal: Terminal) -> Callable[[], None]:
     """An epoch of hw1cli's loop, with its record."""
     runtime = open_runtime(RuntimeSettings(device="cpu"), "fp32", "contiguous", "for the benchmark")
     torch.manual_seed(0)
     task = Classify(width)
     settings = {field.name: field.default for field in fields(LoopSettings) if field.default is not MISSING}
     plan: Any = SimpleNamespace(loop=LoopSettings(**{**settings, "epochs": 10**6}), seed=0, reports=())
-    order = EpochOrder(len(batches) * BATCH, BATCH, seed=None)
+    rank, among = processes.rank(), processes.process_count()
+    order = EpochOrder(len(batches) * BATCH * among, BATCH * among, seed=None, share=(rank, among), pads=True)
     split = Augmented([], None, seed=None)  # type: ignore[arg-type]
     preprocess = Preprocessor(MEAN, STD, torch.device("cpu"))
     trackers = Trackers(folder, {"tensorboard": TensorBoard()})

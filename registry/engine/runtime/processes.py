@@ -47,15 +47,17 @@ def _take_from_slurm() -> None:
     os.environ.update(MASTER_ADDR=job.main_address, MASTER_PORT=str(job.main_port))
 
 
-def restarted(out: Path | None) -> bool:
-    """Whether torchrun started the processes again after a failure, so that the run goes on.
+def restartable(out: Path | None) -> bool:
+    """Whether torchrun may start the processes again, also on a new machine, so that a run in the folder goes on.
 
     Raises:
         InputError: it may do so, and no run folder is named.
     """
-    if int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)) > 0 and out is None:
+    if int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)) == 0:
+        return False
+    if out is None:
         raise InputError.of("--out", "is missing: a restarted run has to find its folder", "for example --out runs/a")
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+    return True
 
 
 def process_count() -> int:

@@ -83,8 +83,9 @@ def execute(
     processes.start(plan.runtime.process_timeout)
     first = processes.rank() == 0
     folder = RunFolder(processes.from_first(lambda: out or new_run_path(plan.recipe.path)))
-    resume = resume or (processes.restarted(out) and has_checkpoints(folder.path))
     console = Console(terminal if first else Terminal(quiet=True))
+    if not resume and processes.restartable(out):
+        resume = processes.from_first(lambda: _goes_on(folder.path, terminal))
     if resume:  # opened before anything of it is read: another process may be writing it
         processes.from_first(lambda: folder.open(resume=True))
     else:
@@ -119,11 +120,17 @@ def execute_unfinished(plan: Plan, terminal: Terminal, out: Path, *, watch: Watc
     """
     if missing := plan.missing():
         raise InputError(missing)
-    resume = has_checkpoints(out)
-    if not resume and (out / "plan.json").is_file() and (aside := clear_unfinished_start(out)) is not None:
+    execute(plan, terminal, out=out, resume=_goes_on(out, terminal), watch=watch)
+
+
+def _goes_on(out: Path, terminal: Terminal) -> bool:
+    """Whether a folder holds a run to go on with; what was begun there without a checkpoint is moved aside."""
+    if has_checkpoints(out):
+        return True
+    if (out / "plan.json").is_file() and (aside := clear_unfinished_start(out)) is not None:
         text = f"it has no checkpoint to go on from: moved to {aside}"
         terminal.print(text, style="yellow", markup=False)
-    execute(plan, terminal, out=out, resume=resume, watch=watch)
+    return False
 
 
 class _Session:

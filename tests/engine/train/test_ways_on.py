@@ -136,6 +136,20 @@ def test_a_run_killed_in_its_first_epoch_goes_on_with_the_command_printed(
     assert same(weights(out), weights(tmp_path / "whole"))
 
 
+def test_processes_that_torchrun_starts_again_go_on_with_the_run_of_the_folder(
+    stranger: None, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    begin_and_kill(recipe, out)
+    with pytest.raises(InputError, match="already holds a run"):
+        train(recipe, out)
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    assert train(recipe, out, "trainer.epochs=1")["epochs"] == 1
+    assert train(recipe, out)["epochs"] == 2
+    train(recipe, tmp_path / "whole")
+    assert rows_of(out) == rows_of(tmp_path / "whole") and same(weights(out), weights(tmp_path / "whole"))
+
+
 #: A report that kills its run as soon as the epoch's best.pt is written.
 KILLING = {
     "killing.py": """
