@@ -47,9 +47,9 @@ class CommandGroup(click.Group):
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise  # click shows these itself; a pipe whose reader (head, less) has left is not an error
         except KeyboardInterrupt as interrupted:
-            if ctx.invoked_subcommand != "run":
+            if ctx.invoked_subcommand not in ("run", "sweep"):
                 exit_with(Hw1Error(f"stopped by {interrupted}; nothing was written"), debug=False)
-            # Later, in the run folder, the loop and a study answer signals themselves.
+            # Later, in the run folder, the loop, a study and a sweep answer signals themselves.
             message = f"stopped by {interrupted} while preparing; nothing was written"
             exit_with(StoppedBySignal(message, "give the same command again"), debug=False)
         except Exception as error:

@@ -6,7 +6,6 @@ import click
 
 from .commands import (
     bench,
-    board,
     compare,
     data,
     describe,
@@ -20,6 +19,7 @@ from .commands import (
     report,
     run,
     schema,
+    sweep,
 )
 from .errors import DEBUG, CommandGroup
 
@@ -45,11 +45,12 @@ def main(debug: bool) -> None:
 for command in (
     run.run,
     run.check,
+    sweep.sweep,
     evaluate.evaluate,
     predict.predict,
     export.export,
     compare.compare,
-    board.board,
+    report.board,
     report.report,
     bench.bench,
     list.list_,

@@ -71,15 +71,18 @@ def planned_runs(request: Request, registry: Registry) -> list[Plan]:
     return plans
 
 
-def planned_sweep(request: Request, registry: Registry) -> tuple[Recipe, SweepSettings]:
-    """A recipe with search spaces, of which every end and option is valid, and how they are searched; see above."""
+def planned_sweep(request: Request, registry: Registry) -> tuple[Plan, SweepSettings]:
+    """The plan of a recipe with its search spaces' default values, and how these are searched.
+
+    Every end and every option of a space is valid, too; raises as ``planned_runs``.
+    """
     recipe, plans = _without_problems(request, registry)
     if not recipe.spaces:
         hint = "give a setting a range: optimizer: {lr: {search: log, low: 1e-5, high: 1e-2}}"
         raise InputError.of(str(recipe.path), "has no search space", hint)
     if missing := [problem for plan in plans for problem in plan.missing()]:
         raise InputError(_listed(missing))
-    return recipe, _sweep_settings(recipe, registry)
+    return plans[0], _sweep_settings(recipe, registry)
 
 
 def _sweep_settings(recipe: Recipe, registry: Registry) -> SweepSettings:

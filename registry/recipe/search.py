@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from ..catalog.kinds import Range
@@ -156,7 +157,7 @@ def _range(node: Node, path: str, within: Mapping[str, str], problems: list[Prob
             message = f"expected a number above 0 and at most {high - low:g}, got {step:g}"
             problems.append(node.value["step"].problem(f"{path}.step", message))
             return None
-        high = low + math.floor((high - low) / step + 1e-9) * step  # the last value that is reached
+        high = _on_grid(low, high, step)
     default = given.get("default", _middle(word, low, high, step))
     if not low <= default <= high:
         message = f"expected a number from {low:g} to {high:g}, got {default:g}"
@@ -170,9 +171,14 @@ def _middle(word: str, low: Any, high: Any, step: Any) -> Any:
     if word == "log":
         return min(max(float(f"{math.sqrt(low) * math.sqrt(high):.3g}"), low), high)
     if step is not None or word == "int":
-        step = step or 1
-        return low + int((high - low) / 2 / step + 1e-9) * step
+        return _on_grid(low, (low + high) / 2, step or 1)
     return (low + high) / 2
+
+
+def _on_grid(low: Any, value: Any, step: Any) -> Any:
+    """The last of ``low``, ``low + step``, ... that is not above a value, exact in decimals."""
+    first, size = Decimal(str(low)), Decimal(str(step))
+    return type(low)(first + (Decimal(str(value)) - first) // size * size)
 
 
 def _choice(node: Node, path: str, within: Mapping[str, str], problems: list[Problem]) -> Space | None:

@@ -47,7 +47,8 @@ def test_defaults_are_the_middle_the_first_or_what_is_written(write) -> None:
         schedule: {use: cosine, warmup: "${loss.label_smoothing}"}
         """
     )
-    recipe, settings = planned_sweep(Request(path, sets=["sweep={trials: 5}"]), Registry())
+    default, settings = planned_sweep(Request(path, sets=["sweep={trials: 5}"]), Registry())
+    recipe = default.recipe
     assert (settings.trials, settings.pruner) == (5, "median")
     defaults = {space.path: space.default for space in recipe.spaces.values()}
     smoothing = defaults.pop("loss.label_smoothing")

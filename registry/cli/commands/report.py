@@ -1,13 +1,30 @@
-"""``report``: runs as one HTML page."""
+"""``report`` and ``board``: runs as one HTML page, and in TensorBoard."""
 
 from __future__ import annotations
 
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
+from typing import Final
 
 import click
 
+from ...errors import Hw1Error, InputError
 from .. import completion
 from ..options import FORCE, JSON, PATH, print_json
+
+#: TensorBoard is reached from this machine alone.
+_HOST: Final = "127.0.0.1"
+#: Seconds between two searches for new runs.
+_EVERY: Final = 5.0
+#: How deep below a folder a run is at most: runs/RECIPE/study/RUN.
+_DEEPEST: Final = 4
 
 
 @click.command()
@@ -60,7 +77,6 @@ def write_report(paths: tuple[Path, ...], out: Path | None = None, force: bool =
         InputError: a run that is not finished, or a file that cannot be written.
     """
     from ... import files
-    from ...errors import InputError
     from ...report.page import render
     from ...results.runs import find_runs, read, read_object
 
@@ -80,3 +96,72 @@ def write_report(paths: tuple[Path, ...], out: Path | None = None, force: bool =
     except OSError as error:
         raise InputError.of(str(path), f"cannot be written: {error.strerror}", "name another --out") from error
     return path
+
+
+# --- TensorBoard --------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("runs", metavar="[RUN]...", nargs=-1, type=PATH, shell_complete=completion.run_folders)
+@click.option("--port", type=click.IntRange(1, 65535), help="The port (default: the first free one from 6006 on).")
+def board(runs: tuple[Path, ...], port: int | None) -> None:
+    """Show runs in TensorBoard until Ctrl-C, on this machine alone, and print its address.
+
+    RUN is a run folder, or a folder that contains some (default: runs). Runs that start later appear, too.
+
+    \b
+    Examples:
+      hw1cli board
+      hw1cli board runs/seg_camvid runs/mine --port 7007
+    """
+    folders = runs or (Path("runs"),)
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError.of(str(folder), "is not a directory", "runs are in runs/RECIPE/DATE")
+    chosen = port or next(number for number in count(6006) if not _answers(number))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server ends with the command, however it ends
+    with tempfile.TemporaryDirectory() as shown, tempfile.TemporaryFile() as log:
+        if not _link(folders, Path(shown)):
+            click.echo("no run with TensorBoard events yet", err=True)
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", shown, "--host", _HOST, "--port", str(chosen)]
+        server = subprocess.Popen([*command, "--reload_interval", "5"], stdout=log, stderr=log)
+        try:
+            _wait(server, folders, Path(shown), chosen)
+            log.seek(0)
+            raise Hw1Error(f"TensorBoard ended: {log.read().decode(errors='replace').strip()[-500:]}")
+        except KeyboardInterrupt:
+            pass
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _wait(server: subprocess.Popen[bytes], folders: Iterable[Path], shown: Path, port: int) -> None:
+    """Print the address once it answers, and link new runs, until the server ends."""
+    announced = False
+    while server.poll() is None:
+        if not announced and _answers(port):
+            click.echo(f"TensorBoard: http://{_HOST}:{port}/  (Ctrl-C ends it)")
+            announced = True
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(_EVERY if announced else 0.2)
+        _link(folders, shown)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((_HOST, port)) == 0
+
+
+def _link(folders: Iterable[Path], shown: Path) -> int:
+    """Link the events of every run under RECIPE/DATE, which TensorBoard shows as its name; how many runs there are."""
+    number = 0
+    for folder in (each.resolve() for each in folders):
+        for events in (found for depth in range(_DEEPEST + 1) for found in folder.glob("*/" * depth + "tensorboard")):
+            run, number = events.parent, number + 1
+            below = run.relative_to(folder).parts
+            name = shown / Path(*(below if len(below) > 1 else run.parts[-2:]))
+            if not name.exists():
+                name.parent.mkdir(parents=True, exist_ok=True)
+                name.symlink_to(events, target_is_directory=True)
+    return number

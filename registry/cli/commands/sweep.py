@@ -1,0 +1,77 @@
+"""``sweep``: better values for a recipe's search spaces."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..options import PATH, takes_request
+from ..streams import outlasting
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ...recipe.request import Request
+
+
+@click.command()
+@takes_request
+@click.option("--out", type=PATH, help="The sweep's folder (default: runs/RECIPE/sweep).")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, help="Processes that share the trials.")
+def sweep(request: Request, out: Path | None, jobs: int) -> None:
+    """Look for better values of the search spaces in RECIPE.
+
+    A search space stands in a value's place: `lr: {search: log, low: 1e-5, high: 1e-2}`. Each trial is a run in the
+    sweep's folder; the first one has the default values. The best recipe is written to best.yaml, and trained with
+    other seeds beside the default one. The same command goes on where it was stopped or killed.
+
+    \b
+    Examples:
+      hw1cli sweep my.yaml
+      hw1cli sweep my.yaml --jobs 2 --set sweep.trials=50
+      hw1cli sweep recipes/cls_sweep.yaml --demo
+      hw1cli run runs/my/sweep/best.yaml
+    """
+    from ...catalog.registry import Registry
+    from ...recipe.request import planned_sweep
+
+    plan, settings = planned_sweep(request, Registry())
+    folder = out or Path("runs") / plan.recipe.path.stem / ("sweep-demo" if plan.recipe.demo else "sweep")
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        from ...errors import Hw1Error
+
+        raise Hw1Error("a sweep needs the package optuna", "pip install 'hw1cli[sweep]'") from None
+    from ...sweep.run import sweep as carry_out
+    from ..tables import Console
+
+    console = Console()
+    with outlasting():
+        found = carry_out(plan, settings, folder, jobs, console)
+        _show(found, folder, console)
+
+
+def _show(found: Mapping[str, Any], folder: Path, console: Console) -> None:
+    """Show the best trial, what failed, and the best recipe beside the default one."""
+    from ...sweep.display import values
+    from ..tables import print_settings
+
+    best, monitor = found["trials"][found["best"]], found["monitor"]
+    failed = [trial["number"] for trial in found["trials"] if trial["state"] == "failed"]
+    text = f"best: trial {best['number']}, {monitor} {best['score']:.4f} with {values(best)}"
+    console.print(text, style="bold", markup=False, highlight=False, soft_wrap=True)
+    if failed:
+        numbers = ", ".join(map(str, failed))
+        console.print(f"failed: trial {numbers}; the reasons are in sweep.json", style="yellow", markup=False)
+    for name, reason in found["failures"].items():
+        console.print(f"{name} failed: {reason}", style="yellow", markup=False)
+    if found["comparison"] is not None:
+        print_settings(console, monitor, found["comparison"], heading="recipe, other seeds")
+    recipe, page = shlex.quote(str(folder / "best.yaml")), shlex.quote(str(folder))
+    console.print(f"train it: hw1cli run {recipe}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"see the search: hw1cli report {page}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,112 @@
+"""A sweep from its start, or from where it was stopped, to the comparison of the best recipe with the default one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from .. import files
+from ..engine.runtime.workers import Workers
+from ..errors import FAILED, STOPPED, Hw1Error, InputError, StoppedBySignal
+from ..recipe.dump import dump
+from ..recipe.grammar import SweepSettings
+from ..recipe.load import Recipe
+from ..recipe.plan import Plan
+from .display import Display
+from .outcome import outcome, write
+from .trials import Trials
+from .worker import work
+
+#: Seconds between two looks at the trials.
+_EVERY: Final = 0.5
+#: Workers that may die one after the other without a trial that ends.
+_MOST_DEATHS: Final = 10
+
+
+def sweep(plan: Plan, settings: SweepSettings, folder: Path, jobs: int, terminal: Console) -> dict[str, Any]:
+    """Carry out what is left of a sweep.
+
+    Args:
+        plan: of a recipe with search spaces, at their default values.
+        settings: of the sweep.
+        folder: where it is, or will be.
+        jobs: processes that share it.
+        terminal: where progress is shown.
+
+    Returns:
+        See ``outcome``.
+
+    Raises:
+        InputError: the folder holds something else.
+        StoppedBySignal: the same command goes on.
+        Hw1Error: no trial succeeded, or workers end for another reason than their trials.
+    """
+    _open(folder, plan.recipe)
+    trials = Trials(folder, plan.recipe, settings, plan.loop.epochs)
+    log = folder / "workers.log"
+    found = outcome(trials)
+    shown = {trial["number"] for trial in found["trials"] if trial["state"] != "running"}
+    if shown:
+        terminal.print(f"{len(shown)} of {settings.trials} trials have ended in an earlier call", highlight=False)
+    terminal.print(f"sweep in {folder}", markup=False, highlight=False, soft_wrap=True)
+    try:
+        with Display(terminal, folder, jobs, shown) as display:
+            with Workers(work, (folder, plan.recipe, settings), jobs, log) as workers:
+                _follow(workers, trials, display, log)
+            found = outcome(trials)
+            display.update(found)
+        write(trials, found)
+    except KeyboardInterrupt as interrupted:
+        write(trials, outcome(trials))
+        hint = "the same command goes on"
+        raise StoppedBySignal(f"stopped by {interrupted}; the runs at hand are saved", hint) from None
+    if found["best"] is None:
+        reasons = [f"trial {trial['number']}: {trial['reason']}" for trial in found["trials"] if trial["reason"]]
+        hint = f"fix it, and choose another folder with --out, or delete {folder}"
+        raise Hw1Error(f"no trial succeeded; {'; '.join(reasons[:3])}", hint)
+    return found
+
+
+def _follow(workers: Workers, trials: Trials, display: Display, log: Path) -> None:
+    """Show progress until every worker has nothing left to do; start those that die again."""
+    deaths, ended = 0, -1
+    while workers.at_work:
+        for number, code in workers.ended(_EVERY).items():
+            if code == FAILED:
+                last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+                raise Hw1Error(f"a worker failed: {''.join(last)}", f"see {log}; the same command goes on")
+            if code:
+                deaths += 1
+                if deaths > _MOST_DEATHS:
+                    raise Hw1Error(f"{deaths} workers died without a trial that ended", f"see {log}")
+                how = "was asked to stop" if code == STOPPED else f"died (exit code {code})"
+                display.terminal.print(f"a worker {how}; another one goes on with its run", style="yellow")
+                workers.start(number)
+        found = outcome(trials)
+        display.update(found)
+        now = sum(trial["state"] != "running" for trial in found["trials"])
+        if now != ended:
+            deaths, ended = 0, now
+            write(trials, found)
+
+
+def _open(folder: Path, recipe: Recipe) -> None:
+    """Create the folder, or see that it holds this sweep.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    text, path = dump((recipe.searched or recipe.root).plain()), folder / "recipe.yaml"
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not path.is_file())):
+        raise InputError.of(str(folder), "holds something else than a sweep", "name another folder with --out")
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        hint = f"name another folder with --out, or delete {folder}; sweep: settings may change"
+        raise InputError.of(str(folder), f"holds a sweep of another recipe, {path}", hint)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.is_file():
+            files.write_text(path, text)
+    except OSError as error:
+        raise InputError.of(str(folder), f"cannot be written: {error}", "name another folder with --out") from error

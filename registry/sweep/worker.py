@@ -1,0 +1,110 @@
+"""A worker of a sweep: it carries out runs until nothing is left."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from optuna.trial import Trial, TrialState
+from rich.console import Console as Terminal
+
+from ..catalog.registry import Registry
+from ..engine.console import Console
+from ..engine.records.run_folder import disk_is_full
+from ..engine.train.demo import generate_data
+from ..engine.train.run import Run
+from ..engine.train.session import execute_unfinished
+from ..errors import Hw1Error, StoppedBySignal
+from ..recipe.grammar import SweepSettings
+from ..recipe.load import Recipe
+from ..recipe.plan import Plan
+from ..recipe.planner import make_plan
+from ..results.runs import read, read_object
+from .trials import Job, Trials
+
+
+def work(number: int, folder: Path, recipe: Recipe, settings: SweepSettings) -> None:
+    """Carry out runs of a sweep until none is left.
+
+    Args:
+        number: of this worker, which chooses among several GPUs.
+        folder: the sweep's.
+        recipe: with search spaces.
+        settings: of the sweep.
+
+    Raises:
+        StoppedBySignal, KeyboardInterrupt: asked to stop; the run at hand goes on later.
+        Hw1Error: the disk is full.
+    """
+    registry = Registry()
+    default = make_plan(recipe, registry)
+    trials = Trials(folder, recipe, settings, default.loop.epochs)
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        terminal = Terminal(file=nowhere)
+        if default.make is not None:
+            with trials.exclusive:  # one generates the data, and the others find them
+                generate_data(default, Console(terminal))
+        while (job := trials.next()) is not None:
+            try:
+                _carry_out(job, trials, registry, number, terminal)
+            finally:
+                job.claim.release()
+
+
+def _on_device(plan: Plan, number: int) -> Plan:
+    """The plan on this worker's GPU, where there are several."""
+    gpus = torch.cuda.device_count()
+    if gpus < 2 or plan.runtime.device not in ("auto", "cuda"):
+        return plan
+    return replace(plan, runtime=replace(plan.runtime, device=f"cuda:{number % gpus}"))  # type: ignore[arg-type]
+
+
+def _carry_out(job: Job, trials: Trials, registry: Registry, number: int, terminal: Terminal) -> None:
+    trial, folder = job.trial, trials.folder / job.name
+    if trial is not None and (reason := trials.begin(trial)) is not None:
+        trials.tell(trial, TrialState.FAIL, reason=reason)
+        return
+
+    def goes_on(run: Run, score: float) -> bool:
+        about = (run.monitored, run.task.higher_is_better, run.epochs)
+        return trial is None or trials.report(trial, score, run.position.epoch, about)
+
+    try:
+        if not _has_ended(folder):
+            plan = _on_device(make_plan(job.recipe, registry), number)
+            execute_unfinished(plan, terminal, folder, watch=goes_on)
+    except (KeyboardInterrupt, StoppedBySignal):
+        if trial is not None:
+            trials.stopped(trial)
+        raise
+    except Exception as error:
+        if disk_is_full(error):
+            raise
+        if not _has_ended(folder):  # else a report or a tracker failed, and the run itself did not
+            reason = str(error) if isinstance(error, Hw1Error) else f"{type(error).__name__}: {error}"
+            if trial is None:
+                trials.fail_repeat(job.name, reason)
+            else:
+                trials.tell(trial, TrialState.FAIL, reason=reason)
+            return
+    if trial is not None:
+        _tell(trial, trials, folder)
+
+
+def _has_ended(folder: Path) -> bool:
+    path = folder / "summary.json"
+    return path.is_file() and read_object(path).get("status") in ("done", "pruned")
+
+
+def _tell(trial: Trial, trials: Trials, folder: Path) -> None:
+    """Record how a run that has ended did."""
+    run = read(folder)
+    notes = {"seconds": run.summary["wall_seconds"], "best_epoch": run.summary["best_epoch"]}
+    if run.summary["status"] == "pruned":
+        trials.tell(trial, TrialState.PRUNED, **notes)
+    elif run.score is None:
+        trials.tell(trial, TrialState.FAIL, reason=f"it has no finite {run.monitor}", **notes)
+    else:
+        trials.tell(trial, TrialState.COMPLETE, run.score, **notes)
