@@ -19,7 +19,7 @@ RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 def test_header_states_command_hardware_time_and_score(path: Path) -> None:
     header = re.match(r"(?:#.*\n)+", path.read_text())
     assert header is not None
-    assert f"hw1cli run recipes/{path.name}" in header[0]
+    assert re.search(rf"hw1cli (run|sweep) recipes/{path.name}", header[0])
     for word in ("Hardware:", "Time:", "Score:"):
         assert word in header[0], f"the header of {path.name} has no line {word}"
 

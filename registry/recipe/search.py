@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -54,6 +55,12 @@ class Space:
     step: Any = None
     options: Mapping[str, Node] = field(default_factory=dict)
     within: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The place for a reader, such as ``optimizer.lr (sgd)`` for one that is present with sgd alone."""
+        place = re.sub(r"\.of\.\d+", "", self.path)
+        return f"{place} ({', '.join(self.within.values())})" if self.within else place
 
     @property
     def ends(self) -> tuple[Any, ...]:

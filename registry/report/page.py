@@ -12,20 +12,26 @@ from typing import Any, Final
 from .. import __version__, files
 from ..errors import InputError
 from ..results.runs import FinishedRun
+from . import sweeps
 from .gather import PARTS, WRITERS, Study, gather, setting_name
 from .sections import sections
 from .templates import PAGE, templates
 from .verdicts import difference, of_run, of_study, rank
 
-_SCRIPTS: Final = ("charts.js", "maps.js", "masks.js", "tables.js")
+_SCRIPTS: Final = ("charts.js", "maps.js", "masks.js", "sweep.js", "tables.js")
 
 
-def render(runs: Sequence[FinishedRun], described: Sequence[Mapping[str, Any]] = ()) -> str:
+def render(
+    runs: Sequence[FinishedRun],
+    described: Sequence[Mapping[str, Any]] = (),
+    sweep: Mapping[str, Any] | None = None,
+) -> str:
     """The page of one run or of several.
 
     Args:
         runs: one or more.
         described: the sections that a study's recipe describes, as in ``page.json``.
+        sweep: that the runs belong to, as in ``sweep.json``.
 
     Raises:
         InputError: the plotting library is not installed.
@@ -36,15 +42,17 @@ def render(runs: Sequence[FinishedRun], described: Sequence[Mapping[str, Any]] =
     environment = templates()
     environment.filters["number"] = _number
     environment.filters["yaml"] = _yaml
+    environment.filters["searched"] = sweeps.shown
     # Names of files, classes and runs are data: within a script no "<" of theirs may end it.
-    data = files.to_json(_data(study)).replace("<", "\\u003c")
+    data = files.to_json({**_data(study), "sweep": sweep}).replace("<", "\\u003c")
     return environment.get_template("page.html.j2").render(
         study=study,
         described=sections(described, study.runs),
         PARTS=PARTS,
         WRITERS=WRITERS,
         several=len(study.runs) > 1,
-        verdicts=of_study(study),
+        sweep=sweep,
+        verdicts=[*(sweeps.verdicts(sweep) if sweep is not None else ()), *of_study(study)],
         of_run=of_run,
         scores=[_marked(study, table) for table in study.comparison["scores"]],
         bests=_bests(study),

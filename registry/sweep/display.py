@@ -126,10 +126,10 @@ class Display:
 
 def values(trial: Mapping[str, Any]) -> str:
     """A trial's values by the last words of their places, where these differ."""
-    paths = list(trial["values"])
-    words = [path.rpartition(".")[2] for path in paths]
-    names = [word if words.count(word) == 1 else path for path, word in zip(paths, words, strict=True)]
-    return ", ".join(f"{name} {shown(value)}" for name, value in zip(names, trial["values"].values(), strict=True))
+    names = list(trial["values"])
+    words = [name.partition(" (")[0].rpartition(".")[2] for name in names]
+    short = [word if words.count(word) == 1 else name for name, word in zip(names, words, strict=True)]
+    return ", ".join(f"{name} {shown(value)}" for name, value in zip(short, trial["values"].values(), strict=True))
 
 
 def shown(value: Any) -> str:

@@ -25,10 +25,10 @@ def outcome(trials: Trials) -> dict[str, Any]:
 
     Returns:
         ``recipe``, ``monitor`` (None before the first evaluation), ``higher_is_better``, ``settings``, ``spaces``
-        (path, search, default, low, high, options: labels), ``trials`` (number, state: ``done``, ``pruned``, ``failed``
-        or ``running``, values by the paths of spaces, score: of its best epoch, or of the last one of a trial that is
+        (name, search, default, low, high, options: labels), ``trials`` (number, state: ``done``, ``pruned``, ``failed``
+        or ``running``, values by the names of spaces, score: of its best epoch, or of the last one of a trial that is
         not done, epoch, epochs, seconds, curve: pairs of epoch and score, reason), ``best`` (a trial's number),
-        ``importance`` (path -> share of what separates good trials from the others, 0 to 1), ``repeats`` (names of
+        ``importance`` (name -> share of what separates good trials from the others, 0 to 1), ``repeats`` (names of
         all), ``failures`` (name -> reason) and ``comparison`` of ``statistics.compare``, of the repeats that are done.
     """
     monitor, best, names = trials.study.user_attrs.get("monitor"), trials.best(), trials.repeats()
@@ -47,7 +47,7 @@ def outcome(trials: Trials) -> dict[str, Any]:
         "settings": vars(trials.settings),
         "spaces": [
             {
-                **{name: getattr(space, name) for name in ("path", "search", "default", "low", "high")},
+                **{key: getattr(space, key) for key in ("name", "search", "default", "low", "high")},
                 "options": list(space.options),
             }
             for space in trials.recipe.spaces.values()

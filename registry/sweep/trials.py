@@ -74,7 +74,7 @@ class Trials:
                 load_if_exists=True,
             )
             if not self.all():
-                self.study.enqueue_trial({space.path: space.default for space in recipe.spaces.values()})
+                self.study.enqueue_trial({space.name: space.default for space in recipe.spaces.values()})
 
     def all(self) -> list[FrozenTrial]:
         """Every trial, by its number."""
@@ -159,7 +159,7 @@ class Trials:
         root = (self.recipe.searched or self.recipe.root).copy()
         if seed is not None:
             root.value["seed"] = Node(seed, NOWHERE, str(seed))
-        return replace(self.recipe, searched=root).with_values(lambda space: trial.params[space.path])
+        return replace(self.recipe, searched=root).with_values(lambda space: trial.params[space.name])
 
     @staticmethod
     def _titled(recipe: Recipe, name: str) -> Recipe:
@@ -229,10 +229,10 @@ def run_name(number: int) -> str:
 
 def _suggest(trial: Trial, space: Space) -> Any:
     if space.options:
-        return trial.suggest_categorical(space.path, list(space.options))
+        return trial.suggest_categorical(space.name, list(space.options))
     if space.search == "int":
-        return trial.suggest_int(space.path, space.low, space.high, step=space.step or 1)
-    return trial.suggest_float(space.path, space.low, space.high, step=space.step, log=space.search == "log")
+        return trial.suggest_int(space.name, space.low, space.high, step=space.step or 1)
+    return trial.suggest_float(space.name, space.low, space.high, step=space.step, log=space.search == "log")
 
 
 def _pruner(settings: SweepSettings, epochs: int) -> optuna.pruners.BasePruner:

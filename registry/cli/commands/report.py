@@ -38,8 +38,8 @@ _DEEPEST: Final = 4
 def report(runs: tuple[Path, ...], out: Path | None, pdf: bool, force: bool, as_json: bool) -> None:
     """Write one HTML page about runs: verdict, curves, tables, maps, masks, calibration, recipe and environment.
 
-    RUN is a run folder, or a folder that contains some, such as a study. The file holds everything that it shows and
-    opens in any browser, without a network. `hw1cli evaluate RUN` before adds the scores of each image.
+    RUN is a run folder, or a folder that contains some, such as a study, or a sweep. The file holds everything that it
+    shows and opens in any browser, without a network. `hw1cli evaluate RUN` before adds the scores of each image.
 
     \b
     Examples:
@@ -78,19 +78,22 @@ def write_report(paths: tuple[Path, ...], out: Path | None = None, force: bool =
     """
     from ... import files
     from ...report.page import render
+    from ...report.sweeps import shown_runs
     from ...results.runs import find_runs, read, read_object
 
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise InputError.of(str(out), "is not an HTML file", f"name it {out.with_suffix('.html').name}")
     if out is not None and out.exists() and not force:
         raise InputError.of(str(out), "already exists", "name another --out, or overwrite with --force")
-    folders = list(dict.fromkeys(folder for path in paths for folder in find_runs(path)))
+    sweep = read_object(paths[0] / "sweep.json") if (paths[0] / "sweep.json").is_file() else None
+    found = shown_runs(sweep, paths[0]) if sweep is not None else find_runs(paths[0])
+    folders = list(dict.fromkeys([*found, *(folder for path in paths[1:] for folder in find_runs(path))]))
     path = out or paths[0] / "report.html"
     if not path.parent.is_dir():
         raise InputError.of(str(path.parent), "is not a directory")
     page = paths[0] / "page.json"
     described = read_object(page)["sections"] if page.is_file() else ()
-    text = render([read(folder) for folder in folders], described)
+    text = render([read(folder) for folder in folders], described, sweep)
     try:
         files.write_text(path, text)
     except OSError as error:

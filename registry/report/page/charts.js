@@ -1,6 +1,6 @@
 // Charts: drawn when they come near the window, in the theme's colours; arrow keys move the hovered point.
 "use strict";
-const { runs, pictures } = JSON.parse(document.getElementById("data").textContent);
+const { runs, pictures, sweep } = JSON.parse(document.getElementById("data").textContent);
 const COLORS = {
   light: ["#0b63b0", "#c2410c", "#15803d", "#8b2fc9", "#a16207", "#0e7490", "#be185d", "#4b5563"],
   dark: ["#6db3f2", "#fb9a5a", "#6fd08f", "#c99bf5", "#e3c14f", "#5fd0e0", "#f58ac0", "#b8c0cc"],
