@@ -13,11 +13,10 @@ from ..recipe.dump import dump
 from ..results import statistics
 from ..results.runs import read_if_done
 from ..results.statistics import Setting
-from .trials import Trials
+from .trials import Trials, state_of
 
 #: Trials trained to the end from which the importance of the searched values is estimated.
-_LEAST: Final = 6
-_STATES: Final = {TrialState.COMPLETE: "done", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+_LEAST: Final = 5
 
 
 def outcome(trials: Trials) -> dict[str, Any]:
@@ -66,7 +65,7 @@ def _row(trial: FrozenTrial, sign: int) -> dict[str, Any]:
     complete = trial.state == TrialState.COMPLETE and trial.value is not None
     return {
         "number": trial.number,
-        "state": _STATES.get(trial.state, "running"),
+        "state": state_of(trial),
         "values": dict(trial.params),
         "score": sign * trial.value if complete and trial.value is not None else curve[-1][1] if curve else None,
         "epoch": trial.user_attrs.get("best_epoch") if complete else curve[-1][0] if curve else None,

@@ -43,7 +43,7 @@ def sweep(plan: Plan, settings: SweepSettings, folder: Path, jobs: int, terminal
         StoppedBySignal: the same command goes on.
         Hw1Error: no trial succeeded, or workers end for another reason than their trials.
     """
-    _open(folder, plan.recipe)
+    open_folder(folder, plan.recipe)
     trials = Trials(folder, plan.recipe, settings, plan.loop.epochs)
     log = folder / "workers.log"
     found = outcome(trials)
@@ -92,7 +92,7 @@ def _follow(workers: Workers, trials: Trials, display: Display, log: Path) -> No
             write(trials, found)
 
 
-def _open(folder: Path, recipe: Recipe) -> None:
+def open_folder(folder: Path, recipe: Recipe) -> None:
     """Create the folder, or see that it holds this sweep.
 
     Raises:

@@ -91,7 +91,7 @@ class Trials:
         if best is None:
             return {}
         default = self.all()[0]
-        chosen = [best] if default.number == best.number or default.state == TrialState.FAIL else [best, default]
+        chosen = [best] if default.number == best.number or state_of(default) == "failed" else [best, default]
         return {f"{run_name(each.number)}_seed={seed}": (each, seed) for each in chosen for seed in seeds}
 
     @property
@@ -123,7 +123,7 @@ class Trials:
             if trial.state == TrialState.RUNNING and (claim := self._claim(run_name(trial.number))) is not None:
                 return self._job(trial._trial_id, trial.number, claim)
         ended = [trial for trial in trials if trial.state.is_finished()]
-        if len(ended) >= _ALL_FAILED and all(trial.state == TrialState.FAIL for trial in ended):
+        if len(ended) >= _ALL_FAILED and all(state_of(trial) == "failed" for trial in ended):
             return True
         waiting = any(trial.state == TrialState.WAITING for trial in trials)
         if waiting or len(trials) < self.settings.trials:
@@ -211,6 +211,10 @@ class Trials:
         signed = None if score is None or state != TrialState.COMPLETE else score * self.sign
         self.study.tell(trial, signed, state, skip_if_finished=True)
 
+    def fail(self, trial: Trial, reason: str, **notes: Any) -> None:
+        """Record that a trial failed: to the sampler as pruned, which avoids such values, and ignores failures."""
+        self.tell(trial, TrialState.PRUNED, reason=reason, **notes)
+
     @property
     def sign(self) -> int:
         """1 where a higher score is better, else -1."""
@@ -220,6 +224,13 @@ class Trials:
         """Record that the recipe of a trial could not be trained with another seed."""
         with self.exclusive:
             self.study.set_user_attr("failures", {**self.failures, name: reason})
+
+
+def state_of(trial: FrozenTrial) -> str:
+    """``done``, ``pruned``, ``failed`` or ``running``."""
+    if "reason" in trial.user_attrs and trial.state.is_finished():
+        return "failed"
+    return {TrialState.COMPLETE: "done", TrialState.PRUNED: "pruned"}.get(trial.state, "running")
 
 
 def run_name(number: int) -> str:

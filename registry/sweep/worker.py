@@ -64,7 +64,7 @@ def _on_device(plan: Plan, number: int) -> Plan:
 def _carry_out(job: Job, trials: Trials, registry: Registry, number: int, terminal: Terminal) -> None:
     trial, folder = job.trial, trials.folder / job.name
     if trial is not None and (reason := trials.begin(trial)) is not None:
-        trials.tell(trial, TrialState.FAIL, reason=reason)
+        trials.fail(trial, reason)
         return
 
     def goes_on(run: Run, score: float) -> bool:
@@ -87,7 +87,7 @@ def _carry_out(job: Job, trials: Trials, registry: Registry, number: int, termin
             if trial is None:
                 trials.fail_repeat(job.name, reason)
             else:
-                trials.tell(trial, TrialState.FAIL, reason=reason)
+                trials.fail(trial, reason)
             return
     if trial is not None:
         _tell(trial, trials, folder)
@@ -105,6 +105,6 @@ def _tell(trial: Trial, trials: Trials, folder: Path) -> None:
     if run.summary["status"] == "pruned":
         trials.tell(trial, TrialState.PRUNED, **notes)
     elif run.score is None:
-        trials.tell(trial, TrialState.FAIL, reason=f"it has no finite {run.monitor}", **notes)
+        trials.fail(trial, f"it has no finite {run.monitor}", **notes)
     else:
         trials.tell(trial, TrialState.COMPLETE, run.score, **notes)

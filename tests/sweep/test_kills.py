@@ -58,7 +58,7 @@ class Sweep:
         return [pid for pid, line in named.items() if b"spawn_main" in line]
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300
         while not condition():
             assert self.process.poll() is None and time.monotonic() < end, self.output()
             time.sleep(0.01)
