@@ -6,20 +6,19 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from optuna.trial import Trial, TrialState
 from rich.console import Console as Terminal
 
 from ..catalog.registry import Registry
 from ..engine.console import Console
 from ..engine.records.run_folder import disk_is_full
+from ..engine.runtime.device import of_worker
 from ..engine.train.demo import generate_data
 from ..engine.train.run import Run
 from ..engine.train.session import execute_unfinished
 from ..errors import Hw1Error, StoppedBySignal
 from ..recipe.grammar import SweepSettings
 from ..recipe.load import Recipe
-from ..recipe.plan import Plan
 from ..recipe.planner import make_plan
 from ..results.runs import read, read_object
 from .trials import Job, Trials
@@ -53,14 +52,6 @@ def work(number: int, folder: Path, recipe: Recipe, settings: SweepSettings) -> 
                 job.claim.release()
 
 
-def _on_device(plan: Plan, number: int) -> Plan:
-    """The plan on this worker's GPU, where there are several."""
-    gpus = torch.cuda.device_count()
-    if gpus < 2 or plan.runtime.device not in ("auto", "cuda"):
-        return plan
-    return replace(plan, runtime=replace(plan.runtime, device=f"cuda:{number % gpus}"))  # type: ignore[arg-type]
-
-
 def _carry_out(job: Job, trials: Trials, registry: Registry, number: int, terminal: Terminal) -> None:
     trial, folder = job.trial, trials.folder / job.name
     if trial is not None and (reason := trials.begin(trial)) is not None:
@@ -73,7 +64,8 @@ def _carry_out(job: Job, trials: Trials, registry: Registry, number: int, termin
 
     try:
         if not _has_ended(folder):
-            plan = _on_device(make_plan(job.recipe, registry), number)
+            plan = make_plan(job.recipe, registry)
+            plan = replace(plan, runtime=of_worker(plan.runtime, number))
             execute_unfinished(plan, terminal, folder, watch=goes_on)
     except (KeyboardInterrupt, StoppedBySignal):
         if trial is not None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -105,7 +106,7 @@ def test_a_sweep_killed_three_times_ends_as_one_that_was_not(searched: Path, tmp
     out = tmp_path / "killed"
     for number in (0, 1, 2):
         sweep = Sweep(searched, out)
-        sweep.wait_for(lambda number=number: trained(out, number))
+        sweep.wait_for(partial(trained, out, number))
         if number == 2:  # as if it had died while it wrote a line
             sweep.kill()
             with open(out / "journal.jsonl", "a") as file:
