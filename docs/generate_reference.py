@@ -14,7 +14,7 @@ from registry.catalog.kinds import FACTS, KINDS, Kind
 from registry.catalog.registry import Registry
 from registry.catalog.spec import ComponentSpec, Parameter
 from registry.cli.tables import as_yaml
-from registry.recipe.grammar import SECTIONS, DataSettings, LoopSettings, RuntimeSettings, SplitSettings
+from registry.recipe.grammar import SECTIONS, DataSettings, LoopSettings, RuntimeSettings, SplitSettings, SweepSettings
 from registry.recipe.types import describe_type
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ def _settings() -> str:
         ("`data:`, whatever the data set", DataSettings),
         ("`runtime:`", RuntimeSettings),
         ("`split:`", SplitSettings),
+        ("`sweep:`", SweepSettings),
     )
     for title, each in settings:
         lines += [f"## {title}", "", *_parameters(ComponentSpec.of(each)), ""]
