@@ -24,6 +24,9 @@ from registry.results.runs import read
 from registry.sweep.trials import Trials
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def searched(tmp_path: Path, stranger: None, colored_images: Path) -> Path:
     path = tmp_path / "searched.yaml"
