@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from ..errors import RUN_HINT, InputError, did_you_mean
 from . import completion
+
+if TYPE_CHECKING:
+    from ..recipe.request import Request
 
 PATH: Final[click.Path] = click.Path(path_type=Path)
 
@@ -94,6 +98,15 @@ def takes_request(command: Callable[..., Any], *, or_from: bool = False) -> Call
     recipe = click.argument("recipe", type=PATH, required=not or_from, shell_complete=completion.recipe_files)
     options = (recipe, *_REQUEST)
     return functools.reduce(lambda decorated, option: option(decorated), reversed(options), with_request)
+
+
+def command_of(name: str, request: Request) -> list[str]:
+    """The command line of a request, for another process."""
+    words = [sys.executable, "-m", "hw1cli", name, str(request.recipe)]
+    words += [word for each in request.sets for word in ("--set", each)]
+    words += [word for each in request.unsets for word in ("--unset", each)]
+    words += ["--demo"] if request.demo else []
+    return [*words, *(["--out", str(request.out)] if request.out is not None else [])]
 
 
 def refuse_to_overwrite(out: Path, force: bool) -> None:

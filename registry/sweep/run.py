@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 
 from .. import files
-from ..engine.runtime.workers import Workers
-from ..errors import FAILED, STOPPED, Hw1Error, InputError, StoppedBySignal
+from ..errors import DONE, FAILED, PLUGIN_FAILED, STOPPED, WRONG_INPUT, Hw1Error, InputError, StoppedBySignal
+from ..jobs import Job, Processes
 from ..recipe.dump import dump
 from ..recipe.grammar import SweepSettings
 from ..recipe.load import Recipe
@@ -17,7 +19,6 @@ from ..recipe.plan import Plan
 from .display import Display
 from .outcome import outcome, write
 from .trials import Trials
-from .worker import work
 
 #: Seconds between two looks at the trials.
 _EVERY: Final = 0.5
@@ -25,7 +26,9 @@ _EVERY: Final = 0.5
 _MOST_DEATHS: Final = 10
 
 
-def sweep(plan: Plan, settings: SweepSettings, folder: Path, jobs: int, terminal: Console) -> dict[str, Any]:
+def sweep(
+    plan: Plan, settings: SweepSettings, folder: Path, jobs: int, command: Sequence[str], terminal: Console
+) -> dict[str, Any]:
     """Carry out what is left of a sweep.
 
     Args:
@@ -33,6 +36,7 @@ def sweep(plan: Plan, settings: SweepSettings, folder: Path, jobs: int, terminal
         settings: of the sweep.
         folder: where it is, or will be.
         jobs: processes that share it.
+        command: of each of these; it calls ``worker.work``.
         terminal: where progress is shown.
 
     Returns:
@@ -45,7 +49,6 @@ def sweep(plan: Plan, settings: SweepSettings, folder: Path, jobs: int, terminal
     """
     open_folder(folder, plan.recipe)
     trials = Trials(folder, plan.recipe, settings, plan.loop.epochs)
-    log = folder / "workers.log"
     found = outcome(trials)
     shown = {trial["number"] for trial in found["trials"] if trial["state"] != "running"}
     if shown:
@@ -53,8 +56,7 @@ def sweep(plan: Plan, settings: SweepSettings, folder: Path, jobs: int, terminal
     terminal.print(f"sweep in {folder}", markup=False, highlight=False, soft_wrap=True)
     try:
         with Display(terminal, folder, jobs, shown) as display:
-            with Workers(work, (folder, plan.recipe, settings), jobs, log) as workers:
-                _follow(workers, trials, display, log)
+            _follow([Job(f"worker {n}", command, folder / "workers.log") for n in range(jobs)], trials, display)
             found = outcome(trials)
             display.update(found)
         write(trials, found)
@@ -69,27 +71,48 @@ def sweep(plan: Plan, settings: SweepSettings, folder: Path, jobs: int, terminal
     return found
 
 
-def _follow(workers: Workers, trials: Trials, display: Display, log: Path) -> None:
+def _follow(workers: Sequence[Job], trials: Trials, display: Display) -> None:
     """Show progress until every worker has nothing left to do; start those that die again."""
+    processes, at_work = Processes(len(workers)), {worker.name: worker for worker in workers}
     deaths, ended = 0, -1
-    while workers.at_work:
-        for number, code in workers.ended(_EVERY).items():
-            if code == FAILED:
-                last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-                raise Hw1Error(f"a worker failed: {''.join(last)}", f"see {log}; the same command goes on")
-            if code:
-                deaths += 1
-                if deaths > _MOST_DEATHS:
-                    raise Hw1Error(f"{deaths} workers died without a trial that ended", f"see {log}")
-                how = "was asked to stop" if code == STOPPED else f"died (exit code {code})"
-                display.terminal.print(f"a worker {how}; another one goes on with its run", style="yellow")
-                workers.start(number)
-        found = outcome(trials)
-        display.update(found)
-        now = sum(trial["state"] != "running" for trial in found["trials"])
-        if now != ended:
-            deaths, ended = 0, now
-            write(trials, found)
+    try:
+        processes.start(workers)
+        while at_work:
+            time.sleep(_EVERY)
+            for name, code in processes.ended().items():
+                worker = at_work.pop(name)
+                if code in (FAILED, WRONG_INPUT, PLUGIN_FAILED):
+                    lines = worker.log.read_text(encoding="utf-8", errors="replace").splitlines()
+                    last = next((line for line in reversed(lines) if not line.strip().startswith("hint:")), "")
+                    raise Hw1Error(f"a worker failed: {last.strip()}", f"see {worker.log}; the same command goes on")
+                if code != DONE:
+                    deaths += 1
+                    if deaths > _MOST_DEATHS:
+                        raise Hw1Error(f"{deaths} workers died without a trial that ended", f"see {worker.log}")
+                    how = "was asked to stop" if code == STOPPED else f"died (exit code {code})"
+                    display.terminal.print(f"a worker {how}; another one goes on with its run", style="yellow")
+                    processes.start([worker])
+                    at_work[name] = worker
+            found = outcome(trials)
+            display.update(found)
+            now = sum(trial["state"] != "running" for trial in found["trials"])
+            if now != ended:
+                deaths, ended = 0, now
+                write(trials, found)
+    finally:
+        _stop(processes, set(at_work))
+
+
+def _stop(processes: Processes, at_work: set[str]) -> None:
+    """Ask workers to stop, and wait until they have; a signal meanwhile asks them more urgently."""
+    while at_work:
+        processes.stop()
+        try:
+            while at_work:
+                at_work -= processes.ended().keys()
+                time.sleep(0.1)
+        except KeyboardInterrupt:
+            continue
 
 
 def open_folder(folder: Path, recipe: Recipe) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from optuna.trial import Trial, TrialState
@@ -12,47 +11,43 @@ from rich.console import Console as Terminal
 from ..catalog.registry import Registry
 from ..engine.console import Console
 from ..engine.records.run_folder import disk_is_full
-from ..engine.runtime.device import of_worker
 from ..engine.train.demo import generate_data
 from ..engine.train.run import Run
 from ..engine.train.session import execute_unfinished
 from ..errors import Hw1Error, StoppedBySignal
 from ..recipe.grammar import SweepSettings
-from ..recipe.load import Recipe
+from ..recipe.plan import Plan
 from ..recipe.planner import make_plan
 from ..results.runs import read, read_object
 from .trials import Job, Trials
 
 
-def work(number: int, folder: Path, recipe: Recipe, settings: SweepSettings) -> None:
+def work(plan: Plan, settings: SweepSettings, folder: Path) -> None:
     """Carry out runs of a sweep until none is left.
 
     Args:
-        number: of this worker, which chooses among several GPUs.
-        folder: the sweep's.
-        recipe: with search spaces.
+        plan: of a recipe with search spaces, at their default values.
         settings: of the sweep.
+        folder: the sweep's.
 
     Raises:
         StoppedBySignal, KeyboardInterrupt: asked to stop; the run at hand goes on later.
         Hw1Error: the disk is full.
     """
-    registry = Registry()
-    default = make_plan(recipe, registry)
-    trials = Trials(folder, recipe, settings, default.loop.epochs)
+    registry, trials = Registry(), Trials(folder, plan.recipe, settings, plan.loop.epochs)
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         terminal = Terminal(file=nowhere)
-        if default.make is not None:
+        if plan.make is not None:
             with trials.exclusive:  # one generates the data, and the others find them
-                generate_data(default, Console(terminal))
+                generate_data(plan, Console(terminal))
         while (job := trials.next()) is not None:
             try:
-                _carry_out(job, trials, registry, number, terminal)
+                _carry_out(job, trials, registry, terminal)
             finally:
                 job.claim.release()
 
 
-def _carry_out(job: Job, trials: Trials, registry: Registry, number: int, terminal: Terminal) -> None:
+def _carry_out(job: Job, trials: Trials, registry: Registry, terminal: Terminal) -> None:
     trial, folder = job.trial, trials.folder / job.name
     if trial is not None and (reason := trials.begin(trial)) is not None:
         trials.fail(trial, reason)
@@ -64,9 +59,7 @@ def _carry_out(job: Job, trials: Trials, registry: Registry, number: int, termin
 
     try:
         if not _has_ended(folder):
-            plan = make_plan(job.recipe, registry)
-            plan = replace(plan, runtime=of_worker(plan.runtime, number))
-            execute_unfinished(plan, terminal, folder, watch=goes_on)
+            execute_unfinished(make_plan(job.recipe, registry), terminal, folder, watch=goes_on)
     except (KeyboardInterrupt, StoppedBySignal):
         if trial is not None:
             trials.stopped(trial)

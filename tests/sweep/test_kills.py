@@ -23,7 +23,6 @@ from registry.recipe.request import Request, every_problem, planned_sweep
 from registry.results.runs import read
 from registry.sweep.trials import Trials
 
-
 pytestmark = pytest.mark.slow
 
 
@@ -59,7 +58,7 @@ class Sweep:
     def workers(self) -> list[int]:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         named = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
-        return [pid for pid, line in named.items() if b"spawn_main" in line]
+        return [pid for pid, line in named.items() if b"--worker" in line]
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + 300
@@ -99,7 +98,7 @@ def check(out: Path) -> list[dict]:
         assert run.summary["status"] == trial["state"]
         assert [row["epoch"] for row in run.rows] == [epoch for epoch, _ in trial["curve"]]
         assert [row["accuracy"] for row in run.rows] == pytest.approx([score for _, score in trial["curve"]])
-    assert {read(out / name).summary["status"] for name in found["repeats"]} == {"done"} and not found["failures"]
+    assert {read(out / name).summary["status"] for name in found["repeats"]} <= {"done"} and not found["failures"]
     compared = found["comparison"] or {"settings": []}
     assert [len(each["runs"]) for each in compared["settings"]] == [1] * len(found["repeats"])
     return found["trials"]

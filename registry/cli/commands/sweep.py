@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import PATH, takes_request
+from ...errors import Hw1Error, InputError, StoppedBySignal
+from ...signals import end_with_parent
+from ..options import PATH, command_of, takes_request
 from ..streams import outlasting
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ...recipe.grammar import SweepSettings
+    from ...recipe.plan import Plan
     from ...recipe.request import Request
 
 
@@ -22,7 +27,8 @@ if TYPE_CHECKING:
 @takes_request
 @click.option("--out", type=PATH, help="The sweep's folder (default: runs/RECIPE/sweep).")
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, help="Processes that share the trials.")
-def sweep(request: Request, out: Path | None, jobs: int) -> None:
+@click.option("--worker", is_flag=True, hidden=True)
+def sweep(request: Request, out: Path | None, jobs: int, worker: bool) -> None:
     """Look for better values of the search spaces in RECIPE.
 
     A search space stands in a value's place: `lr: {search: log, low: 1e-5, high: 1e-2}`. Each trial is a run in the
@@ -44,16 +50,36 @@ def sweep(request: Request, out: Path | None, jobs: int) -> None:
     try:
         import optuna  # noqa: F401
     except ImportError:
-        from ...errors import Hw1Error
-
         raise Hw1Error("a sweep needs the package optuna", "pip install 'hw1cli[sweep]'") from None
+    if plan.runtime.devices > 1 or (jobs > 1 and ":" in plan.runtime.device):
+        hint = "leave runtime.devices out, and runtime.device with --jobs; set CUDA_VISIBLE_DEVICES to choose GPUs"
+        raise InputError.of(
+            "runtime", "a worker of a sweep trains each of its trials on one GPU, which it is given", hint
+        )
+    if worker:
+        _work(plan, settings, folder)
+        return
     from ...sweep.run import sweep as carry_out
     from ..tables import Console
 
     console = Console()
+    command = [*command_of("sweep", replace(request, demo=plan.recipe.demo, out=folder)), "--worker"]
     with outlasting():
-        found = carry_out(plan, settings, folder, jobs, console)
+        found = carry_out(plan, settings, folder, jobs, command, console)
         _show(found, folder, console)
+
+
+def _work(plan: Plan, settings: SweepSettings, folder: Path) -> None:
+    """Share the trials of a sweep that another process is in charge of."""
+    end_with_parent()
+    from ...sweep.run import open_folder
+    from ...sweep.worker import work
+
+    open_folder(folder, plan.recipe)
+    try:
+        work(plan, settings, folder)
+    except KeyboardInterrupt as interrupted:
+        raise StoppedBySignal(f"stopped by {interrupted}") from None
 
 
 def _show(found: Mapping[str, Any], folder: Path, console: Console) -> None:

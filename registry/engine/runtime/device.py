@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -60,14 +60,6 @@ class Runtime:
     def __str__(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device.type)
         return f"{name}, {self.precision}, {self.memory_format} ({self.reason})"
-
-
-def of_worker(settings: RuntimeSettings, number: int) -> RuntimeSettings:
-    """The settings of one of several processes that train runs of their own: on a GPU each, as far as these go."""
-    gpus = torch.cuda.device_count()
-    if gpus < 2 or settings.device not in ("auto", "cuda"):
-        return settings
-    return replace(settings, device=f"cuda:{number % gpus}")  # type: ignore[arg-type]
 
 
 def device_for(wanted: str) -> torch.device:

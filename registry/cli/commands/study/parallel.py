@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from ....errors import PLUGIN_FAILED, WRONG_INPUT, Hw1Error, InputError, PluginE
 from ....jobs import Executor, Job, Look, Outcome, Processes, State, View, carry_out
 from ....results.runs import read_if_done, read_rows
 from ....signals import end_with_parent
+from ...options import command_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -118,10 +118,8 @@ def train_member(plan: Plan, out: Path, console: Console) -> None:
 
 def _command(request: Request, plan: Plan, folder: Path) -> list[str]:
     """The command that carries out one run of the study."""
-    words = [sys.executable, "-m", "hw1cli", "run", str(request.recipe), "--out", str(folder)]
-    words += [word for each in request.sets for word in ("--set", each)]
-    words += [word for each in request.unsets for word in ("--unset", each)]
-    return [*words, *(["--demo"] if plan.recipe.demo else []), "--member", plan.recipe.title]
+    words = command_of("run", replace(request, demo=plan.recipe.demo, out=folder))
+    return [*words, "--member", plan.recipe.title]
 
 
 def _look(plan: Plan, run: Path) -> Look:
