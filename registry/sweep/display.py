@@ -104,7 +104,8 @@ class Display:
             )
             for each in best
         ]
-        bar = ProgressBar(total=total + repeats, completed=ended + len(self._repeated))
+        bar = Table.grid(expand=True)  # a bar by itself does not end its line
+        bar.add_row(ProgressBar(total=total + repeats, completed=ended + len(self._repeated)))
         return Group(lines, bar, *top, table)
 
     def left(self, found: Mapping[str, Any]) -> str:
