@@ -107,7 +107,7 @@ def test_the_ensemble_is_the_mean_of_its_folds(
     found = np.array([each.probabilities for each in api.load(patients).predict(images)])
     assert np.abs(found - mean).max() < 1e-6 and np.abs(mean - members[0].predict(images)[0].probabilities).max() > 1e-4
 
-    words = [str(patients), *map(str, images), "--out", str(tmp_path / "labels.csv"), "--scores", "--json"]
+    words = [str(patients / "fold=*"), *map(str, images), "--out", str(tmp_path / "labels.csv"), "--scores", "--json"]
     with pytest.raises(SystemExit) as ended:
         main(["predict", *words])
     assert ended.value.code == 0 and "the mean of those of 3 folds" in capsys.readouterr().err
