@@ -14,15 +14,15 @@ from .momentum import Buffers, Follower, cosine_momentum
 from .ssl import Common, SelfSupervised
 
 
-class Loss(DINOLoss):
+class Loss(DINOLoss):  # type: ignore[misc] # lightly has no types
     """Lightly's, with a centre over the images of all processes, also where the shares of a batch differ by one."""
 
     @torch.no_grad()
     def update_center(self, teacher_out: Tensor) -> None:
         """Move the centre towards the mean of (views, B, D)."""
         count = torch.full_like(teacher_out[0, 0, :1], teacher_out[..., 0].numel())
-        total, images = sum_over_processes(torch.cat([teacher_out.sum((0, 1)), count])).split([self.center.numel(), 1])
-        self.center.lerp_(total / images, 1 - self.center_momentum)
+        total = sum_over_processes(torch.cat([teacher_out.sum((0, 1)), count]))
+        self.center.lerp_(total[:-1] / total[-1], 1 - self.center_momentum)
 
 
 class DINO(SelfSupervised):
