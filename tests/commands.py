@@ -29,6 +29,8 @@ LIBRARIES = (
     *("segmentation_models_pytorch", "lightning.fabric", "matplotlib.figure", "sklearn.manifold", "scipy.stats"),
     *("tensorboard.compat", "torch.utils.tensorboard", "rich.live", "jinja2"),
 )
+#: In place of a file: the stream is closed, as with ``>&-`` in a shell.
+CLOSED = "closed"
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(list(LIBRARIES))
 
@@ -42,6 +44,10 @@ def _run(words: list[str], cwd: str, environment: dict[str, str], streams: tuple
     path = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
     sys.path[:0] = [entry for entry in path if entry not in sys.path]
     for number, (name, file) in enumerate(zip(("stdout", "stderr"), streams, strict=True), 1):
+        if file == CLOSED:
+            os.close(number)
+            setattr(sys, name, None)  # as the interpreter has it at its start
+            continue
         descriptor = os.open(file, os.O_WRONLY | os.O_APPEND)
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -59,16 +65,16 @@ class Command:
     """``hw1cli`` with some words, running in a session of its own; used as ``subprocess.Popen`` is.
 
     Args:
-        output: what it writes its standard output to, in place of a file of its own.
+        output: what it writes its standard output to, in place of a file of its own; with ``CLOSED`` both streams are.
     """
 
-    def __init__(self, *words: Any, cwd: Path = ROOT, output: Path | None = None) -> None:
+    def __init__(self, *words: Any, cwd: Path = ROOT, output: Path | str | None = None) -> None:
         self.args = ["hw1cli", *map(str, words)]
         self._folder = Path(tempfile.mkdtemp())
         self._files = (self._folder / "stdout", self._folder / "stderr")
         for file in self._files:
             file.touch()
-        streams = (str(output or self._files[0]), str(self._files[1]))
+        streams = (str(output or self._files[0]), CLOSED if output == CLOSED else str(self._files[1]))
         environment = {**os.environ, "COLUMNS": "100"}
         self._process = _context.Process(target=_run, args=(self.args[1:], str(cwd), environment, streams))
         self._process.start()

@@ -238,3 +238,13 @@ def test_site_builds_without_warnings(tmp_path: Path) -> None:
     assert result.returncode == 0 and "WARNING" not in result.stderr, result.stderr
     for page in ("index.html", "tutorial/index.html", "reference/trainers/index.html"):
         assert (tmp_path / "site" / page).is_file()
+
+
+def test_every_test_that_reliability_names_exists() -> None:
+    named = re.findall(
+        r"\]\(\.\./(tests/[\w/]+\.py)\): ((?:`test_\w+`(?:, )?)+)", (DOCS / "reliability.md").read_text()
+    )
+    assert len(named) > 50
+    for file, tests in named:
+        text = (ROOT / file).read_text()
+        assert [name for name in re.findall(r"`(\w+)`", tests) if f"def {name}(" not in text] == [], file
