@@ -246,5 +246,5 @@ def test_every_test_that_reliability_names_exists() -> None:
     )
     assert len(named) > 50
     for file, tests in named:
-        text = (ROOT / file).read_text()
-        assert [name for name in re.findall(r"`(\w+)`", tests) if f"def {name}(" not in text] == [], file
+        code = (ROOT / file).read_text()
+        assert [name for name in re.findall(r"`(\w+)`", tests) if f"def {name}(" not in code] == [], file
