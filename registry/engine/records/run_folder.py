@@ -88,8 +88,9 @@ class RunFolder:
         self._lock.acquire()  # the first file: whatever ends the process from here on, the folder can be resumed
         try:
             self.checkpoints.mkdir(exist_ok=True)
-            for stale in self.checkpoints.glob(".*.partial"):  # left by a process that was killed while writing
-                stale.unlink(missing_ok=True)
+            for folder in (self.path, self.checkpoints):  # files of a process that was killed while writing
+                for stale in folder.glob(".[!.]*.[0-9]*.partial"):
+                    stale.unlink(missing_ok=True)
         except OSError as error:
             self.close()
             raise InputError.of(str(error.filename), f"is in the way: {error.strerror}", "move it elsewhere") from error

@@ -122,6 +122,15 @@ def test_what_is_in_the_way_of_a_resumed_run_is_named(run, small, name):
         train(small, run, "trainer.epochs=3", resume=True)
 
 
+def test_what_a_killed_process_left_half_written_is_deleted(run, small):
+    left = [run / ".metrics.csv.1.partial", run / "checkpoints" / ".last.pt.1.before.partial"]
+    kept = run / ".notes.partial"
+    for path in (*left, kept):
+        path.touch()
+    train(small, run, "trainer.epochs=3", resume=True)
+    assert kept.exists() and not any(path.exists() for path in left)
+
+
 REMOVING = {
     "removing.py": """
     import shutil
