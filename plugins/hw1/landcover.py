@@ -112,7 +112,7 @@ class LandCover:
             raise InputError(problems)
 
     def split(self, name: str) -> PairedImages | None:
-        """The samples of ``train`` or ``val``, sorted by name; None where there is no validation folder.
+        """The samples of ``train`` or ``val``, sorted by name; None without a validation folder.
 
         Raises:
             InputError: another name; in reading a sample: a picture is broken, its mask has red pixels or another size.

@@ -2,7 +2,7 @@
 
 A shard is a tar file in WebDataset's layout: the members of a sample follow one another and share a key, as in
 ``000000012.jpg``, ``000000012.mask.png``, ``000000012.cls``. ``index.json`` describes shards and classes; of each split
-``SPLIT.npy`` says where each sample is, and ``SPLIT.names`` holds the samples' names one after another, in UTF-8. Both
+``SPLIT.npy`` holds where each sample is, and ``SPLIT.names`` holds the samples' names one after another, in UTF-8. Both
 tables are mapped into memory: processes of one machine share them, and starting reads almost nothing of them.
 """
 

@@ -39,7 +39,7 @@ def open_model(path: Path, *, checkpoint: str = "best", device: Device = "auto")
     """Open a run folder, a study's folder with folds, or a file that ``hw1cli export`` has written.
 
     Raises:
-        InputError: it is none of these, or a library that reads the file is not installed.
+        InputError: it is another kind of file, or a library that reads the file is not installed.
         BrokenCheckpoint, PluginError: see ``open_run``.
     """
     if not path.is_file():

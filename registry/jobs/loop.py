@@ -86,7 +86,7 @@ def carry_out(
     """Run jobs, each as soon as those that it needs are done and there is room.
 
     Args:
-        jobs: with names of their own; a need that is no job's name counts as done.
+        jobs: with names of their own; a need outside of them counts as done.
         executor: runs them.
         changed: is called with all outcomes ``every`` so many seconds.
 

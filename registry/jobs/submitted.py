@@ -33,7 +33,7 @@ class Submitted:
         options: of SLURM, ``KEY=VALUE`` each, as ``submitit.SlurmExecutor.update_parameters`` has them.
 
     Raises:
-        InputError: submitit is not installed, there is no SLURM here, or an option is not one of SLURM.
+        InputError: submitit or SLURM is not installed, or an option is not one of SLURM.
     """
 
     def __init__(self, folder: Path, cluster: str, number: int, gpus: int = 1, options: Sequence[str] = ()) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ....recipe.plan import Plan
     from ....recipe.request import Request
 
-#: Columns of an epoch's row that are no scores.
+#: Columns of an epoch's row beside its scores.
 _NO_SCORES = ("epoch", "lr", "seconds", "images_per_second")
 
 
