@@ -133,7 +133,7 @@ def _check(request: Request, registry: Registry, files: Files) -> tuple[Recipe, 
         try:
             plans.append(make_plan(run, registry))
         except InputError as error:
-            reported = {(each.path, each.line) for each in problems if recipe.spaces}  # the other end is no news
+            reported = {(each.path, each.line) for each in problems if recipe.spaces}  # the other end would repeat it
             problems += [each for each in error.problems if (each.path, each.line) not in reported]
     untouched = recipe.touched.isdisjoint({"data", "data.root"})
     demo_instead = bool(missing) and recipe.has_demo and not request.demo and untouched

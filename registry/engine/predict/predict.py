@@ -44,10 +44,6 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
         InputError: an input does not exist, or results would overwrite something; nothing was written.
         Hw1Error: the model fails.
     """
-    if is_raster(settings):
-        return predict_raster(saved, settings, terminal)
-    console = Console(terminal)
-    found = find(settings, saved.facts.get("image_suffix", ""))
     model = Predictor(
         saved,
         flips=settings.flips,
@@ -56,6 +52,10 @@ def predict(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str
         overlap=settings.overlap,
         batch_size=settings.batch_size,
     )
+    if is_raster(settings):
+        return predict_raster(saved, model, settings, terminal)
+    console = Console(terminal)
+    found = find(settings, saved.facts.get("image_suffix", ""))
     dense, notes = model.dense, [*saved.notes, *found.notes]
     if model.left_out:
         names = ", ".join(dict.fromkeys(model.left_out))

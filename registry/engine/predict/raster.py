@@ -47,7 +47,7 @@ def is_raster(settings: Settings) -> bool:
     return one and settings.out.suffix.lower() in (".tif", ".tiff") and not settings.out.is_dir()
 
 
-def predict_raster(saved: SavedRun, settings: Settings, terminal: Terminal) -> dict[str, Any]:
+def predict_raster(saved: SavedRun, model: Predictor, settings: Settings, terminal: Terminal) -> dict[str, Any]:
     """Predict a raster into ``settings.out``, or go on with it.
 
     Returns:
@@ -63,14 +63,6 @@ def predict_raster(saved: SavedRun, settings: Settings, terminal: Terminal) -> d
     console, path = Console(terminal), Path(settings.inputs[0])
     if settings.scores or settings.overlays:
         raise InputError.of("--scores, --overlay", "do not go with a GeoTIFF", "name a folder with --out")
-    model = Predictor(
-        saved,
-        flips=settings.flips,
-        scales=settings.scales,
-        tile=settings.tile,
-        overlap=settings.overlap,
-        batch_size=settings.batch_size,
-    )
     if not model.dense:
         raise InputError.of(str(settings.out), "is a GeoTIFF of masks, and this run predicts labels", "name a .csv")
     with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE), open_raster(path) as opened:

@@ -37,7 +37,7 @@ def write_raster(path: Path, pixels: np.ndarray, **profile: Any) -> None:
 
 @pytest.fixture(scope="module")
 def fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Scenes of six bands whose fifth band alone tells the classes apart, in values of satellites (0..4000)."""
+    """Scenes of six bands whose fifth band alone separates the classes, in values of satellites (0..4000)."""
     root, random = tmp_path_factory.mktemp("rasters") / "fields", np.random.default_rng(0)
     for split, count in (("train", 8), ("val", 3)):
         for number in range(count):
