@@ -114,6 +114,8 @@ class RuntimeSettings:
     Args:
         device: where to compute; auto takes a GPU if there is one.
         devices: processes of this machine that train together, one GPU each; torchrun and srun start their own.
+        strategy: how several processes hold the network: ddp, each the whole of it; fsdp2, each its part of parameters,
+            gradients and optimizer state, for a network that does not fit into one device.
         sync_batchnorm: whether batch normalisation is over the batch of all processes; auto: yes.
         process_timeout: seconds that a process waits for another one.
         precision: auto measures whether bf16 is faster here; fp32 is full precision.
@@ -131,6 +133,7 @@ class RuntimeSettings:
 
     device: Device = "auto"
     devices: Count = 1
+    strategy: Literal["ddp", "fsdp2"] = "ddp"
     sync_batchnorm: Literal["auto"] | bool = "auto"
     process_timeout: Positive = 1800.0
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"

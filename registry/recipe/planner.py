@@ -16,6 +16,7 @@ from ..catalog.kinds import KINDS
 from ..catalog.registry import Registry, UnknownName, article
 from ..catalog.spec import REQUIRED, ComponentSpec, Parameter
 from ..errors import InputError, PluginError, Problem, did_you_mean
+from . import sharded
 from .grammar import (
     SECTIONS,
     AugmentSettings,
@@ -118,6 +119,8 @@ class _Planner:
                 )
         if isinstance(split := parts.get("split"), SplitSettings):
             self.problems += folds.problems(entries["split"], split)
+        if isinstance(runtime := parts.get("runtime"), RuntimeSettings) and loop is not BROKEN:
+            self.problems += sharded.problems(root, runtime, loop)
         augment = parts.pop("augment", None) or AugmentSettings()
         if augment is not BROKEN:
             parts["augment"] = {split: steps for split, steps in vars(augment).items() if steps}

@@ -16,6 +16,7 @@ from ...files import atomic_write
 from ...recipe.plan import StartingWeights
 from ..records import checkpoints
 from ..records.run_folder import RunFolder
+from ..runtime.sharding import full_state
 from .contract import backbones_in
 
 #: What a pre-training run leaves, beside the card ``backbone.json``.
@@ -207,7 +208,7 @@ def export_backbone(model: nn.Module, folder: RunFolder, card: Mapping[str, Any]
     if backbone is None:
         return None
     target = folder.path / BACKBONE
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in backbone.state_dict().items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in full_state(backbone).items()}
     with atomic_write(target, "wb") as file:
         file.write(save(tensors, {"format": "pt", "recipe": str(card["recipe"])}))
     maps = {name: list(getattr(backbone, name)) for name in ("channels", "strides")}

@@ -16,6 +16,7 @@ from ...errors import InputError
 from ...recipe.grammar import RuntimeSettings
 from . import processes
 from .allocator import keep_large_blocks
+from .sharding import shard
 
 _FABRIC: Final = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 #: Number formats of reduced precisions.
@@ -98,7 +99,7 @@ def open_runtime(
         device = device_for(settings.device)
         if device.type == "cpu":  # else every optimizer step looks for the driver's library, 0.4 ms
             os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
-        fabric = Fabric(precision=_FABRIC[precision], **_devices(device, all_used))  # type: ignore[arg-type]
+        fabric = Fabric(precision=_FABRIC[precision], **_devices(device, settings.strategy, all_used))  # type: ignore[arg-type]
         fabric.launch()
     if settings.deterministic:
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -109,15 +110,18 @@ def open_runtime(
     return Runtime(fabric, precision, memory_format, reason)
 
 
-def _devices(device: torch.device, all_used: bool) -> dict[str, Any]:
+def _devices(device: torch.device, wanted: str, all_used: bool) -> dict[str, Any]:
     """Fabric's arguments for one device, or for one of each process."""
     if processes.process_count() == 1:
         return {"accelerator": device.type, "devices": 1 if device.index is None else [device.index]}
     from lightning_fabric.strategies.ddp import DDPStrategy
+    from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
 
     whole = processes.process_count()
     local = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or whole)
-    strategy = DDPStrategy(find_unused_parameters=not all_used, forward_sync_buffers=False)
+    strategy: Any = DDPStrategy(find_unused_parameters=not all_used, forward_sync_buffers=False)
+    if wanted == "fsdp2":
+        strategy = ModelParallelStrategy(shard, data_parallel_size=whole, tensor_parallel_size=1)
     return {"accelerator": device.type, "devices": local, "num_nodes": whole // local, "strategy": strategy}
 
 

@@ -9,6 +9,8 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
+from ..runtime.sharding import like, local
+
 
 class WeightAverage:
     """Average of a module's parameters and floating-point buffers (Polyak and Juditsky, 1992; as in Tan and Le, 2019).
@@ -25,6 +27,7 @@ class WeightAverage:
         self.decay = decay
         self._live = [each for each in chain(module.parameters(), module.buffers()) if each.is_floating_point()]
         self._average = [tensor.detach().clone() for tensor in self._live]
+        self._pairs = [local(each) for each in self._average], [local(each.detach()) for each in self._live]
         places = {id(tensor): place for place, tensor in enumerate(self._live)}
         # A tensor that two modules share has two names, and one average.
         named = chain(module.named_parameters(remove_duplicate=False), module.named_buffers(remove_duplicate=False))
@@ -34,7 +37,7 @@ class WeightAverage:
     def update(self, step: int) -> None:
         """Follow the weights after optimizer step ``step``, 1-based."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self._average, self._live, 1 - decay)
+        torch._foreach_lerp_(*self._pairs, 1 - decay)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -47,9 +50,10 @@ class WeightAverage:
 
     @torch.no_grad()
     def _swap(self) -> None:
-        kept = [tensor.clone() for tensor in self._live]
-        torch._foreach_copy_(self._live, self._average)
-        torch._foreach_copy_(self._average, kept)
+        average, live = self._pairs
+        kept = [tensor.clone() for tensor in live]
+        torch._foreach_copy_(live, average)
+        torch._foreach_copy_(average, kept)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The average by the names of the module's state dict."""
@@ -58,4 +62,4 @@ class WeightAverage:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Put a checkpoint's average in place."""
         for name, place in self._places.items():
-            self._average[place].copy_(state[name])
+            self._average[place].copy_(like(state[name], self._average[place]))

@@ -20,6 +20,7 @@ from ..data.loader import batches, derive_seed
 from ..records.epoch import EpochRecord
 from ..runtime import processes
 from ..runtime.memory import memory_named
+from ..runtime.sharding import whole
 from .run import Learning, Position, Run
 from .state import save, save_best, save_epoch, save_within_epoch
 from .step.not_finite import about_score
@@ -59,7 +60,7 @@ def fit(run: Run, learning: Learning, stop: StopRequest) -> None:
             if is_evaluated(run) and not position.best_epoch and not stop:
                 save(run, learning)  # so that there is never a best.pt without a last.pt
             # --- evaluate -------------------------------------------------------------------------
-            with averaged(learning):
+            with averaged(learning), whole(run.task):
                 measured = not stop and measure_epoch(run, learning, stop, started, progress)
             # --- save -----------------------------------------------------------------------------
             if not measured:
@@ -71,7 +72,7 @@ def fit(run: Run, learning: Learning, stop: StopRequest) -> None:
                 raise StoppedBySignal(f"stopped by {stop.name} in {where}; the state is saved", hint)
             if out_of_patience(run) and position.epoch < loop.epochs:
                 run.console.say(early_end(run))
-                with averaged(learning):
+                with averaged(learning), whole(run.task):
                     draw_reports(run, learning, of_epoch=loop.epochs)
             position.next_epoch()
             save_epoch(run, learning, ended=position.epoch > loop.epochs or ends_early(run))
@@ -105,7 +106,8 @@ def measure_start(run: Run, stop: StopRequest) -> None:
     """Evaluate the network before its first step, for a task that asks for it."""
     position, monitor = run.position, run.task.monitor
     if run.task.measures_start and run.loaders and position.step == 0:
-        score = evaluate(run, stop).get(monitor)
+        with whole(run.task):
+            score = evaluate(run, stop).get(monitor)
         if score is not None:
             position.start = {f"start/{monitor}": score}
             run.console.say(f"before the first step: {monitor} {score:.4f}")

@@ -42,12 +42,16 @@ class NamePatterns:
             problems.append(Problem("trainer.freeze", "leaves nothing to learn in the first epoch", hint))
         if problems:
             raise InputError(problems)
-        #: Parameters and the 1-based epoch from which they learn.
-        self._frozen = [(learning[name], epoch) for name, epoch in first.items()]
-        #: Identity of a parameter -> factor of its learning rate; where several patterns match, the last one's.
-        self.lr_factors = {id(learning[name]): factors[p] for p, names in scaled.items() for name in names}
-        for parameter, epoch in self._frozen:
-            parameter.requires_grad_(epoch < _NEVER)
+        #: Names of parameters, and the 1-based epoch from which they learn.
+        self._frozen = first
+        self._factors = {name: factors[p] for p, names in scaled.items() for name in names}
+        for name, epoch in first.items():
+            learning[name].requires_grad_(epoch < _NEVER)
+
+    @property
+    def lr_factors(self) -> dict[int, float]:
+        """Identity of a parameter -> factor of its learning rate; where several patterns match, the last one's."""
+        return {id(each): self._factors[name] for name, each in self.task.named_parameters() if name in self._factors}
 
     def begin_epoch(self, epoch: int) -> None:
         """Freeze what does not learn in an epoch; a module of which nothing learns is in evaluation mode.
@@ -56,8 +60,9 @@ class NamePatterns:
         """
         if not self._frozen:
             return
-        for parameter, first in self._frozen:
-            parameter.requires_grad_(epoch >= first)
+        for name, parameter in self.task.named_parameters():
+            if name in self._frozen:
+                parameter.requires_grad_(epoch >= self._frozen[name])
         for module in self.task.modules():
             own = list(module.parameters())
             if own and not any(parameter.requires_grad for parameter in own):

@@ -26,14 +26,15 @@ from ..data.preprocess import Preprocessor, checked, collate
 from ..data.skipping import SkippedSamples
 from ..data.split import Divided
 from ..inspection.headers import faults, raise_faults
-from ..network.checkpointing import checkpoint_blocks
 from ..network.contract import normalization_of
 from ..records.run_folder import RunFolder
 from ..records.trackers import Trackers
 from ..runtime import autotune, processes
 from ..runtime.batch_norm import synchronize
+from ..runtime.checkpointing import checkpoint_blocks
 from ..runtime.device import LAYOUTS, Runtime, device_for, open_runtime
 from ..runtime.memory import OutOfMemory, is_out_of_memory, release
+from ..runtime.sharding import choose_kernels
 from .ema import WeightAverage
 from .name_patterns import NamePatterns
 from .param_groups import refine
@@ -276,7 +277,9 @@ class Preparation:
         plan, task, settings = self.plan, self.task, self.plan.loop
         if processes.process_count() > 1 and plan.runtime.sync_batchnorm:
             self.caveats += synchronize(task, runtime.device)
-        task.to(memory_format=runtime.layout)
+        sharded = plan.runtime.strategy == "fsdp2" and processes.process_count() > 1
+        task.to(memory_format=torch.contiguous_format if sharded else runtime.layout)  # FSDP shards contiguous tensors
+        wrapped = runtime.fabric.setup_module(task)
         steps = -(-len(self.order) // settings.accumulate)
         known = {**self.facts, "steps_per_epoch": steps, "total_steps": steps * settings.epochs}
         schedule = build(plan.schedule, known)
@@ -284,9 +287,11 @@ class Preparation:
             given, factors = task.parameter_groups(), self.patterns.lr_factors
             groups = refine(given, task, layer_decay=settings.layer_decay, decay=settings.decay, lr_factors=factors)
             optimizer = build(plan.optimizer, {**known, "params": groups})
-            wrapped, optimizer = runtime.fabric.setup(task, optimizer)
+            if sharded:
+                choose_kernels(optimizer)
+            optimizer = runtime.fabric.setup_optimizers(optimizer)
         else:
-            wrapped, optimizer = runtime.fabric.setup(task), None
+            optimizer = None
         if plan.runtime.compile:
             wrapped = torch.compile(wrapped)
         size = settings.eval_batch_size or settings.batch_size

@@ -19,7 +19,7 @@ from ..records import checkpoints
 from ..records.epoch import EpochRecord
 from ..records.origin import changes, differences, started_with
 from ..records.run_folder import RunFolder, from_run, has_checkpoints
-from ..runtime import processes
+from ..runtime import processes, sharding
 from ..runtime.device import random_state, set_random_state
 from .run import Learning, Position, Run
 
@@ -68,22 +68,27 @@ def save_best(run: Run, scores: Mapping[str, float]) -> None:
     """Write the weights as ``best.pt``, with everything that ``predict`` needs; in the epoch that they are of."""
     position = copy.copy(run.position)
     position.next_epoch()
-    state = {"task": run.task.state_dict(), "position": vars(position), "scores": dict(scores), **_described(run)}
+    state = {
+        "task": sharding.full_state(run.task),
+        "position": vars(position),
+        "scores": dict(scores),
+        **_described(run),
+    }
     if processes.rank() == 0:
         run.checkpoints.save(run.folder.best, state)
 
 
 def _save(run: Run, learning: Learning, **settings: Any) -> None:
     state = {
-        "task": run.task.state_dict(),
-        "optimizer": learning.optimizer.state_dict() if learning.optimizer is not None else {},
+        "task": sharding.full_state(run.task),
+        "optimizer": sharding.full(learning.optimizer.state_dict()) if learning.optimizer is not None else {},
         "position": vars(run.position),
         "random": processes.gathered(random_state(run.runtime.device)),
         "base_rates": learning.base_rates,
         **_described(run),
     }
     if learning.average is not None:
-        state["average"] = learning.average.state_dict()
+        state["average"] = sharding.full(learning.average.state_dict())
     if processes.rank() == 0:
         run.checkpoints.save(run.folder.last, state, **settings)
     learning.saved = time.monotonic()
@@ -192,12 +197,12 @@ def start_from(run: Run, learning: Learning, state: Mapping[str, Any]) -> None:
         BrokenCheckpoint: it is not the state of such a network.
     """
     with fitting("the checkpoint"):
-        run.task.load_state_dict(state["task"])
+        sharding.load(run.task, state["task"])
         if learning.average is not None:
             learning.average.load_state_dict(state.get("average", state["task"]))
         if learning.optimizer is not None and "optimizer" in state:
             groups = learning.optimizer.state_dict()["param_groups"]
-            learning.optimizer.load_state_dict({**state["optimizer"], "param_groups": groups})
+            sharding.load_optimizer(learning.optimizer, {**state["optimizer"], "param_groups": groups})
         epoch = checkpoints.epoch_of(state)
         steps = -(-len(learning.train_order) // run.plan.loop.accumulate)
         run.position = Position(epoch=epoch + 1, step=epoch * steps)
@@ -210,11 +215,11 @@ def restore(run: Run, learning: Learning, state: Mapping[str, Any]) -> None:
         BrokenCheckpoint: it is not the state of such a run.
     """
     with fitting("the checkpoint"):
-        run.task.load_state_dict(state["task"])
+        sharding.load(run.task, state["task"])
         if learning.average is not None:
             learning.average.load_state_dict(state["average"])
         if learning.optimizer is not None:
-            learning.optimizer.load_state_dict(state["optimizer"])
+            sharding.load_optimizer(learning.optimizer, state["optimizer"])
         learning.base_rates = state["base_rates"]
         run.position = Position(**state["position"])
         if processes.rank() < len(state["random"]):  # with more processes than before, the others begin anew

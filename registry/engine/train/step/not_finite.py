@@ -14,6 +14,7 @@ from ....errors import Hw1Error
 from ...data.loader import batches
 from ...data.preprocess import Preprocessor, checked, collate
 from ...network.contract import normalization_of
+from ...runtime.sharding import local
 from ..run import Learning, Run
 from ..saved_run import open_task
 
@@ -52,7 +53,7 @@ def what_is_not_finite(run: Run, group: Sequence[Mapping[str, Any]], in_loss: bo
     if in_loss:
         return "the loss is"
     graded = ((name, each.grad) for name, each in run.task.named_parameters() if each.grad is not None)
-    bad = [name for name, gradient in graded if not bool(torch.isfinite(gradient).all())]
+    bad = [name for name, gradient in graded if not bool(torch.isfinite(local(gradient)).all())]
     of = f" of {', '.join(bad[:3])}{', ...' * (len(bad) > 3)}" if bad else ""
     return f"the gradients{of} are"
 

@@ -15,6 +15,7 @@ from ...data.skipping import without
 from ...runtime import processes
 from ...runtime.device import random_state, set_random_state
 from ...runtime.memory import OutOfMemory, is_out_of_memory, release
+from ...runtime.sharding import full_state
 from ..run import Learning, Run
 from ..task import has_batch_norm
 from . import not_finite
@@ -161,6 +162,7 @@ class Stepper:
             norm = get_total_norm([each.grad for each in run.task.parameters() if each.grad is not None])
         if run.runtime.precision == "fp16":  # its scaler leaves out steps whose gradients overflow, which is usual
             norm = loss
+        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
         return torch.isfinite(torch.stack([loss, norm.to(loss)]))
 
     def _leave_out(
@@ -171,7 +173,7 @@ class Stepper:
         what = not_finite.what_is_not_finite(run, group, in_loss)
         self.learning.optimizer.zero_grad(set_to_none=True)
         self._restore(kept)
-        state = {"task": run.task.state_dict(), "random": kept["random"]}
+        state = {"task": full_state(run.task), "random": kept["random"]}
         path = not_finite.keep(run, number, group, state)
         error = not_finite.diverged(run, what, number, group, path)
         if not self.skips:

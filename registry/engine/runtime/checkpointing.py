@@ -25,7 +25,7 @@ def checkpoint_blocks(network: nn.Module) -> None:
     Raises:
         InputError: it has no such block.
     """
-    blocks = _blocks(network)
+    blocks = blocks_of(network)
     if not blocks:
         message = f"{type(network).__name__} has no blocks in an nn.Sequential or nn.ModuleList to checkpoint"
         raise InputError.of("runtime.gradient_checkpointing", message, "leave it out")
@@ -34,11 +34,11 @@ def checkpoint_blocks(network: nn.Module) -> None:
         block.forward = partial(_checkpointed, block.forward)
 
 
-def _blocks(network: nn.Module) -> list[nn.Module]:
-    """The innermost blocks."""
+def blocks_of(network: nn.Module) -> list[nn.Module]:
+    """The innermost blocks: parts of a Sequential or ModuleList that have parts and parameters."""
     found = []
     for part in network.children():
-        if inner := _blocks(part):
+        if inner := blocks_of(part):
             found += inner
         elif isinstance(network, (nn.Sequential, nn.ModuleList)):
             parts, parameters = list(part.children()), list(part.parameters())

@@ -12,7 +12,7 @@ import torch
 from runs import same, train, weights
 from torch import nn
 
-from registry.engine.network.checkpointing import checkpoint_blocks
+from registry.engine.runtime.checkpointing import checkpoint_blocks
 from registry.errors import InputError
 
 
