@@ -90,6 +90,12 @@ class PluginError(Hw1Error):
         return PluginError, (self.source, self.reason, self.hint, self.problem)
 
 
+def ended_by_plugin(error: BaseException) -> PluginError:
+    """What a plugin raises to end the process: ``exit()``, a KeyboardInterrupt of its own, any other BaseException."""
+    reason = f"a plugin ended the process: {type(error).__name__}{f': {error}' if str(error) else ''}"
+    return PluginError(raised_at(error), reason, "components raise subclasses of Exception, and do not call exit()")
+
+
 class StoppedBySignal(Hw1Error):
     """The run was asked to stop, saved its state and can be resumed."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import Final, TypeVar
 
@@ -16,6 +17,8 @@ T = TypeVar("T")
 PARENT: Final = "HW1CLI_PARENT"
 #: Linux' prctl: the signal that a process gets when its parent dies (linux/prctl.h).
 _PR_SET_PDEATHSIG: Final = 1
+#: Seconds that a second signal leaves to what is going on.
+_GRACE: Final = 4.0
 #: Those that exist on this system.
 STOPPING: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, name)
@@ -60,39 +63,89 @@ def ignore() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal has ended what was going on; a plain ``KeyboardInterrupt`` may be a plugin's own."""
+
+
 def interrupt(number: int, _frame: FrameType | None) -> None:
-    """A handler that ends what is going on, whichever signal it is: ``KeyboardInterrupt`` with the signal's name."""
-    raise KeyboardInterrupt(signal.Signals(number).name)
+    """A handler that ends what is going on, whichever signal it is: ``Interrupted`` with the signal's name."""
+    raise Interrupted(signal.Signals(number).name)
 
 
 class _StopWaitingError(BaseException):
     """Raised by the handler into a wait; no caller sees it."""
 
 
+@contextmanager
+def _last_resort(code: Callable[[], int]) -> Iterator[None]:
+    """Inside, a second signal ends the process after some seconds, though its main thread never comes to a handler.
+
+    It may be in a long computation, or wait for a disk; the system's own handler is a byte in a pipe.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before, left = signal.set_wakeup_fd(writing, warn_on_full_buffer=False), threading.Event()
+
+    def watch() -> None:
+        received = 0
+        while received < 2 and (number := os.read(reading, 1)[0]):
+            received += number in STOPPING
+        if received == 2 and not left.wait(_GRACE):
+            os._exit(code())
+
+    thread = threading.Thread(target=watch, name="last resort", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        left.set()
+        signal.set_wakeup_fd(before)
+        os.write(writing, bytes(1))
+        thread.join()
+        os.close(reading)
+        os.close(writing)
+
+
+def _forget_pipe() -> None:
+    with suppress(ValueError):
+        signal.set_wakeup_fd(-1)
+
+
+if hasattr(os, "register_at_fork"):  # else a signal to a loader's process would count as one of this process
+    os.register_at_fork(after_in_child=_forget_pipe)
+
+
 class StopRequest:
-    """While entered, the stopping signals set a flag; a second one interrupts at once.
+    """While entered, the stopping signals set a flag; a second one interrupts at once, and ends the process if need be.
 
     Args:
         any_of: of several processes that train together: whether each of some flags is set in any of them. They stop
             where they have agreed, since each waits for the others' parts of a step.
+        code: the exit code where a second signal has to end the process.
     """
 
-    def __init__(self, any_of: Callable[..., tuple[bool, ...]] | None = None) -> None:
+    def __init__(
+        self, any_of: Callable[..., tuple[bool, ...]] | None = None, code: Callable[[], int] = lambda: 1
+    ) -> None:
         self.name: str | None = None
         self._any_of = any_of
         self._received: str | None = None
         self._waiting = False
-        self._handled = handled(self._receive)
+        self._entered, self._code = ExitStack(), code
 
     def __bool__(self) -> bool:
         return self.name is not None
 
     def __enter__(self) -> StopRequest:
-        self._handled.__enter__()
+        self._entered.enter_context(_last_resort(self._code))
+        self._entered.enter_context(handled(self._receive))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._handled.__exit__(None, None, None)
+        self._entered.close()
 
     def agree(self, *flags: bool) -> tuple[bool, ...]:
         """Which flags are set in any process; from now on, a request that one of them got is one of all."""

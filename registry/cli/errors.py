@@ -9,8 +9,8 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from ..errors import FAILED, Hw1Error, InputError, StoppedBySignal, printable, raised_at
-from ..signals import handled, ignore, interrupt
+from ..errors import FAILED, Hw1Error, InputError, StoppedBySignal, ended_by_plugin, printable, raised_at
+from ..signals import Interrupted, handled, ignore, interrupt
 from .streams import make_writable
 
 DEBUG: Final = "Add the traceback to an error."
@@ -41,12 +41,16 @@ class CommandGroup(click.Group):
             try:
                 with handled(interrupt):
                     return super().invoke(ctx)
+            except (Exception, Interrupted, SystemExit):
+                raise
+            except BaseException as error:
+                raise ended_by_plugin(error) from error
             finally:
                 atexit.register(ignore)  # else a signal in the last second makes a failure of what has succeeded
                 sys.stdout.flush()  # a closed pipe is noticed here, not when the interpreter ends
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise  # click shows these itself; a pipe whose reader (head, less) has left is not an error
-        except KeyboardInterrupt as interrupted:
+        except Interrupted as interrupted:
             if ctx.invoked_subcommand not in ("run", "sweep"):
                 exit_with(Hw1Error(f"stopped by {interrupted}; nothing was written"), debug=False)
             # Later, in the run folder, the loop, a study and a sweep answer signals themselves.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import math
 import signal
 import sys
 import threading
@@ -24,6 +25,8 @@ from .skipping import without
 
 #: Linux' prctl: the signal that a process gets when its parent dies (linux/prctl.h).
 _PR_SET_PDEATHSIG: Final = 1
+#: Seconds after which a wait for a batch looks whether the loader's processes live.
+_LOOK: Final = 1.0
 #: Share of a step's time that loading has to take before other processes do it.
 _WORTH_WORKERS: Final = 0.2
 
@@ -151,18 +154,22 @@ def make_loader(
     Args:
         timeout: seconds to wait for a batch of the workers; 0 waits for ever.
     """
-    return DataLoader(
+    look = min(timeout or _LOOK, _LOOK)
+    loader: DataLoader[Any] = DataLoader(
         data,
         batch_sampler=order,
         num_workers=workers,
         collate_fn=_shared,
         worker_init_fn=_begin_worker,
-        timeout=timeout if workers else 0,
+        timeout=look if workers else 0,
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
         # iter() would otherwise draw from the global generator, and so change the weights with the worker count.
         generator=torch.Generator().manual_seed(0),
     )
+    # Looks, not seconds of a clock: those in which this process was stopped (SIGSTOP) count as one.
+    loader.looks = math.ceil(timeout / look) if timeout else sys.maxsize  # type: ignore[attr-defined]
+    return loader
 
 
 def batches(loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
@@ -175,22 +182,43 @@ def batches(loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
     iterator = iter(loader)
     for position in range(len(loader.batch_sampler)):  # type: ignore[arg-type]
         try:
-            batch = next(iterator)
+            batch = _next(iterator, loader.looks)  # type: ignore[attr-defined]
         except StopIteration:
             return
-        except RuntimeError as error:
-            if not str(error).startswith("DataLoader "):
+        except (RuntimeError, OSError) as error:
+            if isinstance(error, RuntimeError) and not str(error).startswith(("DataLoader ", "Too many open")):
                 raise
+            ended, at = _ended(iterator)
             close(loader)
             names = getattr(getattr(loader.dataset, "samples", None), "names", ())
-            batch_keys = next(islice(loader.batch_sampler, position, None), ())  # type: ignore[arg-type, call-overload]
-            reading = [str(names[index]) for _, index in batch_keys] if names else []
-            raise _loading_failed(error, loader.timeout, reading) from error
+            keys = [key for at in at or [position] for key in next(islice(loader.batch_sampler, at, None), ())]  # type: ignore[arg-type, call-overload]
+            some = ", ".join(str(names[index]) for _, index in keys[:8]) if names else ""
+            some += ", ..." * (len(keys) > 8)
+            waited = loader.timeout * loader.looks  # type: ignore[attr-defined]
+            raise _loading_failed(error, ended, waited, some) from error
         batch = checked(batch)
         if "skipped" in batch:
             batch = _record_skipped(loader.dataset, batch)
         if batch["name"]:
             yield batch
+
+
+def _next(iterator: Iterator[Any], looks: int) -> Any:
+    """The next batch, waited for in so many looks."""
+    while True:
+        try:
+            return next(iterator)
+        except RuntimeError as error:
+            looks -= 1
+            if "timed out" not in str(error) or looks <= 0:
+                raise
+
+
+def _ended(iterator: Any) -> tuple[list[int], list[int]]:
+    """The exit codes of the workers that have ended, and which batches of the epoch they owe."""
+    codes = {number: each.exitcode for number, each in enumerate(iterator._workers) if each.exitcode is not None}
+    owed = [at for at, task in iterator._task_info.items() if len(task) == 1 and task[0] in codes]
+    return list(codes.values()), sorted(owed)
 
 
 def _record_skipped(data: Any, batch: dict[str, Any]) -> dict[str, Any]:
@@ -200,14 +228,19 @@ def _record_skipped(data: Any, batch: dict[str, Any]) -> dict[str, Any]:
     return batch if data.split == "train" else without(batch, replaced)
 
 
-def _loading_failed(error: RuntimeError, timeout: float, reading: Sequence[str]) -> Hw1Error:
+def _loading_failed(error: Exception, codes: Sequence[int], waited: float, reading: str) -> Hw1Error:
+    """What is shown where no batch came; ``codes`` are the exit codes of the workers that have ended."""
     if "timed out" in str(error):
-        some = ", ".join(reading[:8]) + (", ..." if len(reading) > 8 else "")
         hint = "look at these files and at the disk; runtime.worker_timeout sets how long to wait"
-        return Hw1Error(f"no batch came from the loader's workers for {timeout:g} s, while they read {some}", hint)
-    if "shared memory" in str(error) or "Bus error" in str(error):
+        return Hw1Error(f"no batch came from the loader's workers for {waited:g} s, while they read {reading}", hint)
+    if "shared memory" in str(error) or "Bus error" in str(error) or -signal.SIGBUS in codes:
         return _no_shared_memory()
-    return Hw1Error(f"a loader's worker was killed: {error}", "often memory ran out: lower runtime.workers")
+    if codes:
+        how = f"ended with exit code {codes[0]}" if codes[0] >= 0 else f"was killed by {signal.Signals(-codes[0]).name}"
+        hint = "look at what reads them" if codes[0] >= 0 else "often memory ran out: lower runtime.workers"
+        return Hw1Error(f"a loader's worker {how}, while they read {reading}", hint)
+    hint = "lower runtime.workers, or raise the limit: ulimit -n 4096"
+    return Hw1Error(f"the loader's workers cannot be reached: {str(error).partition('. ')[0]}", hint)
 
 
 def close(loader: DataLoader[Any]) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console as Terminal
 
 from ...errors import Hw1Error, InputError
 from ...files import atomic_write
+from ...signals import Interrupted
 from ..console import Console, Progress
 from ..runtime import processes
 from ..train.saved_run import SavedRun
@@ -141,11 +142,11 @@ def _stopped(results: Masks | Labels) -> Iterator[None]:
     """An interrupt as an error that says what is kept.
 
     Raises:
-        Hw1Error: for a ``KeyboardInterrupt``.
+        Hw1Error: for an ``Interrupted``.
     """
     try:
         yield
-    except KeyboardInterrupt as interrupted:
+    except Interrupted as interrupted:
         raise Hw1Error(f"stopped by {interrupted}; {results.kept()}") from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -14,11 +15,11 @@ from typing import Any, Final
 from rich.console import Console as Terminal
 
 from ... import files
-from ...errors import Hw1Error, InputError, PluginError, StoppedBySignal, raised_at
+from ...errors import FAILED, STOPPED, Hw1Error, InputError, PluginError, StoppedBySignal, ended_by_plugin
 from ...recipe.dump import dump
 from ...recipe.plan import Plan
 from ...results import diff
-from ...signals import StopRequest
+from ...signals import Interrupted, StopRequest
 from ..console import Console
 from ..data.facts import plain_facts
 from ..data.loader import close
@@ -106,9 +107,12 @@ def execute(
             if earlier is not None:
                 (restore if resume else start_from)(run, learning, earlier)
             return _Session(run.plan, folder, console).carry_out(run, learning, resume and first)
-    except SystemExit as left:
-        hint = "components raise errors, and do not call exit()"
-        raise Hw1Error(f"a plugin ended the process, at {raised_at(left)}", hint) from left
+    except (Exception, Interrupted):
+        raise
+    except BaseException as left:
+        if isinstance(left, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            raise  # no command of ours: Ctrl-C in a notebook
+        raise ended_by_plugin(left) from left
     finally:
         folder.close()
 
@@ -141,7 +145,8 @@ class _Session:
         """Open the folder, train, and write the summary whatever happens."""
         several = processes.process_count() > 1
         # From the first file on, a signal stops only where the state can be saved.
-        with StopRequest(processes.any_of if several else None) as stop:
+        stopped = lambda: STOPPED if has_checkpoints(self.folder.path) else FAILED  # noqa: E731
+        with StopRequest(processes.any_of if several else None, stopped) as stop:
             try:
                 if not resumed:
                     self.folder.open(resume=False)
@@ -154,12 +159,12 @@ class _Session:
                 summary = self._train(run, learning, stop)
                 if run.task.pretrains:
                     self._export_backbone(run, learning)
-            except KeyboardInterrupt:  # a second signal
+            except Interrupted:  # a second signal
                 hint = f"go on with: {way_on(self.folder.path)}"
                 if not has_checkpoints(self.folder.path):
                     raise Hw1Error("stopped at once by a second signal, before the first checkpoint", hint) from None
                 raise StoppedBySignal("stopped at once by a second signal", hint) from None
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
                 if (full := disk_is_full(error)) is not None:
                     raise Hw1Error(full, f"make room, then go on with: {way_on(self.folder.path)}") from error
                 if self.folder.path.is_dir() or isinstance(error, InputError):
@@ -188,7 +193,7 @@ class _Session:
             status = "pruned" if run.pruned else "done"
             if (caveat := start_caveat(run)) is not None:
                 run.add_caveat(caveat)
-        except (StoppedBySignal, KeyboardInterrupt):
+        except (StoppedBySignal, Interrupted):
             status = "stopped"
             raise
         except Diverged as error:

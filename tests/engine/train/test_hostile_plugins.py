@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,12 +21,18 @@ LEAVING = {
     from torch import nn
     from plugins.folders.image_folders import ImageFolders
 
+    class Stop(BaseException):
+        pass
+
     class Loss(nn.CrossEntropyLoss):
         steps = 0
+        def __init__(self, how):
+            super().__init__()
+            self.how = how
         def forward(self, logits, target):
             Loss.steps += 1
             if Loss.steps > 3:
-                sys.exit()
+                raise {"exit": SystemExit(), "interrupt": KeyboardInterrupt(), "stop": Stop("by chance")}[self.how]
             return super().forward(logits, target)
 
     class Report:
@@ -54,10 +62,10 @@ LEAVING = {
     "leaving_specs.py": """
     from pathlib import Path
 
-    def loss() -> "object":
+    def loss(*, how: str = "exit") -> "object":
         "Ends the process in its fourth step."
         from leaving import Loss
-        return Loss()
+        return Loss(how)
 
     def report() -> "object":
         "Ends the process."
@@ -98,7 +106,8 @@ def test_a_plugin_that_ends_the_process_fails_its_run_alone(shapes: Path, tmp_pa
     shapes.write_text(shapes.read_text() + runs)
     ended = CliRunner().invoke(command_line.main, ["run", str(shapes), "--out", str(tmp_path / "study")])
     assert ended.exit_code == 3, ended.output
-    assert "bad failed: a plugin ended the process, at" in ended.output.replace("\n", " ")
+    shown = ended.output.replace("\n", "")
+    assert re.search(r"bad failed: \S*leaving\.py:\d+: a plugin ended the process: SystemExit", shown), shown
     assert "leaving.py" in (tmp_path / "study" / "bad" / "log.txt").read_text()  # the traceback
     assert read_if_done(tmp_path / "study" / "good") is not None
     assert "leaving" in ended.output.rpartition("error:")[2]  # the report of the other run
@@ -121,3 +130,15 @@ def test_a_data_set_that_ends_the_process_or_gives_nothing_names_the_sample(
     data = f"data={{use: leaving, root: {colored_images}, how: {how}}}"
     with pytest.raises(InputError, match=r"5\.png: cannot be read"):
         train(shapes, tmp_path / "run", data)
+
+
+@pytest.mark.parametrize("how", ["interrupt", "stop"])
+def test_what_a_plugin_raises_beside_exceptions_is_its_failure(shapes: Path, tmp_path: Path, how: str) -> None:
+    """It is no signal, and no traceback."""
+    words = ["run", str(shapes), "--out", str(tmp_path / "run"), "--set", f"loss={{use: leaving, how: {how}}}"]
+    ended = CliRunner().invoke(command_line.main, words)
+    assert ended.exit_code == 3, ended.output
+    name = {"interrupt": "KeyboardInterrupt", "stop": "Stop: by chance"}[how]
+    assert re.search(rf"error: \S*leaving\.py:\d+: a plugin ended the process: {name}\n", ended.output), ended.output
+    assert "Traceback" not in ended.output and "leaving.py" in (tmp_path / "run" / "log.txt").read_text()
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "failed"

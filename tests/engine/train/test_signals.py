@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -227,3 +229,20 @@ def test_a_process_that_was_forked_leaves_signals_to_its_parent():
         assert os.waitpid(child, 0)[1] == 0
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.name == "SIGTERM"
+
+
+def wait_without_coming_to_a_handler() -> None:
+    with StopRequest(code=lambda: 75):
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+
+
+def test_two_signals_end_a_process_that_never_comes_to_a_handler():
+    """As in one long computation, or on a disk that does not answer."""
+    process = multiprocessing.get_context("fork").Process(target=wait_without_coming_to_a_handler)
+    process.start()
+    for _ in range(2):
+        time.sleep(1)
+        assert process.is_alive() and process.pid is not None
+        os.kill(process.pid, signal.SIGTERM)
+    process.join(30)
+    assert process.exitcode == 75
