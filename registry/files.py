@@ -56,6 +56,20 @@ def flush_folder(folder: Path) -> None:
 
 
 @contextmanager
+def working_directory_kept() -> Iterator[None]:
+    """Afterwards the working directory is what it was, whatever a plugin does inside."""
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was removed
+        here = None
+    try:
+        yield
+    finally:
+        if here is not None:
+            os.chdir(here)
+
+
+@contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """The path of a temporary folder, yet to be created, that is renamed to ``folder`` when the block ends.
 

@@ -19,7 +19,8 @@ from .supervised import Supervised
 class Distillation(Supervised):
     """Classification with a teacher (Hinton et al., 2015); see the spec ``distillation``.
 
-    The teacher does not learn, gets the images normalised as its own weights expect, and is not part of checkpoints.
+    The teacher does not learn, gets the images normalised as its own weights expect, or as the run's data are where
+    these have statistics of their own, and is not part of checkpoints.
     """
 
     target = "label"
@@ -33,13 +34,14 @@ class Distillation(Supervised):
         temperature: float,
         teacher_weight: float,
         ignore_index: int | None = None,
+        own_statistics: bool = False,
     ) -> None:
         super().__init__(model, loss, metrics)
         self.temperature, self.teacher_weight, self.ignore_index = temperature, teacher_weight, ignore_index
         self._unregistered = [teacher.requires_grad_(False).eval()]  # in a list, so that no checkpoint holds it
         self._statistics = [
             torch.tensor(values).view(1, -1, 1, 1)
-            for network in (model, teacher)
+            for network in (() if own_statistics else (model, teacher))
             for values in normalization_of(network)
         ]
 
@@ -66,8 +68,10 @@ class Distillation(Supervised):
     @torch.no_grad()
     def _taught(self, images: Tensor, logits: Tensor) -> Tensor:
         """The teacher's logits."""
-        mean, std, own_mean, own_std = (each.to(images.device) for each in self._statistics)
-        taught: Tensor = self._unregistered[0]((images * std + mean - own_mean) / own_std).float()
+        if self._statistics:
+            mean, std, own_mean, own_std = (each.to(images.device) for each in self._statistics)
+            images = (images * std + mean - own_mean) / own_std
+        taught: Tensor = self._unregistered[0](images).float()
         if taught.shape != logits.shape:
             message = f"gives logits of shape {tuple(taught.shape)}, and the model {tuple(logits.shape)}"
             raise InputError.of("teacher", message, "expected a teacher of the same classes, and outputs of one size")

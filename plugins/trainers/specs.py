@@ -94,6 +94,7 @@ def distillation(
     metrics: list[Metric] = _ACCURACY,
     temperature: Positive = 4.0,
     teacher_weight: Probability = 0.9,
+    mean: FromData[Any] = None,
 ) -> Task:
     """Image classification learned from labels and from a larger network's predictions (Hinton et al., 2015).
 
@@ -104,10 +105,11 @@ def distillation(
         metrics: scores over the evaluation images; the first one chooses the best checkpoint.
         temperature: by which logits are divided before both distributions are compared.
         teacher_weight: share of the teacher in the loss; the rest is that of the labels.
+        mean: of the data; where it is given, the teacher gets the images as the student does.
     """
     from .distillation import Distillation
 
-    return Distillation(model, loss, metrics, teacher, temperature, teacher_weight)
+    return Distillation(model, loss, metrics, teacher, temperature, teacher_weight, own_statistics=bool(mean))
 
 
 @preflighted_by(_require_trained_teacher)
@@ -121,6 +123,7 @@ def segmentation_distillation(
     teacher_weight: Probability = 0.5,
     class_colors: FromData[Any] = None,
     ignore_index: FromData[int | None] = None,
+    mean: FromData[Any] = None,
 ) -> Task:
     """Semantic segmentation learned from masks and from a larger network's predictions, pixel by pixel.
 
@@ -133,8 +136,9 @@ def segmentation_distillation(
         teacher_weight: share of the teacher in the loss; the rest is that of the masks.
         class_colors: for pictures.
         ignore_index: the label that is not learned, from the teacher neither.
+        mean: of the data; where it is given, the teacher gets the images as the student does.
     """
     from .distillation import SegmentationDistillation
 
-    more = {"class_colors": class_colors, "ignore_index": ignore_index}
+    more = {"class_colors": class_colors, "ignore_index": ignore_index, "own_statistics": bool(mean)}
     return SegmentationDistillation(model, loss, metrics, teacher, temperature, teacher_weight, **more)

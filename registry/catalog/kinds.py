@@ -171,6 +171,7 @@ FACTS: Final[dict[str, str]] = {
     "ignore_index": "the label that is not to be learned, or None",
     "class_counts": "a function: the pixels, or images, of each class in the training split (it may read every mask)",
     "in_channels": "channels of an image",
+    "mean": "the mean of each channel of the data, where the recipe gives it: images are normalised with it then",
     "params": "the parameters that an optimizer is to change, as torch parameter groups",
     "epochs": "epochs of the run",
     "total_steps": "optimizer steps of the whole run",

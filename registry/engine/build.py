@@ -6,11 +6,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ..catalog.introspect import Unread
 from ..catalog.kinds import WITHOUT_START
 from ..errors import Hw1Error, InputError, PluginError, raised_at
+from ..files import working_directory_kept
 from ..recipe.plan import ComponentPlan
 
 # albumentations, whoever imports it, asks the package index for a newer version, unless told not to.
@@ -43,7 +45,7 @@ def build(plan: ComponentPlan, facts: Mapping[str, Any]) -> Any:
         arguments |= {name: value for name, value in WITHOUT_START.items() if name in arguments}
     arguments = {name: value for name, value in arguments.items() if name not in plan.spec.reserved}
     try:
-        with plan.attach_location(), contextlib.redirect_stdout(sys.stderr):
+        with plan.attach_location(), contextlib.redirect_stdout(sys.stderr), working_directory_kept():
             built = plan.spec(**arguments)
             if start.loaded_by_framework:
                 from .network.weights import load_weights
@@ -70,7 +72,7 @@ def _value(value: Any, facts: Mapping[str, Any]) -> Any:
         return build(value, facts)
     if isinstance(value, list):
         return [_value(item, facts) for item in value]
-    return value
+    return value.absolute() if isinstance(value, Path) else value  # a plugin may change the working directory
 
 
 def _require_transform(built: Any) -> None:

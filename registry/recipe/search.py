@@ -99,7 +99,7 @@ def filled(root: Node, spaces: Mapping[str, Space], value_of: Callable[[Space], 
             value = value_of(space)
             if space.options:
                 return copied(space.options[value], f"{path}.of.{list(space.options).index(value)}")
-            return Node(value, node.location, repr(value))
+            return Node(value, node.location, "search: linear" if space.search == "linear" else repr(value))
         if isinstance(node.value, dict):
             return Node({key: copied(child, join(path, key)) for key, child in node.children()}, node.location)
         if isinstance(node.value, list):

@@ -183,6 +183,8 @@ def misfit(node: Node, wanted: Type, path: str) -> Problem:
 
 def _nearest(node: Node, wanted: Type) -> str | None:
     value, numeric = node.value, wanted.admits("number") or wanted.admits("integer")
+    if node.text == "search: linear":
+        return "search: int gives integers" if wanted.admits("integer") else None
     if wanted.admits("interval"):
         try:
             Interval(str(value))

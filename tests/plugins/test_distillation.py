@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from runs import train, weights
 from torch import nn
 from torch.nn import functional as F
 
+from plugins.trainers import specs
 from plugins.trainers.distillation import Distillation, soft_loss
 from registry.catalog.registry import Registry
 from registry.engine.train.saved_run import open_run
@@ -51,6 +53,15 @@ def test_teacher_gets_images_normalised_as_its_own_and_is_in_no_checkpoint() -> 
     assert torch.allclose(figures["loss"], 0.5 * figures["hard_loss"] + 0.5 * figures["soft_loss"])
     assert set(task.state_dict()) == {"model.1.weight", "model.1.bias"} and not teacher.bias.requires_grad
     assert task.double() and teacher.bias.dtype == torch.float64  # moved along
+
+
+@pytest.mark.parametrize("spec", [specs.distillation, specs.segmentation_distillation])
+def test_teacher_gets_images_unchanged_where_the_data_have_statistics_of_their_own(spec: Any) -> None:
+    teacher = Seen()
+    task = spec(model=nn.Conv2d(3, 3, 1), teacher=teacher, loss=nn.CrossEntropyLoss(), metrics=[], mean=[900.0] * 3)
+    images = torch.rand(2, 3, 4, 4)
+    task._taught(images, torch.zeros(2, 3))
+    assert teacher.images is images
 
 
 def test_student_of_a_run_learns_from_it_alone(stranger: None, shapes: Path, tmp_path: Path) -> None:

@@ -115,7 +115,10 @@ def test_every_end_is_checked_as_its_place_asks(write) -> None:
     path = write("optimizer: {search: choice, of: [adamw, {use: sgd, momentun: 0.9}]}")
     assert problem(path)[1] == "optimizer.momentun: optimizer 'sgd' has no argument 'momentun'"
     path = write("", BASE.replace("width: 8", "width: {search: linear, low: 8, high: 16}"))
-    assert problem(path)[1] == "model.width: expected an integer of at least 1, got 12.0"
+    assert problem(path)[1:] == (
+        "model.width: expected an integer of at least 1, got 12.0",
+        "search: int gives integers",
+    )
 
 
 def test_a_search_given_to_run_names_the_command(write) -> None:

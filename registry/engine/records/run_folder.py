@@ -29,6 +29,11 @@ _LIBRARIES = (
     *("hw1cli", "torch", "torchvision", "timm", "segmentation_models_pytorch", "lightly", "pytorch-lightning"),
     *("albumentations", "torchmetrics", "scikit-learn", "numpy", "opencv-python-headless", "pillow"),
 )
+#: Files that a run writes.
+_FILES = (
+    *("recipe.yaml", "plan.json", "environment.json", "summary.json", "metrics.jsonl", "metrics.csv", "log.txt"),
+    *("skipped.csv", *(f"checkpoints/{name}" for name in (LAST, PREVIOUS, BEST))),
+)
 
 
 @dataclass
@@ -91,6 +96,9 @@ class RunFolder:
             for folder in (self.path, self.checkpoints):  # files of a process that was killed while writing
                 for stale in folder.glob(".[!.]*.[0-9]*.partial"):
                     stale.unlink(missing_ok=True)
+            for path in (self.path / name for name in _FILES):
+                if path.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         except OSError as error:
             self.close()
             raise InputError.of(str(error.filename), f"is in the way: {error.strerror}", "move it elsewhere") from error

@@ -83,7 +83,7 @@ def execute(
         plan = replace(plan, recipe=started_with(plan.recipe, RunFolder(start[0])))
     processes.start(plan.runtime.process_timeout)
     first = processes.rank() == 0
-    folder = RunFolder(processes.from_first(lambda: out or new_run_path(plan.recipe.path)))
+    folder = RunFolder(processes.from_first(lambda: (out or new_run_path(plan.recipe.path)).absolute()))
     console = Console(terminal if first else Terminal(quiet=True))
     if not resume and processes.restartable(out):
         resume = processes.from_first(lambda: _goes_on(folder.path, terminal))
@@ -99,7 +99,7 @@ def execute(
             plan, earlier, caveats = resumed(plan, folder)
         elif start is not None:
             plan, earlier, caveats = started_from(plan, *start)
-        with nullcontext(folder.path) if first else TemporaryDirectory() as path:
+        with files.working_directory_kept(), nullcontext(folder.path) if first else TemporaryDirectory() as path:
             if not first:  # only the first process writes the run
                 folder = RunFolder(Path(path))
             run, learning = Preparation(plan, folder, console, caveats).prepare(earlier if resume else None)

@@ -17,6 +17,7 @@ from registry.results.runs import read_if_done
 
 LEAVING = {
     "leaving.py": """
+    import os
     import sys
     from torch import nn
     from plugins.folders.image_folders import ImageFolders
@@ -37,8 +38,10 @@ LEAVING = {
 
     class Report:
         at = ["first"]
+        def __init__(self, goes):
+            self.goes = goes
         def __call__(self, run, epoch):
-            sys.exit()
+            os.chdir("/") if self.goes else sys.exit()
 
     class Samples:
         def __init__(self, samples, how):
@@ -67,10 +70,12 @@ LEAVING = {
         from leaving import Loss
         return Loss(how)
 
-    def report() -> "object":
-        "Ends the process."
+    def report(*, goes: bool = False) -> "object":
+        "Ends the process, or leaves the working directory, as it does when it is built."
+        import os
         from leaving import Report
-        return Report()
+        os.chdir("/")
+        return Report(goes)
 
     def backbone() -> "object":
         "Ends the process."
@@ -142,3 +147,15 @@ def test_what_a_plugin_raises_beside_exceptions_is_its_failure(shapes: Path, tmp
     assert re.search(rf"error: \S*leaving\.py:\d+: a plugin ended the process: {name}\n", ended.output), ended.output
     assert "Traceback" not in ended.output and "leaving.py" in (tmp_path / "run" / "log.txt").read_text()
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "failed"
+
+
+def test_a_plugin_that_changes_the_working_directory_changes_nothing(
+    shapes: Path, tmp_path: Path, colored_images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").symlink_to(colored_images)
+    shapes.write_text(shapes.read_text().replace(str(colored_images), "images"))
+    summary = train(Path(shapes.name), Path("run"), "reports=[{use: leaving, goes: true}, confusion_matrix]")
+    assert summary["status"] == "done" and Path.cwd() == tmp_path
+    assert (tmp_path / "run" / "summary.json").exists() and any((tmp_path / "run" / "figures").iterdir())
+    assert json.loads((tmp_path / "run" / "plan.json").read_text())["data"]["arguments"]["root"] == "images"
