@@ -79,8 +79,8 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
         yield partial
-        if folder.exists():
-            folder.rmdir()
+        with suppress(FileNotFoundError):
+            folder.rmdir()  # fails where another process has written it meanwhile
         os.replace(partial, folder)
         flush_folder(folder.parent)
     finally:

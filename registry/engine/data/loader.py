@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import math
+import os
 import signal
 import sys
 import threading
@@ -12,13 +13,14 @@ from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from ...errors import Hw1Error
+from ...errors import Hw1Error, InputError
 from ...signals import STOPPING
 from .preprocess import checked, collate
 from .skipping import without
@@ -153,7 +155,11 @@ def make_loader(
 
     Args:
         timeout: seconds to wait for a batch of the workers; 0 waits for ever.
+
+    Raises:
+        InputError: so many workers need more files open at a time than the system allows.
     """
+    _require_handles(workers)
     look = min(timeout or _LOOK, _LOOK)
     loader: DataLoader[Any] = DataLoader(
         data,
@@ -201,6 +207,19 @@ def batches(loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
             batch = _record_skipped(loader.dataset, batch)
         if batch["name"]:
             yield batch
+
+
+def _require_handles(workers: int) -> None:
+    """A worker that cannot open a file for its batch loses it, and the run would wait for it."""
+    if workers == 0 or not Path("/proc/self/fd").is_dir():
+        return
+    import resource
+
+    limit, needed = resource.getrlimit(resource.RLIMIT_NOFILE)[0], 32 + 8 * workers
+    free = limit - sum(1 for _ in Path("/proc/self/fd").iterdir())
+    if limit > 0 and free < needed:
+        message = f"{workers} need {needed} more open files, and {max(free, 0)} of {limit} are left"
+        raise InputError.of("runtime.workers", message, "ulimit -n 1024, or runtime.workers=0")
 
 
 def _next(iterator: Iterator[Any], looks: int) -> Any:
@@ -273,8 +292,6 @@ def workers_for(wanted: int | str, images: int, share: float = 1.0) -> int:
     """
     if isinstance(wanted, int):
         return wanted
-    import os
-
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     available = int(os.environ.get("HW1CLI_PROCESSORS", available))  # its share, where several runs go on
     return 0 if images < 256 or share < _WORTH_WORKERS else max(0, min(8, available - 1))

@@ -67,10 +67,21 @@ def require_writable(folder: Path) -> None:
 def write(found: Evaluation, folder: Path) -> list[Path]:
     """Write scores, tables and figures; files of an earlier evaluation that this one does not write are removed.
 
+    A folder that holds nothing gets all of them at once, or none.
+
     Returns:
         The files.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.is_dir() and any(folder.iterdir()):
+        return _write(found, folder)
+    with files.atomic_folder(folder) as partial:
+        partial.mkdir()
+        written = _write(found, partial)
+    return [folder / path.name for path in written]
+
+
+def _write(found: Evaluation, folder: Path) -> list[Path]:
     texts = {"scores.json": files.to_json(found.as_json(), indent=2) + "\n"}
     figures: dict[str, Any] = {}
     if (tally := found.tally) is not None:

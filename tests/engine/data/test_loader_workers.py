@@ -2,8 +2,10 @@
 
 import multiprocessing
 import os
+import resource
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 
 from registry.engine.data.augmented import Augmented
 from registry.engine.data.loader import EpochOrder, batches, close, make_loader, workers_for
-from registry.errors import Hw1Error
+from registry.errors import Hw1Error, InputError
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a system that pins processes")
@@ -90,3 +92,14 @@ def test_a_run_that_is_stopped_for_longer_than_worker_timeout_goes_on() -> None:
     os.killpg(process.pid, signal.SIGCONT)  # type: ignore[arg-type]
     process.join(60)
     assert process.exitcode == 0
+
+
+def test_too_few_open_files_for_workers_are_named_before_they_start() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 20, before[1]))
+    try:
+        with pytest.raises(InputError, match=r"runtime\.workers: 2 need 48 more open files, and \d+ of \d+ are left"):
+            load(print, timeout=60)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
