@@ -39,6 +39,9 @@ def atomic_write(path: Path, mode: Literal["w", "wb"] = "w", *, flush: bool = Tr
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     if flush:
@@ -83,6 +86,9 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
             folder.rmdir()  # fails where another process has written it meanwhile
         os.replace(partial, folder)
         flush_folder(folder.parent)
+    except OSError as error:
+        error.filename = error.filename or str(folder)
+        raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import sys
 from typing import Any, Final, NoReturn
@@ -13,6 +14,13 @@ from ..errors import FAILED, Hw1Error, InputError, StoppedBySignal, ended_by_plu
 from ..signals import Interrupted, handled, ignore, interrupt
 from .streams import make_writable
 
+#: What to do about errors of the system.
+_HINTS: Final = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room, then give the same command again"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "this user may not do that here"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit: ulimit -n 1024"),
+    **dict.fromkeys((errno.ENOTEMPTY, errno.EEXIST), "another process has written it meanwhile: name another --out"),
+}
 DEBUG: Final = "Add the traceback to an error."
 
 
@@ -65,6 +73,7 @@ def exit_with(error: Exception, debug: bool) -> NoReturn:
 
     Of several processes that train together, the first one shows what all of them raise, and others show the rest.
     """
+    error = _of_the_system(error) or error
     rank = os.environ.get("RANK", "0")
     if rank != "0" and isinstance(error, (InputError, StoppedBySignal)):
         sys.exit(error.exit_code)
@@ -86,6 +95,20 @@ def exit_with(error: Exception, debug: bool) -> NoReturn:
     if hint:
         click.echo(f"  hint: {printable(hint)}", err=True)
     sys.exit(getattr(error, "exit_code", FAILED))
+
+
+def _of_the_system(error: Exception) -> Hw1Error | None:
+    """In our words what the system refuses to any command; None for another error."""
+    known = None
+    if isinstance(error, OSError) and (hint := _HINTS.get(error.errno or 0)) is not None:
+        known = Hw1Error(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror), hint)
+    elif not isinstance(error, Hw1Error) and os.strerror(errno.ENOSPC) in str(
+        error
+    ):  # of a library in another language
+        known = Hw1Error(os.strerror(errno.ENOSPC), _HINTS[errno.ENOSPC])
+    elif isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        known = Hw1Error("the system allows no more threads or processes of this user", "raise the limit: ulimit -u")
+    return known.with_traceback(error.__traceback__) if known is not None else None
 
 
 def print_problems(error: InputError) -> None:

@@ -167,8 +167,9 @@ def _missing_root(recipe: Recipe) -> list[Problem]:
     root = data.get("root") if data is not None else None
     if root is None or not isinstance(root.value, str) or recipe.root.get("make") is not None:
         return []
-    if os.path.exists(Path(root.value).expanduser()):  # noqa: PTH110 - False, too, for a name too long for a file
-        return []
+    if os.path.exists(path := Path(root.value).expanduser()):  # noqa: PTH110 - False, too, for a name that is too long
+        message = f"{root.value!r} may not be read by this user"
+        return [] if os.access(path, os.R_OK) else [root.problem("data.root", message, "see ls -ld, and chmod")]
     hint = "unpack the data there, or name the folder: --set data.root=FOLDER"
     if recipe.has_demo:
         hint += ", or try the recipe on generated data: --demo"

@@ -155,9 +155,21 @@ def images_in(folder: Path, *, deep: bool = False) -> list[Path]:
     """The image files in a folder, sorted, without hidden ones; ``deep`` includes its subfolders.
 
     Raises:
-        InputError: names are not UTF-8.
+        InputError: names are not UTF-8, or a folder may not be read.
     """
-    paths = folder.rglob("*") if deep else folder.iterdir()
+    paths = list[Path]()
+
+    def refuse(error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            hint = "let this user read it, or move it elsewhere"
+            raise InputError.of(str(error.filename), f"cannot be read: {error.strerror}", hint) from error
+        if not deep:
+            raise error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        paths += [Path(parent, name) for name in names]
+        if not deep:
+            folders.clear()
     found = sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."))
     require_utf8(found)
     return found

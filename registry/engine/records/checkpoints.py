@@ -142,7 +142,8 @@ def load(path: Path) -> dict[str, Any]:
     if found is None:
         raise BrokenCheckpoint(f"{path} is not a checkpoint of a run: another program has written it")
     if found != FORMAT:
-        raise BrokenCheckpoint(f"{path} has format {found}, and this version reads {FORMAT}")
+        hint = "the hw1cli that has written it reads it: environment.json of the run has its version"
+        raise BrokenCheckpoint(f"{path} has format {found}, and this version reads {FORMAT}", hint)
     wrong = [name for name, kind in _HOLDS.items() if not isinstance(state.get(name), kind)]
     # What a module keeps besides its tensors ends in _extra_state.
     task = {} if wrong else {name: value for name, value in state["task"].items() if not name.endswith("_extra_state")}
@@ -201,9 +202,17 @@ def whole(folder: Path) -> list[Path]:
     return [path for path in (*(folder / name for name in (LAST, PREVIOUS, BEST)), *kept) if _is_whole(path)]
 
 
+def _loads(path: Path) -> bool:
+    try:
+        load(path)
+    except BrokenCheckpoint:
+        return False
+    return True
+
+
 def instead_of(path: Path) -> str | None:
     """What ``--checkpoint`` may name in place of a checkpoint that cannot be read; None where there is nothing."""
-    others = (each for each in whole(path.parent) if each != path)
+    others = (each for each in whole(path.parent) if each != path and _loads(each))
     return next((f"{each.name} is whole: --checkpoint {word_of(each)}" for each in others), None)
 
 

@@ -83,7 +83,7 @@ class Lock:
             return False
         if named[2] == platform.node():
             return not known and _began(int(named[1])) == named[3]
-        return self._now() - self.path.stat().st_mtime < _DEAD
+        return abs(self._now() - self.path.stat().st_mtime) < _DEAD  # later than now: the clock was set back
 
     def _now(self) -> float:
         """The time of the folder's file server, whose clock may be another one."""

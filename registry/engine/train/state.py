@@ -138,7 +138,7 @@ def started_from(plan: Plan, run: Path, which: str) -> tuple[Plan, dict[str, Any
     try:
         state = checkpoints.load(path)
     except checkpoints.BrokenCheckpoint as broken:
-        broken.hint = checkpoints.instead_of(path)
+        broken.hint = checkpoints.instead_of(path) or broken.hint
         raise
     epoch = checkpoints.epoch_of(state)
     if not is_finite(state):

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -181,12 +182,17 @@ def test_the_best_epochs_and_every_so_many_are_kept(tmp_path: Path, runtime: Run
         ("1 epoch", [(2, 0), (3, 0), (4, 0), (5, 0), (6, 0)]),
         ("2 epochs", [(2, 0), (3, 0), (5, 0), (6, 0)]),  # the first has the best score, the fifth is the last
         ("1h", [(2, 0), (3, 0), (4, 0), (5, 0), (6, 0)]),
+        ("1s", [(2, 0), (2, 2), (3, 0), (4, 0), (5, 0), (6, 0)]),  # the sixth step takes longer
     ],
 )
 def test_save_every_counts_time_steps_or_epochs(
     tmp_path: Path, runtime: Runtime, every: str, positions: list[tuple[int, int]]
 ) -> None:
-    trained = Trained(tmp_path, runtime, Line([0.9, 0.5, 0.4, 0.3, 0.2]), epochs=5, save_every=Interval(every))
+    class Slow(Line):
+        def after_step(self, step: int, total_steps: int) -> None:
+            time.sleep(1.2 if step == 6 and every == "1s" else 0)
+
+    trained = Trained(tmp_path, runtime, Slow([0.9, 0.5, 0.4, 0.3, 0.2]), epochs=5, save_every=Interval(every))
     taken: list[tuple[int, int]] = []
 
     class Writer(checkpoints.CheckpointWriter):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 import signal
@@ -18,6 +19,7 @@ from runs import same, train, weights
 
 import hw1cli as command_line
 from registry.engine.records import checkpoints
+from registry.engine.train.step.not_finite import replay
 from registry.errors import InputError
 
 #: The rate becomes 1e27 in the second epoch.
@@ -77,6 +79,9 @@ def test_a_divergence_before_the_first_checkpoint_prints_a_command_that_starts_a
     assert command == ["run", str(tmp_path / "run" / "recipe.yaml"), "--set", "optimizer.lr=1e+29"]
     again = run_cli(*command, "--set", "optimizer.lr=1e-3", "--out", tmp_path / "new")
     assert again.exit_code == 0, again.output
+    (step,) = (tmp_path / "run" / "failed_steps").iterdir()
+    replayed = replay(step)
+    assert not math.isfinite(replayed["figures"][0]["loss"]) and replayed["module"].startswith("model."), replayed
 
 
 def test_a_run_from_the_same_state_with_nothing_changed_takes_the_same_steps(

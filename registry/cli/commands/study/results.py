@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ....errors import Hw1Error, InputError
+from ....errors import Hw1Error, InputError, printable
 from ....results.runs import read_if_done, read_object
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from ....results.statistics import Result
 
 
-def summarize(study: Sequence[Plan], folder: Path, console: Console) -> None:
-    """Write and show the scores of the settings, for each monitored score."""
+def summarize(study: Sequence[Plan], folder: Path, console: Console, failures: Mapping[str, Exception]) -> None:
+    """Write and show the scores of the settings, for each monitored score, and which runs failed."""
     from .... import files
     from ....results.statistics import Setting, compare
-    from ...tables import print_settings
+    from ...tables import Text, print_settings, table_of
 
     grouped: dict[str, dict[str, list[Result]]] = {}
     for plan in study:
@@ -34,6 +34,11 @@ def summarize(study: Sequence[Plan], folder: Path, console: Console) -> None:
         print_settings(console, monitor, comparisons[monitor])
     folder.mkdir(parents=True, exist_ok=True)
     files.write_json(folder / "study.json", comparisons)
+    if failures:
+        table = table_of("run that failed", "reason")
+        for name, error in failures.items():
+            table.add_row(Text(name), Text(printable(str(error))))
+        console.print(table)
     _keep_out_of_fold(study, folder, console)
     console.print(f"runs and study.json: {folder}", markup=False, highlight=False)
 

@@ -43,7 +43,7 @@ def run_study(study: Sequence[Plan], folder: Path, parallel: Parallel | None = N
         failures = _one_by_one(study, folder, console)
     else:
         failures = run_in_parallel(study, folder, parallel, console)
-    summarize(study, folder, console)
+    summarize(study, folder, console, failures)
     if page is not None:
         write_page(folder, console)
     errors = list(failures.values())
@@ -96,6 +96,9 @@ def _train_unfinished(plan: Plan, out: Path, console: Console) -> None:
 
 def _refuse_other_runs(study: Sequence[Plan], folder: Path) -> None:
     """Every run that is already in the folder has to be the one that the recipe describes now."""
+    if (folder / "plan.json").is_file():
+        hint = "name another folder with --out"
+        raise InputError.of(str(folder), "holds a run, and those of a study need a folder of their own", hint)
     started = [plan for plan in study if (folder / plan.recipe.title / "plan.json").is_file()]
     if not started:
         return
