@@ -103,9 +103,9 @@ def export(settings: Settings, terminal: Terminal) -> dict[str, Any]:
             raise Hw1Error(f"{message}; nothing was written", "report it, with the recipe")
         card["difference"] = difference
         beside = {out.with_suffix(".md"): model_card(card, saved, out), _script_path(out): script_of(card, out)}
-        os.replace(partial, out)
-    for path, text in beside.items():
-        files.write_text(path, text)
+        for path, text in beside.items():
+            files.write_text(path, text)
+        os.replace(partial, out)  # the last one: where it is, all is there
     count = sum(len(example.images) for example in examples)
     console.say(f"{out}: {out.stat().st_size / 1e6:.1f} MB; beside it {', '.join(path.name for path in beside)}")
     console.say(f"probabilities within {difference:.1g} of the trained model's on {count} images (limit {tolerance:g})")
