@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -35,3 +41,31 @@ def events(out: Path) -> tuple[dict[str, list[int]], list[str]]:
     read.Reload()
     tags = read.Tags()
     return {tag: [event.step for event in read.Scalars(tag)] for tag in tags["scalars"]}, tags["images"]
+
+
+def metrics(out: Path) -> list[dict[str, str]]:
+    """The rows of ``metrics.csv``, without times."""
+    with open(out / "metrics.csv", encoding="utf-8", newline="") as file:
+        return [
+            {k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in csv.DictReader(file)
+        ]
+
+
+@contextmanager
+def stopped_at(path: Path) -> Iterator[None]:
+    """SIGTERM to this process as soon as the file exists."""
+    ended = threading.Event()
+
+    def wait() -> None:
+        while not ended.is_set() and not path.exists():
+            time.sleep(0.002)
+        if not ended.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -49,6 +49,14 @@ DEVICE = click.option(
     default="auto",
     help="Where to compute; auto takes a GPU if there is one.",
 )
+EXECUTOR = click.option(
+    "--executor",
+    type=click.Choice(["local", "slurm"]),
+    help="Jobs of submitit (hw1cli[slurm]) in place of processes: of SLURM, or of this machine.",
+)
+SLURM = click.option(
+    "--slurm", multiple=True, metavar="KEY=VALUE", help="An option of SLURM: partition=gpu, time=240, ..."
+)
 FORCE = click.option("--force", is_flag=True, help="Overwrite files that --out holds.")
 _REQUEST: Final = (
     click.option(

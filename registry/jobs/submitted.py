@@ -13,13 +13,18 @@ from typing import Any, Final
 
 from ..errors import STOPPED, InputError
 from ..signals import PARENT
-from .loop import Job
-from .processes import shares
+from .loop import Executor, Job
+from .processes import Processes, shares
 
 #: Minutes that a job asks for where the command gives no ``time``: one that reaches its end is saved and queued anew.
 _MINUTES: Final = 240
 #: Minutes that a job of this machine may take, and how often one may reach its time.
 _A_YEAR, _OFTEN = 60 * 24 * 365, 1000
+
+
+def executor_of(folder: Path, name: str | None, number: int, gpus: int = 1, options: Sequence[str] = ()) -> Executor:
+    """What carries out jobs: processes of this one where ``name`` is None, else submitit; see ``Submitted``."""
+    return Processes(number, gpus) if name is None else Submitted(folder, name, number, gpus, options)
 
 
 class Submitted:

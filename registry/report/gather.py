@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +67,15 @@ class Shown:
     def score(self) -> str:
         """The best score, for a reader."""
         return "no score" if self.run.score is None else f"{self.run.monitor} {self.run.score:.4f}"
+
+    @property
+    def command(self) -> str:
+        """What does the run again, in a folder of its own; for one of a study, what does the whole study."""
+        _, *words = self.run.environment.get("command") or [""]
+        if not words or words[0] not in ("run", "sweep"):  # it was started from Python
+            words = ["run", str(self.run.folder / "recipe.yaml")]
+        kept = [word for at, word in enumerate(words) if not {word, words[at - 1]} & {"--out", "--member"}]
+        return shlex.join(["hw1cli", *(word for word in kept if word not in ("--resume", "--worker"))])
 
     @property
     def missing(self) -> list[str]:

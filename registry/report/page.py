@@ -47,6 +47,7 @@ def render(
     data = files.to_json({**_data(study), "sweep": sweep}).replace("<", "\\u003c")
     return environment.get_template("page.html.j2").render(
         study=study,
+        title=study.title if sweep is None else sweeps.title(sweep),
         described=sections(described, study.runs),
         PARTS=PARTS,
         WRITERS=WRITERS,

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..results.runs import read_if_done
+from .gather import duration
 from .verdicts import Verdict
 
 
@@ -32,6 +33,11 @@ def shown_runs(found: Mapping[str, Any], folder: Path) -> list[Path]:
     return runs
 
 
+def title(found: Mapping[str, Any]) -> str:
+    """Of the page."""
+    return f"{Path(found['recipe']).stem}: sweep of {len(found['trials'])} trials"
+
+
 def verdicts(found: Mapping[str, Any]) -> list[Verdict]:
     """What a sweep found, in sentences."""
     trials, monitor, total = found["trials"], found["monitor"], found["settings"]["trials"]
@@ -47,6 +53,8 @@ def verdicts(found: Mapping[str, Any]) -> list[Verdict]:
         ended = "" if default["state"] == "done" else f", {default['state']} after epoch {default['epoch']}"
         text = f"The default values, trial 0, reached {default['score']:.4f}{ended}: {_values(default)}."
         sentences.append(Verdict("note", text))
+    seconds = sum(trial["seconds"] or 0 for trial in trials)
+    sentences.append(Verdict("note", f"The trials took {duration(seconds)} in all."))
     if found["importance"]:
         name, share = next(iter(found["importance"].items()))
         sentences.append(Verdict("note", f"What mattered most is {name} ({share:.0%} of the importance)."))

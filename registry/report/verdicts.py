@@ -24,10 +24,12 @@ class Verdict(NamedTuple):
     Attributes:
         kind: ``good``, ``note`` or ``warning``.
         text: the sentence.
+        command: after it, to be copied.
     """
 
     kind: str
     text: str
+    command: str = ""
 
 
 def of_study(study: Study) -> list[Verdict]:
@@ -35,6 +37,12 @@ def of_study(study: Study) -> list[Verdict]:
     if len(study.runs) == 1:
         return of_run(study.runs[0])
     found = [verdict for table in study.comparison["scores"] for verdict in _ranking(study, table)]
+    overfitted = [shown.name for shown in study.runs if any(each.kind == "warning" for each in _overfitting(shown))]
+    if overfitted:
+        counted = f"{len(overfitted)} of {len(study.runs)} runs"
+        found.append(Verdict("warning", f"Overfitting in {counted}: {', '.join(overfitted)}."))
+    elif any(map(_overfitting, study.runs)):
+        found.append(Verdict("good", "No overfitting: no run's evaluation loss rose while its training loss fell."))
     unfinished = [shown.name for shown in study.runs if shown.run.summary["status"] != "done"]
     if unfinished:
         found.append(Verdict("warning", f"Not finished, and left out of the comparison: {', '.join(unfinished)}."))
@@ -45,7 +53,13 @@ def of_study(study: Study) -> list[Verdict]:
     caveats = sum(len(shown.run.summary["caveats"]) for shown in study.runs)
     if caveats:
         found.append(Verdict("warning", f"The runs recorded {_count(caveats, 'caveat')}, listed with each run below."))
-    return found
+    seconds = [shown.run.summary["wall_seconds"] for shown in study.runs]
+    each = f"{duration(min(seconds))} to {duration(max(seconds))} each"
+    devices = ", ".join(dict.fromkeys(str(shown.run.summary["device"]) for shown in study.runs))
+    found.append(Verdict("note", f"The {len(seconds)} runs took {duration(sum(seconds))}, {each}, on {devices}."))
+    commands = {shown.command for shown in study.runs}
+    which = "it" if len(commands) == 1 else f"{study.runs[0].name} (for the others see below)"
+    return [*found, Verdict("note", f"To repeat {which}:", study.runs[0].command)]
 
 
 def _ranking(study: Study, table: Mapping[str, Any]) -> Iterator[Verdict]:
@@ -54,6 +68,7 @@ def _ranking(study: Study, table: Mapping[str, Any]) -> Iterator[Verdict]:
         for each in settings if len(settings[0]["runs"]) > 1 else ():
             spread = f"standard deviation {each['spread']:.4f}"
             yield Verdict("good", f"Mean {monitor} of {setting_name(study, each)}: {each['mean']:.4f}, {spread}.")
+            yield from _weakest_of(study, each)
         return
     names = {each["name"]: setting_name(study, each) for each in settings}
     best, second, *_ = sorted(settings, key=lambda each: rank(monitor, each["mean"]))
@@ -85,6 +100,7 @@ def _ranking(study: Study, table: Mapping[str, Any]) -> Iterator[Verdict]:
     ]
     if worse and not gap["more_than_noise"]:
         yield Verdict("good", f"Worse than the best by more than noise: {', '.join(worse)}.")
+    yield from _weakest_of(study, best)
 
 
 def difference(table: Mapping[str, Any], one: str, other: str) -> Mapping[str, Any]:
@@ -105,10 +121,18 @@ def _noise(setting: Mapping[str, Any]) -> str:
 def of_run(shown: Shown) -> list[Verdict]:
     """What a run reached, how it got there, where it is weak, and what makes it less than it could be."""
     summary = shown.run.summary
-    found = [*_status(summary), *_score(shown), *_course(shown), *_classes(shown), *_calibration(shown)]
+    found = [
+        *_status(summary),
+        *_score(shown),
+        *_course(shown),
+        *_weakest(shown),
+        *_confused(shown),
+        *_calibration(shown),
+    ]
     speed = summary["images_per_second"]
     at = "" if speed is None else f" at {speed:.1f} training images per second"
     found.append(Verdict("note", f"It took {duration(summary['wall_seconds'])}{at} on {summary['device']}."))
+    found.append(Verdict("note", "To repeat it:", shown.command))
     found += [Verdict("warning", f"Caveat: {text}") for text in summary["caveats"]]
     return found + [Verdict("warning", f"Failed report: {text}") for text in summary["failures"]]
 
@@ -142,27 +166,43 @@ def _score(shown: Shown) -> Iterator[Verdict]:
 
 def _course(shown: Shown) -> Iterator[Verdict]:
     run, best = shown.run, shown.run.summary["best_epoch"]
-    rows = [row for row in run.rows if math.isfinite(row.get("val_loss", math.nan))]
     if run.score is not None and len(run.rows) > 1 and best == run.rows[-1]["epoch"]:
         yield Verdict("note", "The last epoch is the best one: more epochs may raise the score.")
-    if len(rows) > 1:
-        lowest, last = min(rows, key=lambda row: row["val_loss"]), rows[-1]
-        rose, fell = last["val_loss"] > lowest["val_loss"] * (1 + _RISE), last["train_loss"] < lowest["train_loss"]
-        if lowest["val_loss"] > 0 and rose and fell:
-            yield Verdict(
-                "warning",
-                f"Overfitting after epoch {lowest['epoch']}: the evaluation loss rose from {lowest['val_loss']:.3f} to "
-                f"{last['val_loss']:.3f} while the training loss fell to {last['train_loss']:.3f}.",
-            )
+    yield from _overfitting(shown)
 
 
-def _classes(shown: Shown) -> Iterator[Verdict]:
+def _overfitting(shown: Shown) -> list[Verdict]:
+    """Whether the evaluation loss rose while the training loss fell; nothing where that is unknown."""
+    rows = [row for row in shown.run.rows if math.isfinite(row.get("val_loss", math.nan))]
+    if len(rows) < 2 or (lowest := min(rows, key=lambda row: row["val_loss"]))["val_loss"] <= 0:
+        return []
+    last, after = rows[-1], f"epoch {lowest['epoch']}"
+    course = f"{lowest['val_loss']:.3f} to {last['val_loss']:.3f}"
+    if last["val_loss"] > lowest["val_loss"] * (1 + _RISE) and last["train_loss"] < lowest["train_loss"]:
+        fell = f"while the training loss fell to {last['train_loss']:.3f}"
+        return [Verdict("warning", f"Overfitting after {after}: the evaluation loss rose from {course} {fell}.")]
+    if lowest is last:
+        return [Verdict("good", f"No overfitting: the evaluation loss was lowest in the last epoch, {after}.")]
+    return [Verdict("good", f"No overfitting: after {after} the evaluation loss went from {course} only.")]
+
+
+def _weakest_of(study: Study, setting: Mapping[str, Any]) -> Iterator[Verdict]:
+    """The weakest class of a setting's best run."""
+    best = min(setting["runs"], key=lambda each: rank(study.runs[int(each["run"]) - 1].run.monitor, each["score"]))
+    shown = study.runs[int(best["run"]) - 1]
+    yield from _weakest(shown, f"In {shown.name} the")
+
+
+def _weakest(shown: Shown, the: str = "The") -> Iterator[Verdict]:
     if (table := shown.parts.get("classes")) and len(table["names"]) > 1:
         heading, values = next(iter(table["columns"].items()))
         known = [(value, name) for value, name in zip(values, table["names"], strict=True) if value is not None]
         if known:
             value, name = min(known, key=lambda each: each[0])
-            yield Verdict("note", f"The weakest of {len(known)} classes is {name}: {heading} {value:.3f}.")
+            yield Verdict("note", f"{the} weakest of {len(known)} classes is {name}: {heading} {value:.3f}.")
+
+
+def _confused(shown: Shown) -> Iterator[Verdict]:
     if matrix := shown.parts.get("confusion"):
         names, counts = matrix["names"], matrix["counts"]
         pairs = [(counts[t][p], t, p) for t in range(len(names)) for p in range(len(names)) if t != p]

@@ -42,7 +42,7 @@ def as_markdown(comparison: Mapping[str, Any]) -> str:
 
 def in_words(pair: Mapping[str, Any]) -> str:
     """A result of ``per_image.paired``, for a reader."""
-    sure = "" if pair["low"] <= 0 <= pair["high"] else ", which other images would hardly turn around"
+    sure = "" if pair["low"] <= 0 <= pair["high"] else ", which excludes zero"
     interval = f"95 % interval {pair['low']:+.4f} to {pair['high']:+.4f}"
     return f"{pair['score']} {pair['difference']:+.4f} on the same {pair['images']:,} images ({interval}){sure}"
 

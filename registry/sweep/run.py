@@ -11,7 +11,7 @@ from rich.console import Console
 
 from .. import files
 from ..errors import DONE, FAILED, PLUGIN_FAILED, STOPPED, WRONG_INPUT, Hw1Error, InputError, StoppedBySignal
-from ..jobs import Job, Processes
+from ..jobs import Executor, Job
 from ..recipe.dump import dump
 from ..recipe.grammar import SweepSettings
 from ..recipe.load import Recipe
@@ -27,7 +27,7 @@ _MOST_DEATHS: Final = 10
 
 
 def sweep(
-    plan: Plan, settings: SweepSettings, folder: Path, jobs: int, command: Sequence[str], terminal: Console
+    plan: Plan, settings: SweepSettings, folder: Path, executor: Executor, command: Sequence[str], terminal: Console
 ) -> dict[str, Any]:
     """Carry out what is left of a sweep.
 
@@ -35,7 +35,7 @@ def sweep(
         plan: of a recipe with search spaces, at their default values.
         settings: of the sweep.
         folder: where it is, or will be.
-        jobs: processes that share it.
+        executor: of the workers that share it, as many as it has room for.
         command: of each of these; it calls ``worker.work``.
         terminal: where progress is shown.
 
@@ -55,8 +55,10 @@ def sweep(
         terminal.print(f"{len(shown)} of {settings.trials} trials have ended in an earlier call", highlight=False)
     terminal.print(f"sweep in {folder}", markup=False, highlight=False, soft_wrap=True)
     try:
-        with Display(terminal, folder, jobs, shown) as display:
-            _follow([Job(f"worker {n}", command, folder / "workers.log") for n in range(jobs)], trials, display)
+        names = [f"worker_{number}" for number in range(1, executor.room() + 1)]
+        with Display(terminal, folder, len(names), shown) as display:
+            workers = [Job(name, command, folder / "logs" / f"{name}.txt") for name in names]
+            _follow(workers, executor, trials, display)
             found = outcome(trials)
             display.update(found)
         write(trials, found)
@@ -71,15 +73,15 @@ def sweep(
     return found
 
 
-def _follow(workers: Sequence[Job], trials: Trials, display: Display) -> None:
-    """Show progress until every worker has nothing left to do; start those that die again."""
-    processes, at_work = Processes(len(workers)), {worker.name: worker for worker in workers}
+def _follow(workers: Sequence[Job], executor: Executor, trials: Trials, display: Display) -> None:
+    """Show progress until nothing is left to do, which is when a worker ends; start those that die again."""
+    at_work = {worker.name: worker for worker in workers}
     deaths, ended = 0, -1
     try:
-        processes.start(workers)
-        while at_work:
+        executor.start(workers)
+        while len(at_work) == len(workers):
             time.sleep(_EVERY)
-            for name, code in processes.ended().items():
+            for name, code in executor.ended().items():
                 worker = at_work.pop(name)
                 if code in (FAILED, WRONG_INPUT, PLUGIN_FAILED):
                     lines = worker.log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -91,7 +93,7 @@ def _follow(workers: Sequence[Job], trials: Trials, display: Display) -> None:
                         raise Hw1Error(f"{deaths} workers died without a trial that ended", f"see {worker.log}")
                     how = "was asked to stop" if code == STOPPED else f"died (exit code {code})"
                     display.terminal.print(f"a worker {how}; another one goes on with its run", style="yellow")
-                    processes.start([worker])
+                    executor.start([worker])
                     at_work[name] = worker
             found = outcome(trials)
             display.update(found)
@@ -100,16 +102,16 @@ def _follow(workers: Sequence[Job], trials: Trials, display: Display) -> None:
                 deaths, ended = 0, now
                 write(trials, found)
     finally:
-        _stop(processes, set(at_work))
+        _stop(executor, set(at_work))  # also those that wait for a machine
 
 
-def _stop(processes: Processes, at_work: set[str]) -> None:
+def _stop(executor: Executor, at_work: set[str]) -> None:
     """Ask workers to stop, and wait until they have; a signal meanwhile asks them more urgently."""
     while at_work:
-        processes.stop()
+        executor.stop()
         try:
             while at_work:
-                at_work -= processes.ended().keys()
+                at_work -= executor.ended().keys()
                 time.sleep(0.1)
         except KeyboardInterrupt:
             continue

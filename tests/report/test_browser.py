@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
+from conftest import ROOT
 
+from registry.catalog.registry import Registry
 from registry.cli.commands.report import write_report
+from registry.cli.commands.run import run_recipe
+from registry.recipe.request import Request, planned_sweep
+from registry.recipe.yaml import parse
 
 axe = pytest.importorskip("axe_core_python", reason="axe is not installed: pip install -e '.[test]'")
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install -e '.[test]'")
@@ -44,11 +52,80 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def pages(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One classifier, a segmentation, and a study of all."""
+def pages(trained: Path, colored_images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One classifier, a segmentation, a study of all, a sweep, folds, and the sections of the homework."""
     folder = tmp_path_factory.mktemp("pages")
     of = {"one": trained / "digits" / "small", "masks": trained / "scenes", "study": trained}
+    of |= {"sweep": swept(trained, folder), "folds": folded(colored_images, folder), "hw1": homework(trained, folder)}
     return {name: write_report((path,), folder / f"{name}.html") for name, path in of.items()}
+
+
+def swept(trained: Path, folder: Path) -> Path:
+    """A sweep in Optuna's journal: twelve trials whose scores follow a formula, and real runs as its last ones."""
+    pytest.importorskip("optuna")
+    from optuna.trial import TrialState
+
+    from registry.sweep.outcome import outcome, write
+    from registry.sweep.run import open_folder
+    from registry.sweep.trials import Trials
+
+    (folder / "searched.yaml").write_text(
+        dedent(f"""
+        trainer: {{use: classification, epochs: 3, batch_size: 64}}
+        data: {{use: labelled_names, root: {trained.parent}/data/digits}}
+        model: {{use: resnet18, stem: cifar, width: {{search: int, low: 8, high: 32, step: 8}}}}
+        optimizer:
+          search: choice
+          of: [{{use: adamw, lr: {{search: log, low: 1e-5, high: 1e-1}}}}, {{use: sgd, lr: 0.1}}]
+        sweep: {{trials: 12, random: 6, seeds: 1}}
+        """)
+    )
+    plan, settings = planned_sweep(Request(folder / "searched.yaml"), Registry())
+    open_folder(folder / "sweep", plan.recipe)
+    trials = Trials(folder / "sweep", plan.recipe, settings, plan.loop.epochs)
+    while (job := trials.next()) is not None and job.trial is not None:
+        trial, values = job.trial, job.trial.params
+        rate = values.get("optimizer.lr (adamw)", 1e-5)
+        score = 0.9 - 0.1 * abs(math.log10(rate / 2e-3)) - (32 - values["model.width"]) / 400
+        goes_on = [trials.report(trial, score - 0.3 / epoch, epoch, ("accuracy", True, 3)) for epoch in (1, 2)]
+        if trial.number == 3:
+            trials.fail(trial, "the loss became infinite in epoch 3")
+        elif goes_on[1]:
+            trials.tell(trial, TrialState.COMPLETE, score, seconds=3, best_epoch=3)
+        else:
+            trials.tell(trial, TrialState.PRUNED, seconds=2)
+        job.claim.release()
+    for run, name in zip(("wide", "small"), trials.repeats(), strict=True):
+        shutil.copytree(trained / "digits" / run, folder / "sweep" / name)
+    write(trials, outcome(trials))
+    return folder / "sweep"
+
+
+def folded(images: Path, folder: Path) -> Path:
+    """A study of three folds."""
+    recipe = folder / "folds.yaml"
+    recipe.write_text(
+        dedent(f"""
+        trainer: {{use: classification, epochs: 1, batch_size: 8}}
+        data: {{use: image_folders, root: {images}, val: null}}
+        split: {{folds: 3}}
+        model: {{use: resnet18, width: 8, stem: cifar}}
+        reports: [confusion_matrix]
+        runtime: {{precision: fp32, memory_format: contiguous, workers: 0}}
+        """)
+    )
+    run_recipe(Request(recipe, out=folder / "folds"))
+    return folder / "folds"
+
+
+def homework(trained: Path, folder: Path) -> Path:
+    """Some of the homework's runs, by others of these kinds, under the sections of its recipe."""
+    for name, run in {"resnet18": "digits/small", "A": "digits/wide", "fcn32s": "scenes/one"}.items():
+        shutil.copytree(trained / run, folder / "hw1" / name)
+    recipe, _ = parse((ROOT / "recipes" / "hw1.yaml").read_text(encoding="utf-8"), "hw1.yaml")
+    assert recipe is not None
+    (folder / "hw1" / "page.json").write_text(json.dumps({"sections": recipe.plain()["page"]}))
+    return folder / "hw1"
 
 
 @pytest.fixture
@@ -95,9 +172,18 @@ def slide(browser: Any, slider: Any, keys: str) -> None:
     slider.send_keys(keys)
 
 
-@pytest.mark.parametrize(("width", "theme"), [(400, "light"), (1400, "dark")])
-def test_nothing_is_cut_off_and_axe_finds_nothing_serious(page: Callable, width: int, theme: str) -> None:
-    browser = page("study", width, theme)
+@pytest.mark.parametrize(
+    ("name", "width", "theme"),
+    [
+        ("hw1", 400, "light"),
+        ("hw1", 1400, "dark"),
+        ("sweep", 400, "dark"),
+        ("sweep", 1400, "light"),
+        ("folds", 400, "light"),
+    ],
+)
+def test_nothing_is_cut_off_and_axe_finds_nothing_serious(page: Callable, name: str, width: int, theme: str) -> None:
+    browser = page(name, width, theme)
     assert run(browser, "return document.documentElement.scrollWidth <= innerWidth")
     for chart in browser.find_elements("css selector", ".chart"):
         assert 200 < chart.size["width"] <= width and chart.size["height"] > 200
@@ -240,3 +326,81 @@ def test_a_link_opens_the_run_it_names(browser: Any, pages: dict[str, Path]) -> 
     assert not run(browser, "return document.getElementById('run-2').open")
     one(browser, "nav a[href='#run-2']").click()
     until(browser, "return document.getElementById('run-2').open")
+
+
+def test_a_trial_under_the_mouse_or_the_arrow_keys_shows_its_values(page: Callable) -> None:
+    browser = page("sweep")
+    chart = one(browser, "[data-chart=history]")
+    run(browser, "arguments[0].scrollIntoView({block: 'center'})", chart)
+    shown = "return arguments[0].nextElementSibling.textContent"
+    best = chart.find_element("css selector", ".scatterlayer .trace:first-child .point")
+    deadline = time.monotonic() + 60
+    while not run(browser, shown, chart):
+        assert time.monotonic() < deadline
+        webdriver.ActionChains(browser).move_to_element(chart).move_to_element(best).pause(0.2).perform()
+    found = run(browser, "return sweep.trials[sweep.best]")
+    assert f"trial {found['number']}, done: accuracy {found['score']:.4f}" in run(browser, shown, chart)
+    for kind, words in (("slice", "trial "), ("importance", "%")):
+        chart = one(browser, f"[data-chart={kind}]")
+        run(browser, "arguments[0].focus()", chart)
+        chart.send_keys("\ue014")  # right
+        assert words in until(browser, shown, chart)
+    slices = run(browser, "return [...document.querySelectorAll('[data-chart=slice]')].map(c => c.layout.xaxis.type)")
+    assert slices == ["linear", "category", "log"], "each axis as its search"
+
+
+def test_the_trials_are_sorted_by_what_was_searched(page: Callable) -> None:
+    browser = page("sweep", 400)
+    headings = browser.find_elements("css selector", "#sweep thead th")
+    column = [each.text for each in headings].index("model.width")
+    headings[column].find_element("css selector", "button").send_keys("\ue007")
+    script = (
+        "return [...document.querySelector('#sweep table').tBodies[0].rows].map(r => Number(r.cells[%d].innerText))"
+    )
+    widths = run(browser, script % column)
+    assert widths == sorted(widths, reverse=True) and len(widths) == 12
+    assert one(browser, "#sweep td.best").text.startswith(
+        f"{run(browser, 'return sweep.trials[sweep.best].score'):.4f}"
+    )
+    assert "Trial 3 failed: the loss became infinite in epoch 3" in one(browser, "#sweep").text
+    assert len(browser.find_elements("css selector", "details.run")) == 2
+
+
+def test_folds_are_a_row_of_their_own_with_spread_and_error(page: Callable) -> None:
+    browser = page("folds", 400)
+    (row,) = browser.find_elements(
+        "css selector", "#runs table:not(:first-of-type) tbody tr, #runs h3 + .scroll tbody tr"
+    )
+    assert "3 folds" in row.text and "±" in row.text and "(over " in row.text
+    assert "Mean accuracy of 3 folds: " in one(browser, "#verdict").text
+    scores = run(browser, "return [...document.querySelectorAll('#runs [data-value]')].map(each => each.dataset.value)")
+    heading = one(browser, "#runs thead th:nth-child(5) button")
+    heading.send_keys("\ue007")
+    order = (
+        "return [...document.querySelector('#runs table').tBodies[0].rows].map(r => Number(r.cells[4].dataset.value))"
+    )
+    assert scores and run(browser, order) == sorted(run(browser, order), reverse=True)
+
+
+def test_a_described_section_shows_every_epoch_side_by_side(page: Callable) -> None:
+    browser = page("hw1")
+    titles = [each.text for each in browser.find_elements("css selector", "section.described > h2")]
+    recipe = (ROOT / "recipes" / "hw1.yaml").read_text()
+    assert len(titles) == 6 and all(f'title: "{title}"' in recipe for title in titles)
+    maps = one(browser, "#section-2 .stages").find_elements("css selector", ".map")
+    assert [each.find_element("css selector", "h5").text for each in maps] == ["Epoch 1", "Epoch 2"]
+    places = run(browser, "return arguments[0].map(map => map.querySelector('.chart').data[0].x)", maps)
+    assert places[0] != places[1] and maps[0].location["y"] == maps[1].location["y"]
+    run(browser, "arguments[0].focus()", chart := maps[0].find_element("css selector", ".chart"))
+    chart.send_keys("\ue014")
+    until(browser, "return !document.getElementById('tip').hidden")
+    masks = one(browser, "#section-6 .masks")
+    captions = [each.text for each in masks.find_elements("css selector", "figcaption")][:3]
+    assert "truth" in captions[0] and "epoch 1" in captions[1] and "epoch 2" in captions[2]
+    slide(browser, masks.find_element("css selector", ".opacity"), "\ue011")
+    until(browser, "return arguments[0].querySelector('canvas').style.opacity === '0'", masks)
+    one(browser, "nav a[href='#section-4']").click()
+    box = run(
+        browser, "const b = document.querySelector('#section-4 h2').getBoundingClientRect(); return [b.top, b.bottom]"
+    )
+    assert 0 <= box[0] < box[1] <= 900

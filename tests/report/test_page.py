@@ -73,6 +73,11 @@ def test_verdicts_rest_on_the_numbers(trained: Path) -> None:
     assert "95 % range" in words and "The best constant prediction scores" in words and "ECE" in words
     worst = min((value, name) for name, value in run.summary["best"].items() if name.startswith("accuracy/"))
     assert f"The weakest of 4 classes is {worst[1].partition('/')[2]}: accuracy {worst[0]:.3f}" in words
+    first, last = (row["val_loss"] for row in run.rows)
+    assert ("No overfitting: the evaluation loss was lowest in the last epoch" in words) == (last < first)
+    assert of_run(study.runs[0])[-1].command == f"hw1cli run {run.folder}/recipe.yaml", "a run that Python has started"
+    run.environment["command"] = ["a/hw1cli.py", "run", "a b.yaml", "--demo", "--out", "x", "--resume", "--member", "y"]
+    assert study.runs[0].command == "hw1cli run 'a b.yaml' --demo"
 
 
 def test_one_seed_of_each_setting_leaves_noise_unknown(trained: Path) -> None:
@@ -80,6 +85,8 @@ def test_one_seed_of_each_setting_leaves_noise_unknown(trained: Path) -> None:
     words = " ".join(verdict.text for verdict in of_study(study))
     best = max(study.runs, key=lambda shown: shown.run.score or 0)
     assert f"Best accuracy of 2 settings: {best.name}" in words and "it takes 3 seeds or folds of each setting" in words
+    assert f"In {best.name} the weakest of 4 classes is " in words and "verfitting" in words
+    assert "The 2 runs took " in words and "To repeat small (for the others see below):" in words
 
 
 def test_calibration_is_the_weighted_gap_of_the_bins() -> None:

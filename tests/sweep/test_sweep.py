@@ -16,6 +16,7 @@ from rich.console import Console
 from registry.catalog.registry import Registry
 from registry.cli.commands.report import write_report
 from registry.errors import InputError
+from registry.jobs import Processes
 from registry.recipe.planner import make_plan
 from registry.recipe.request import Request, planned, planned_sweep
 from registry.results import diff
@@ -103,9 +104,9 @@ def test_a_folder_of_something_else_is_refused(swept: Trials, tmp_path: Path, co
     path = searched(tmp_path, colored_images)
     plan, settings = planned_sweep(Request(path, sets=["model.width.low=4"]), Registry())
     with pytest.raises(InputError, match="holds a sweep of another recipe"):
-        sweep(plan, settings, swept.folder, 1, [], Console(quiet=True))
+        sweep(plan, settings, swept.folder, Processes(1), [], Console(quiet=True))
     with pytest.raises(InputError, match="holds something else than a sweep"):
-        sweep(plan, settings, tmp_path, 1, [], Console(quiet=True))
+        sweep(plan, settings, tmp_path, Processes(1), [], Console(quiet=True))
 
 
 def test_a_sweep_of_which_every_trial_fails_ends_after_three(tmp_path: Path, colored_images: Path) -> None:

@@ -14,7 +14,7 @@ import click
 from ...errors import DONE, PLUGIN_FAILED, WRONG_INPUT, InputError, PluginError, StoppedBySignal
 from .. import completion
 from ..errors import print_problems
-from ..options import JSON, PATH, Checkpoint, print_json, takes_request
+from ..options import EXECUTOR, JSON, PATH, SLURM, Checkpoint, print_json, takes_request
 from ..streams import outlasting
 
 if TYPE_CHECKING:
@@ -47,12 +47,8 @@ _MOST_JOBS: Final = 100
 @click.option("--profile", is_flag=True, help="Also trace five training steps, for Perfetto or TensorBoard.")
 @click.option("--devices", type=click.IntRange(1), help="Processes of this machine that train together (default: 1).")
 @click.option("--jobs", type=click.IntRange(1), help="Runs of a study at a time, each in a process of its own.")
-@click.option(
-    "--executor",
-    type=click.Choice(["local", "slurm"]),
-    help="Carry out the runs of a study as jobs of submitit (hw1cli[slurm]): of SLURM, or of this machine.",
-)
-@click.option("--slurm", multiple=True, metavar="KEY=VALUE", help="An option of SLURM: partition=gpu, time=240, ...")
+@EXECUTOR
+@SLURM
 @click.option("--member", hidden=True)
 def run(
     request: Request,

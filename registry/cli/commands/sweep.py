@@ -12,7 +12,7 @@ import click
 
 from ...errors import Hw1Error, InputError, StoppedBySignal
 from ...signals import end_with_parent
-from ..options import PATH, command_of, takes_request
+from ..options import EXECUTOR, PATH, SLURM, command_of, takes_request
 from ..streams import outlasting
 
 if TYPE_CHECKING:
@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 @click.command()
 @takes_request
 @click.option("--out", type=PATH, help="The sweep's folder (default: runs/RECIPE/sweep).")
-@click.option("--jobs", type=click.IntRange(1, 256), default=1, help="Processes that share the trials.")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, help="Workers that share the trials.")
+@EXECUTOR
+@SLURM
 @click.option("--worker", is_flag=True, hidden=True)
-def sweep(request: Request, out: Path | None, jobs: int, worker: bool) -> None:
+def sweep(
+    request: Request, out: Path | None, jobs: int, executor: str | None, slurm: tuple[str, ...], worker: bool
+) -> None:
     """Look for better values of the search spaces in RECIPE.
 
     A search space stands in a value's place: `lr: {search: log, low: 1e-5, high: 1e-2}`. Each trial is a run in the
@@ -39,6 +43,7 @@ def sweep(request: Request, out: Path | None, jobs: int, worker: bool) -> None:
     Examples:
       hw1cli sweep my.yaml
       hw1cli sweep my.yaml --jobs 2 --set sweep.trials=50
+      hw1cli sweep my.yaml --jobs 8 --executor slurm --slurm partition=gpu
       hw1cli sweep recipes/cls_sweep.yaml --demo
       hw1cli run runs/my/sweep/best.yaml
     """
@@ -59,13 +64,15 @@ def sweep(request: Request, out: Path | None, jobs: int, worker: bool) -> None:
     if worker:
         _work(plan, settings, folder)
         return
+    from ...jobs import executor_of
     from ...sweep.run import sweep as carry_out
     from ..tables import Console
 
     console = Console()
     command = [*command_of("sweep", replace(request, demo=plan.recipe.demo, out=folder)), "--worker"]
     with outlasting():
-        found = carry_out(plan, settings, folder, jobs, command, console)
+        workers = executor_of(folder / "jobs", executor, jobs, options=slurm)
+        found = carry_out(plan, settings, folder, workers, command, console)
         _show(found, folder, console)
 
 

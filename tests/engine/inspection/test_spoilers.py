@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from runs import train
 
+from plugins.folders.digits import Digits
 from registry.cli.commands.data import inspect_data
+from registry.cli.main import main
 from registry.errors import InputError
 from registry.results.suspects import of_run, suspicious
 
@@ -117,11 +120,31 @@ def test_suspicious_labels_are_those_of_confident_learning() -> None:
     assert found[0] == {"split": "val", "name": "worse", "label": "b", "prediction": "a", **numbers}
 
 
-def test_a_trained_runs_predictions_are_read(trained: Path) -> None:
-    found = of_run(trained / "digits")
-    assert all(each["label"] != each["prediction"] and each["split"] == "val" for each in found)
-    margins = [each["probability"] - each["probability_of_label"] for each in found]
-    assert margins == sorted(margins, reverse=True)
+def test_planted_wrong_labels_are_the_first_ones_of_a_trained_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Handwritten digits of two classes; of three evaluation images the name, which has the class, is changed."""
+    monkeypatch.setenv("HW1CLI_CACHE", str(tmp_path / "cache"))
+    Digits(16, digits=[0, 1]).make(tmp_path / "digits")
+    images = sorted((tmp_path / "digits" / "val_50").glob("0_*.png"))
+    planted = {path.rename(path.with_name(f"1_9{path.name[2:]}")).name for path in images[::10][:3]}
+    recipe = tmp_path / "digits.yaml"
+    recipe.write_text(f"""
+trainer: {{use: classification, epochs: 3, batch_size: 32}}
+data: {{use: labelled_names, root: {tmp_path}/digits}}
+model: {{use: resnet18, width: 8, stem: cifar}}
+optimizer: {{use: adamw, lr: 3e-3}}
+reports: [confusion_matrix]
+runtime: {{device: cpu, precision: fp32, memory_format: contiguous, workers: 0}}
+""")
+    train(recipe, tmp_path / "run")
+    found = of_run(tmp_path / "run")
+    assert {each["name"] for each in found[:3]} == planted and len(planted) == 3
+    assert all((each["label"], each["prediction"], each["split"]) == ("1", "0", "val") for each in found[:3])
+    with pytest.raises(SystemExit) as ended:
+        main(["data", "inspect", str(tmp_path / "digits"), "--no-sheet", "--run", str(tmp_path / "run")])
+    shown = [line for line in capsys.readouterr().out.splitlines() if ": labelled " in line]
+    assert ended.value.code == 0 and all(any(name in line for line in shown[:3]) for name in planted), shown
 
 
 def test_a_run_without_probabilities_is_refused(tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
+from runs import metrics, same, stopped_at, weights
 
 import hw1cli as api
 from registry.cli.commands.run import run_recipe
 from registry.cli.main import main
 from registry.engine.evaluate.run import RunQuestion, evaluate_run
-from registry.errors import InputError
+from registry.errors import InputError, StoppedBySignal
 from registry.recipe.request import Request
 from registry.report.gather import gather
 from registry.report.verdicts import of_study
@@ -74,6 +75,19 @@ def test_each_training_image_is_out_of_fold_once_and_no_patient_is_in_two_folds(
     scores = json.loads((patients / "out_of_fold.json").read_text())
     assert scores["scores"]["accuracy"] == pytest.approx(np.mean([int(row["right"]) for row in rows]))
     assert scores["images"] == 36 and scores["folds"] == 3
+
+
+def test_a_study_of_folds_that_is_stopped_and_resumed_leaves_the_same(patients: Path, tmp_path: Path) -> None:
+    request = Request(patients.parent / "patients.yaml", out=tmp_path / "study")
+    with stopped_at(tmp_path / "study" / "fold=2" / "plan.json"), pytest.raises(StoppedBySignal, match="SIGTERM"):
+        run_recipe(request)
+    assert not (tmp_path / "study" / "out_of_fold.csv").exists() and not (tmp_path / "study" / "fold=3").exists()
+    run_recipe(request)
+    for name in ("out_of_fold.csv", "out_of_fold.json", "study.json"):
+        assert (tmp_path / "study" / name).read_text() == (patients / name).read_text()
+    for fold in ("fold=1", "fold=2", "fold=3"):
+        assert metrics(tmp_path / "study" / fold) == metrics(patients / fold)
+        assert same(weights(tmp_path / "study" / fold), weights(patients / fold))
 
 
 def test_the_predictions_of_a_fold_are_those_of_the_run_that_held_it_out(patients: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .... import files
 from ....errors import PLUGIN_FAILED, WRONG_INPUT, Hw1Error, InputError, PluginError, StoppedBySignal
-from ....jobs import Executor, Job, Look, Outcome, Processes, State, View, carry_out
+from ....jobs import Job, Look, Outcome, State, View, carry_out, executor_of
 from ....results.runs import read_if_done, read_rows
 from ....signals import end_with_parent
 from ...options import command_of
@@ -64,14 +64,8 @@ def run_in_parallel(study: Sequence[Plan], folder: Path, how: Parallel, console:
         Job(name, _command(how.request, plans[name], folder), folder / "logs" / f"{name}.txt", plans[name].recipe.needs)
         for name in left
     ]
-    executor: Executor
     gpus = max(plan.runtime.devices for plan in study)
-    if how.executor is None:
-        executor = Processes(how.number, gpus)
-    else:
-        from ....jobs.submitted import Submitted
-
-        executor = Submitted(folder / "jobs", how.executor, how.number, gpus, how.slurm)
+    executor = executor_of(folder / "jobs", how.executor, how.number, gpus, how.slurm)
     shown: dict[str, Any] = {}
     folder.mkdir(parents=True, exist_ok=True)
     with View(console, jobs, lambda job: _look(plans[job.name], folder / job.name), len(plans) - len(left)) as view:
