@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from registry.engine import Run
 
@@ -22,6 +21,8 @@ class PrincipalComponents(FeatureMap):
     name, title = "pca", "PCA of the penultimate layer"
 
     def map(self, features: np.ndarray, run: Run) -> tuple[np.ndarray, dict[str, float]]:
+        from sklearn.decomposition import PCA
+
         centred = (features - features.mean(0)).astype(np.float64)
         spread = np.sqrt((centred**2).sum(1).mean())
         method = PCA(2, random_state=self.seed)

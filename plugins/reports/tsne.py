@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 
 from registry.engine import Run
 
@@ -40,6 +38,9 @@ class NeighbourEmbedding(FeatureMap):
         self.perplexity = perplexity
 
     def map(self, features: np.ndarray, run: Run) -> tuple[np.ndarray, dict[str, float]]:
+        from sklearn.decomposition import PCA
+        from sklearn.manifold import TSNE
+
         perplexity = min(self.perplexity, (len(features) - 1) / 3)
         if perplexity < self.perplexity:
             reason = f"{len(features)} images are too few for {self.perplexity:g}"

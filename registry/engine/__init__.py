@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .evaluate import lean_torchmetrics
+
 if TYPE_CHECKING:
     from .data.classes import Classes
     from .data.colors import Color, colorize, displayed, distinct_colors, overlay
@@ -94,6 +96,8 @@ _MODULES = {
     "summed": "runtime.processes",
     "with_output_stride": "network.output_stride",
 }
+
+lean_torchmetrics.install()
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from PIL import Image
 
 from registry.catalog.kinds import KINDS
 
@@ -50,6 +51,31 @@ def test_read_only_commands_import_nothing_heavy(words: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, env={**os.environ})
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+def test_a_run_imports_only_what_its_recipe_needs(tmp_path: Path) -> None:
+    for split in ("train_50", "val_50"):
+        (tmp_path / split).mkdir()
+        for number in range(8):
+            Image.new("RGB", (32, 32), (0, 30 * number, 0)).save(tmp_path / split / f"{number % 2}_{number}.png")
+    (tmp_path / "my.yaml").write_text(
+        "trainer: {use: classification, epochs: 1, batch_size: 4}\ndata: {use: labelled_names, root: .}\n"
+        "model: {use: classifier, backbone: {use: resnet18, width: 8}}\nreports: [curves]\nruntime: {device: cpu}\n"
+    )
+    unneeded = ("torchvision", "transformers", "timm", "segmentation_models_pytorch", "lightly")
+    program = (
+        "import sys, hw1cli\n"
+        "try: hw1cli.main(['run', 'my.yaml'], prog_name='hw1cli')\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        f"found = [name for name in {(*unneeded, 'sklearn', 'scipy.signal', 'pandas')!r} if name in sys.modules]\n"
+        "assert not found, found\n"
+        "from torchmetrics import Metric, MetricCollection\n"
+        "from torchmetrics.functional import accuracy\n"
+        "from registry.engine import ConfusionMetric\n"
+        "assert issubclass(ConfusionMetric, Metric) and 'scipy.signal' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_list_shows_every_kind_as_json(hw1cli) -> None:

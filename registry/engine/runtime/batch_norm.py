@@ -5,27 +5,31 @@ torch's ``SyncBatchNorm`` computes on GPUs alone.
 
 from __future__ import annotations
 
+import sys
+from functools import cache
 from typing import Any
 
 import torch
-from timm.layers.norm_act import BatchNormAct2d, SyncBatchNormAct
 from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+_TORCH = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def synchronize(module: nn.Module, device: torch.device) -> list[str]:
     """Let every batch normalisation of a module be over all processes, in place; caveats on those that cannot."""
     left_out = set()
+    synchronized: dict[type, tuple[type, type]] = dict.fromkeys(_TORCH, (nn.SyncBatchNorm, _OnCpu))
+    if "timm.layers.norm_act" in sys.modules:  # else no module can have timm's, whose import takes seconds
+        synchronized |= _timm()
     for part in module.modules():
-        own: Any = type(part)
-        if own in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
-            part.__class__ = nn.SyncBatchNorm if device.type == "cuda" else _OnCpu
-        elif own is BatchNormAct2d:
-            part.__class__ = SyncBatchNormAct if device.type == "cuda" else _ActOnCpu
+        own: type = type(part)
+        if own in synchronized:
+            on_gpu, on_cpu = synchronized[own]
+            part.__class__ = on_gpu if device.type == "cuda" else on_cpu
+            part.__dict__["process_group"] = None  # all processes; torch's class asks for it
         elif isinstance(part, _BatchNorm):
             left_out.add(own.__name__)
-            continue
-        part.__dict__["process_group"] = None  # all processes; torch's class asks for it
     return [f"{name} normalises each process's part of a batch by itself" for name in sorted(left_out)]
 
 
@@ -66,12 +70,16 @@ class _OnCpu(_BatchNorm):
         self.running_var.lerp_(variance, momentum)
 
 
-class _ActOnCpu(_OnCpu, BatchNormAct2d):  # type: ignore[misc]
-    """timm's, with the activation after it."""
+@cache
+def _timm() -> dict[type, tuple[type, type]]:
+    """timm's batch normalisation with an activation after it, on GPUs and on CPUs."""
+    from timm.layers.norm_act import BatchNormAct2d, SyncBatchNormAct
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
-        return self.act(self.drop(self.normalized(x))) if self.training else BatchNormAct2d.forward(self, x)  # type: ignore
+    class ActOnCpu(_OnCpu, BatchNormAct2d):  # type: ignore[misc]
+        def forward(self, x: Tensor) -> Tensor:
+            return self.act(self.drop(self.normalized(x))) if self.training else BatchNormAct2d.forward(self, x)  # type: ignore
+
+    return {BatchNormAct2d: (SyncBatchNormAct, ActOnCpu)}
 
 
 class _Sum(torch.autograd.Function):
