@@ -140,8 +140,8 @@ class StopRequest:
         return self.name is not None
 
     def __enter__(self) -> StopRequest:
+        self._entered.enter_context(handled(self._receive))  # left last: from then on a signal may raise
         self._entered.enter_context(_last_resort(self._code))
-        self._entered.enter_context(handled(self._receive))
         return self
 
     def __exit__(self, *_: object) -> None:

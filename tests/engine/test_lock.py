@@ -119,7 +119,9 @@ def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
 
 def test_resume_takes_the_lock_before_it_reads_the_checkpoint(stranger: None, recipe: Path, tmp_path: Path) -> None:
     train(recipe, tmp_path / "run", "trainer.epochs=1")
-    last = tmp_path / "run" / "checkpoints" / "last.pt"
+    folder = tmp_path / "run" / "checkpoints"
+    (folder / "previous.pt").unlink()
+    last = folder / "last.pt"
     content = last.read_bytes()
     last.write_bytes(b"half")  # as another process may be about to
     lock = Lock(tmp_path / "run")

@@ -95,10 +95,13 @@ def test_a_strangers_script_gives_the_labels_of_predict(
         assert float(share) == pytest.approx(float(probabilities.max()), abs=2e-4)
 
 
-def test_a_pt2_that_is_none_is_refused_without_a_traceback_of_torch(tmp_path, capfd):
-    (tmp_path / "model.pt2").write_bytes(b"no archive")
-    with pytest.raises(InputError, match="cannot be read: it is not an archive"):
-        read_card(tmp_path / "model.pt2")
+@pytest.mark.parametrize("kind", ["pt2", "onnx", "safetensors"])
+def test_a_file_that_is_no_export_is_refused_without_a_traceback_of_its_library(tmp_path, capfd, kind):
+    path = tmp_path / f"model.{kind}"
+    for content in (b"", b"no archive", bytes(1000)):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="cannot be read|was not written by"):
+            read_card(path)
     assert "Traceback" not in capfd.readouterr().err
 
 
