@@ -145,6 +145,9 @@ def load(path: Path) -> dict[str, Any]:
         hint = "the hw1cli that has written it reads it: environment.json of the run has its version"
         raise BrokenCheckpoint(f"{path} has format {found}, and this version reads {FORMAT}", hint)
     wrong = [name for name, kind in _HOLDS.items() if not isinstance(state.get(name), kind)]
+    position = state.get("position", {"epoch": 1})
+    if not isinstance(position, dict) or not isinstance(epoch := position.get("epoch"), int) or epoch < 1:
+        wrong.append("position")
     # What a module keeps besides its tensors ends in _extra_state.
     task = {} if wrong else {name: value for name, value in state["task"].items() if not name.endswith("_extra_state")}
     if wrong or not all(isinstance(tensor, Tensor) for tensor in task.values()):

@@ -232,5 +232,5 @@ def fitting(source: Path | str) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = f"it has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:300]
         raise checkpoints.BrokenCheckpoint(f"{source} does not fit this run: {reason}") from error

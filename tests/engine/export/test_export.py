@@ -100,7 +100,7 @@ def test_a_file_that_is_no_export_is_refused_without_a_traceback_of_its_library(
     path = tmp_path / f"model.{kind}"
     for content in (b"", b"no archive", bytes(1000)):
         path.write_bytes(content)
-        with pytest.raises(InputError, match="cannot be read|was not written by"):
+        with pytest.raises(InputError, match=r"cannot be read|was not written by"):
             read_card(path)
     assert "Traceback" not in capfd.readouterr().err
 

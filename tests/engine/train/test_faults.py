@@ -218,7 +218,12 @@ def write_pickle(path: Path, tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps({"format": checkpoints.FORMAT}))
 
 
-@pytest.mark.parametrize("write", [write_attack, write_foreign, write_archive, write_pickle])
+def write_position(path: Path, tmp_path: Path) -> None:
+    whole = {"format": checkpoints.FORMAT, "task": {}, "precision": "fp32", "memory_format": "contiguous"}
+    torch.save({**whole, "position": {"epoch": "one"}}, path)
+
+
+@pytest.mark.parametrize("write", [write_attack, write_foreign, write_archive, write_pickle, write_position])
 def test_a_file_that_is_not_a_checkpoint_is_refused_in_our_words(tmp_path, write):
     path = tmp_path / "last.pt"
     write(path, tmp_path)
