@@ -163,5 +163,5 @@ def open_source(index: str, cache: bool) -> Source:
     """The source that a path or an address names."""
     if index.startswith(("http://", "https://")):
         return Server(index if index.endswith(".json") else f"{index.rstrip('/')}/{INDEX}", cache)
-    path = Path(index).expanduser()
+    path = Path(index).expanduser().absolute()
     return Folder(path / INDEX if path.is_dir() else path)

@@ -215,7 +215,7 @@ def _require_handles(workers: int) -> None:
         return
     import resource
 
-    limit, needed = resource.getrlimit(resource.RLIMIT_NOFILE)[0], 32 + 8 * workers
+    limit, needed = resource.getrlimit(resource.RLIMIT_NOFILE)[0], 32 + 4 * workers
     free = limit - sum(1 for _ in Path("/proc/self/fd").iterdir())
     if limit > 0 and free < needed:
         message = f"{workers} need {needed} more open files, and {max(free, 0)} of {limit} are left"

@@ -99,7 +99,7 @@ def test_too_few_open_files_for_workers_are_named_before_they_start() -> None:
     used = len(list(Path("/proc/self/fd").iterdir()))
     resource.setrlimit(resource.RLIMIT_NOFILE, (used + 20, before[1]))
     try:
-        with pytest.raises(InputError, match=r"runtime\.workers: 2 need 48 more open files, and \d+ of \d+ are left"):
+        with pytest.raises(InputError, match=r"runtime\.workers: 2 need 40 more open files, and \d+ of \d+ are left"):
             load(print, timeout=60)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
