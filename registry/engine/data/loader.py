@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,8 @@ from .skipping import without
 _PR_SET_PDEATHSIG: Final = 1
 #: Seconds after which a wait for a batch looks whether the loader's processes live.
 _LOOK: Final = 1.0
+#: How torch's errors of a loader begin.
+_FAILED: Final = ("DataLoader ", "Too many open", "received 0 items")
 #: Share of a step's time that loading has to take before other processes do it.
 _WORTH_WORKERS: Final = 0.2
 
@@ -191,8 +194,8 @@ def batches(loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
             batch = _next(iterator, loader.looks)  # type: ignore[attr-defined]
         except StopIteration:
             return
-        except (RuntimeError, OSError) as error:
-            if isinstance(error, RuntimeError) and not str(error).startswith(("DataLoader ", "Too many open")):
+        except (RuntimeError, OSError, EOFError) as error:  # the last two of a worker that cannot hand over its batch
+            if loader.num_workers == 0 or (isinstance(error, RuntimeError) and not str(error).startswith(_FAILED)):
                 raise
             ended, at = _ended(iterator)
             close(loader)
@@ -235,6 +238,7 @@ def _next(iterator: Iterator[Any], looks: int) -> Any:
 
 def _ended(iterator: Any) -> tuple[list[int], list[int]]:
     """The exit codes of the workers that have ended, and which batches of the epoch they owe."""
+    wait([each.sentinel for each in iterator._workers], timeout=1)  # one that is about to end
     codes = {number: each.exitcode for number, each in enumerate(iterator._workers) if each.exitcode is not None}
     owed = [at for at, task in iterator._task_info.items() if len(task) == 1 and task[0] in codes]
     return list(codes.values()), sorted(owed)
