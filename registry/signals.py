@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
@@ -17,7 +19,7 @@ T = TypeVar("T")
 PARENT: Final = "HW1CLI_PARENT"
 #: Linux' prctl: the signal that a process gets when its parent dies (linux/prctl.h).
 _PR_SET_PDEATHSIG: Final = 1
-#: Seconds that a second signal leaves to what is going on.
+#: Seconds that a second signal leaves to what is going on, and any signal to imports.
 _GRACE: Final = 4.0
 #: Those that exist on this system.
 STOPPING: Final = tuple(
@@ -67,9 +69,32 @@ class Interrupted(KeyboardInterrupt):
     """A signal has ended what was going on; a plain ``KeyboardInterrupt`` may be a plugin's own."""
 
 
-def interrupt(number: int, _frame: FrameType | None) -> None:
-    """A handler that ends what is going on, whichever signal it is: ``Interrupted`` with the signal's name."""
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """A handler that ends what is going on, whichever signal it is: ``Interrupted`` with the signal's name.
+
+    While modules are imported it waits for some seconds: an exception may cross C++ code there, which ends the process
+    with SIGABRT.
+    """
+    global _patient_until
+    if _is_importing(frame):
+        now = time.monotonic()
+        _patient_until = min(_patient_until, now + _GRACE)
+        if now < _patient_until:
+            again = threading.Timer(0.05, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
     raise Interrupted(signal.Signals(number).name)
+
+
+#: The time until which ``interrupt`` waits for imports; infinite as long as it has not begun to.
+_patient_until = math.inf
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    return frame is not None
 
 
 class _StopWaitingError(BaseException):
