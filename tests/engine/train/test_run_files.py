@@ -112,11 +112,15 @@ def test_a_torn_last_line_of_the_metrics_is_repaired_by_resuming(run, small, tmp
     assert same(weights(run), weights(tmp_path / "whole"))
 
 
-@pytest.mark.parametrize("name", ["skipped.csv", "checkpoints/.last.pt.1.partial"])
+IN_THE_WAY = ["skipped.csv", "checkpoints/.last.pt.1.partial", "log.txt", "metrics.jsonl", "checkpoints/best.pt"]
+
+
+@pytest.mark.parametrize("name", IN_THE_WAY)
 def test_what_is_in_the_way_of_a_resumed_run_is_named(run, small, name):
     if name == "skipped.csv":
         (run / name).write_bytes(b"split,sample\n\xff,2\n")
     else:
+        (run / name).unlink(missing_ok=True)
         (run / name).mkdir()
     with pytest.raises(InputError, match=f"{re.escape(name)}: is "):
         train(small, run, "trainer.epochs=3", resume=True)
@@ -137,8 +141,7 @@ REMOVING = {
     class Report:
         at = ["first"]
         def __call__(self, run, epoch):
-            while run.folder.path.exists():  # a checkpoint may just be written into it
-                shutil.rmtree(run.folder.path, ignore_errors=True)
+            shutil.rmtree(run.folder.path)
     """,
     "removing_specs.py": """
     def report() -> "object":
