@@ -106,3 +106,12 @@ def _counts(samples: Samples, classes: int, skip: bool) -> Iterator[np.ndarray]:
             yield np.asarray(found[0], np.int64)
             continue
         yield np.bincount(np.asarray(found, np.int64).ravel(), minlength=classes)[:classes]
+
+
+def absent_classes(samples: Samples, facts: Mapping[str, Any]) -> list[str]:
+    """A sentence that names the classes without a sample, where the labels of a split are known; else nothing."""
+    there, names = set(getattr(samples, "labels", None) or ()), facts.get("class_names") or ()
+    known = there and there <= set(range(len(names)))  # flags of several classes are not
+    absent = [str(name) for at, name in enumerate(names) if known and at not in there]
+    some = ", ".join(absent[:5]) + ", ..." * (len(absent) > 5)
+    return [f"no training image is of: {some}"] if absent else []

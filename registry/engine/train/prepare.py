@@ -20,7 +20,7 @@ from ..build import build, build_shrinking, compose
 from ..console import Console
 from ..data.augmented import Augmented
 from ..data.decoded import open_decoded
-from ..data.facts import balancing_weights, completed_facts, plain_facts
+from ..data.facts import absent_classes, balancing_weights, completed_facts, plain_facts
 from ..data.loader import EpochOrder, derive_seed, make_loader, workers_for
 from ..data.preprocess import Preprocessor, checked, collate
 from ..data.skipping import SkippedSamples
@@ -155,6 +155,7 @@ class Preparation:
         train_samples = data.split("train")
         if len(train_samples) == 0:
             raise InputError.of("data", "the training split is empty")
+        self.caveats += absent_classes(train_samples, self.facts)
         views = None if task.views is None else [compose([view]) for view in task.views]
         chosen = augment.get("eval" if task.encodes_once else "train", [])
         shrink, transform = build_shrinking(chosen, self.facts)

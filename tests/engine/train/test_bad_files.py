@@ -215,3 +215,11 @@ def test_a_picture_of_196_megapixels_takes_no_memory(stranger, recipe, scenes, t
     assert "14000 x 14000 pixels" in (tmp_path / "run" / "skipped.csv").read_text()
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # kilobytes, of the largest child so far
     assert peak < 2_500_000
+
+
+def test_a_class_without_training_images_is_no_secret(stranger, shapes, colored_images, tmp_path):
+    images = shutil.copytree(colored_images, tmp_path / "images")
+    for path in (images / "train" / "red").iterdir():
+        path.unlink()
+    summary = train(shapes, tmp_path / "run", f"data.root={images}", "trainer.epochs=1")
+    assert "no training image is of: red" in summary["caveats"]
