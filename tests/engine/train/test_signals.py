@@ -259,4 +259,5 @@ def test_two_signals_end_a_process_that_never_comes_to_a_handler():
         assert process.is_alive() and process.pid is not None
         os.kill(process.pid, signal.SIGTERM)
     process.join(30)
+    process.kill()
     assert process.exitcode == 75
