@@ -141,7 +141,8 @@ REMOVING = {
     class Report:
         at = ["first"]
         def __call__(self, run, epoch):
-            shutil.rmtree(run.folder.path)
+            while run.folder.path.exists():  # a checkpoint may just be written into it
+                shutil.rmtree(run.folder.path, ignore_errors=True)
     """,
     "removing_specs.py": """
     def report() -> "object":
