@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,7 +83,9 @@ def _importance(study: optuna.Study) -> dict[str, float]:
     if len(complete) < _LEAST or len({each.value for each in complete}) == 1:
         return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-    return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))
+    with warnings.catch_warnings():  # that it is inaccurate with few trials, in every call
+        warnings.simplefilter("ignore", UserWarning)
+        return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))
 
 
 def write(trials: Trials, found: dict[str, Any]) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,6 @@ def test_folders_without_finished_runs_are_rejected(runs: Path, tmp_path: Path) 
 
 def test_the_command_prints_tables_and_json(runs: Path, hw1cli) -> None:
     output = hw1cli("compare", runs / "tiny" / "a", runs / "tiny" / "c").stdout
-    assert "optimizer.lr" in output and "run 2: 0.01" in output and "miou" in output
+    assert "optimizer.lr" in output and "run 2: 0.01" in output and re.search(r"1 +a +miou .*\n 2 +c +miou", output)
     report = json.loads(hw1cli("compare", runs, "--json").stdout)
     assert len(report["runs"]) == 3 and report["settings"]["seed"] == [0, 1, 0]

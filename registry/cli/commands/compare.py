@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -82,7 +83,7 @@ def compare_folders(paths: Sequence[Path], figure: Path | None = None, where: Se
         from ...engine.data.drawing import save
         from ...engine.evaluate.figures import draw_score_curves
 
-        names = [f"{row['number']}: {row['label'] or row['name']}" for row in comparison["runs"]]
+        names = [f"{row['number']}: {_name(row)}" for row in comparison["runs"]]
         save(draw_score_curves(dict(zip(names, runs, strict=True))), figure)
         comparison["figure"] = str(figure)
     return comparison
@@ -99,7 +100,7 @@ def _print(comparison: Mapping[str, Any]) -> None:
         # Without a standard error it would only repeat the scores.
         known = any(row["standard_error"] is not None for row in table["settings"])
         if known and (len(table["settings"]) > 1 or len(table["settings"][0]["runs"]) > 1):
-            print_settings(console, table["monitor"], table, "runs")
+            print_settings(console, table["monitor"], table, "setting: runs")
     for pair in comparison["paired"]:
         console.print(Text(f"run {pair['other']} beside run {pair['best']}: {in_words(pair)}"), soft_wrap=True)
     if comparison["paired"]:
@@ -121,6 +122,12 @@ def _print(comparison: Mapping[str, Any]) -> None:
         console.print(Text(f"figure: {comparison['figure']}", style="dim"), soft_wrap=True)
 
 
+def _name(row: Mapping[str, Any]) -> str:
+    """What a run is called: a name that someone gave it, else the settings in which it differs."""
+    dated = re.match(r"(demo-)?\d{4}-\d\d-\d\d", row["name"])
+    return str(row["label"] or row["name"]) if dated else str(row["name"])
+
+
 def _runs(rows: Sequence[Mapping[str, Any]], *, wide: bool) -> Table:
     from ..tables import Text, table_of
 
@@ -131,7 +138,7 @@ def _runs(rows: Sequence[Mapping[str, Any]], *, wide: bool) -> Table:
         status = "" if row["status"] == "done" else f" ({row['status']})"
         table.add_row(
             str(row["number"]),
-            Text.assemble(row["label"] or row["name"], (status, "yellow")),
+            Text.assemble(_name(row), (status, "yellow")),
             *(row[name] for name in recipes),
             "none" if row["best"] is None else f"{row['monitor']} {row['best']:.4f}",
             f"{row['best_epoch'] or '-'}/{row['epochs']}",
@@ -147,8 +154,8 @@ def _values(differing: Mapping[str, Sequence[Any]]) -> Table:
     from ..tables import Table, Text, as_yaml
 
     table = Table.grid(padding=(0, 2), expand=True)
-    for ratio in (1, 2):
-        table.add_column(overflow="fold", ratio=ratio)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold", ratio=1)
     for path, values in differing.items():
         runs: dict[str, list[str]] = {}
         for number, value in enumerate(values, 1):

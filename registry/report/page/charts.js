@@ -66,8 +66,12 @@ function drawCurves(chart) {
     }
   });
   const epochs = Math.max(...shown.flatMap((run) => run.epochs), 1);
+  // One loss of 60 at the beginning would hide all others.
+  const values = traces.flatMap((trace) => trace.y).filter((value) => value !== null).sort((a, b) => a - b);
+  const steep = kind.endsWith("loss") && values[0] > 0 && values.at(-1) > 20 * values[Math.floor(values.length / 2)];
+  const y = { title: { text: kind }, ...(steep ? { type: "log", tickformat: "~g" } : {}) };
   const x = { title: { text: "epoch" }, range: [0.5, epochs + 0.5], ...(epochs < 12 ? { dtick: 1 } : { tickformat: "d" }) };
-  return Plotly.react(chart, traces, layout({ hovermode: "closest", showlegend: true, xaxis: axis(x), yaxis: axis({ title: { text: kind } }) }), CONFIG);
+  return Plotly.react(chart, traces, layout({ hovermode: "closest", showlegend: true, xaxis: axis(x), yaxis: axis(y) }), CONFIG);
 }
 
 // --- a run's own ---
@@ -187,7 +191,7 @@ function begin() {
   const script = document.createElement("script");
   script.textContent = document.getElementById("plotly").textContent;
   document.head.append(script);
-  if (printing) return void Promise.all(charts.map(draw));
+  if (printing) return void Promise.all(charts.filter((chart) => chart.offsetParent).map(draw));
   const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
       if (!isIntersecting) continue;

@@ -33,7 +33,7 @@ DRAW.slice = function drawSlice(chart) {
   const trials = sweep.trials.filter((trial) => space.name in trial.values);
   const kind = { log: { type: "log" }, choice: { type: "category", categoryarray: space.options, categoryorder: "array", range: [-0.5, space.options.length - 0.5] } }[space.search] || {};
   return Plotly.react(chart, trialTraces(trials, (trial) => trial.values[space.name]), layout({
-    hovermode: "closest", showlegend: false, xaxis: axis({ ...kind, ...(space.search === "log" ? { dtick: space.high / space.low > 100 ? 1 : "D2", tickformat: "~g" } : {}) }), yaxis: axis({ title: { text: sweep.monitor } }),
+    hovermode: "closest", showlegend: false, xaxis: axis({ ...kind, ...(space.search === "log" ? { dtick: space.high / space.low > 50 ? 1 : "D2", tickformat: "~g" } : {}) }), yaxis: axis({ title: { text: sweep.monitor } }),
   }), CONFIG);
 };
 
