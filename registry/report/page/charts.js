@@ -54,12 +54,14 @@ function drawCurves(chart) {
     for (const [column, values] of Object.entries(run.columns)) {
       if (kindOf(column) !== kind || values.every((value) => value === null)) continue;
       const training = column.startsWith("train_");
-      const name = [shown.length > 1 ? run.name : "", training ? "training" : "evaluation"].filter(Boolean).join(", ");
+      const name = shown.length > 1 ? `${run.name}${training ? ", training" : ""}` : training ? "training" : "evaluation";
+      const alone = !(column.replace("train_", "val_") in run.columns || kind in run.columns);
       const tint = color(shown.length > 1 ? at : training ? 1 : 0);
       const stars = run.epochs.map((epoch) => (!training && epoch === run.best_epoch ? "star" : shape(shown.length > 1 ? at : 0)));
       traces.push({
         x: run.epochs, y: values, name: ["lr", "images_per_second", "seconds"].includes(kind) ? run.name : name, connectgaps: true,
         mode: "lines+markers", line: { color: tint, dash: training ? "dash" : "solid", width: training ? 1.5 : 2.5 },
+        legendgroup: run.name, showlegend: shown.length === 1 || !training || alone,
         marker: { opacity: 1, symbol: stars, size: run.epochs.map((epoch) => (!training && epoch === run.best_epoch ? 13 : run.epochs.length > 40 ? 0.1 : 7)) },
         hovertemplate: `%{y:.4g}<extra>%{fullData.name}, epoch %{x}</extra>`,
       });
@@ -71,7 +73,9 @@ function drawCurves(chart) {
   const steep = kind.endsWith("loss") && values[0] > 0 && values.at(-1) > 20 * values[Math.floor(values.length / 2)];
   const y = { title: { text: kind }, ...(steep ? { type: "log", tickformat: "~g" } : {}) };
   const x = { title: { text: "epoch" }, range: [0.5, epochs + 0.5], ...(epochs < 12 ? { dtick: 1 } : { tickformat: "d" }) };
-  return Plotly.react(chart, traces, layout({ hovermode: "closest", showlegend: true, xaxis: axis(x), yaxis: axis(y) }), CONFIG);
+  const named = traces.filter((trace) => trace.showlegend).length;
+  const room = !printing && chart.clientWidth < 500 && named > 4 ? { height: 320 + 20 * named } : {};
+  return Plotly.react(chart, traces, layout({ ...room, hovermode: "closest", showlegend: true, xaxis: axis(x), yaxis: axis(y) }), CONFIG);
 }
 
 // --- a run's own ---

@@ -31,7 +31,7 @@ DRAW.map = function drawMap(chart) {
       x: shown.map((index) => stage.x[index]), y: shown.map((index) => stage.y[index]), customdata: shown, name, mode: "markers", hoverinfo: "none",
       marker: {
         color: rgb ? `rgb(${rgb})` : color(at), symbol: shape(Math.max(at, 0)), size: wrong.map((is) => (is ? 11 : 7)), opacity: 0.9,
-        line: { color: wrong.map((is) => (is ? themed("text") : themed("page"))), width: wrong.map((is) => (is ? 2 : 0.5)) },
+        line: { color: wrong.map((is) => themed(is ? "text" : "soft")), width: wrong.map((is) => (is ? 2 : 0.5)) },
       },
     };
   });
