@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ... import files
 from ...errors import WRONG_INPUT, Hw1Error
+from . import shards
 
 #: Raised when the layout of a checkpoint changes.
 FORMAT: Final = 3
@@ -85,6 +86,8 @@ def save(path: Path, state: Mapping[str, Any], *, also: Path | None = None, inst
         raise Hw1Error(f"{path} could not be written, with {free:.0f} MB free there: {reason}") from error
     for each in instead_of:
         each.unlink(missing_ok=True)
+    if path.name == LAST and (found := shards.folders(path.parent)):
+        shards.delete(found, _named_shards(path.parent))
 
 
 def _link(path: Path, other: Path) -> None:
@@ -112,10 +115,15 @@ class CheckpointWriter:
     def __exit__(self, *_: object) -> None:
         self._wait(left=0)
 
-    def save(self, path: Path, state: Mapping[str, Any], **settings: Any) -> None:
-        """As the function ``save``; an error of an earlier call is raised here or at the end of the context."""
+    def save(self, path: Path, state: Mapping[str, Any], *, wait: bool = False, **settings: Any) -> None:
+        """As the function ``save``; an error of an earlier call is raised here or at the end of the context.
+
+        Args:
+            wait: return when it is written.
+        """
         self._wait(left=1)
         self._pending.append(self._thread.submit(save, path, snapshot(state), **settings))
+        self._wait(left=0 if wait else 2)
 
     def _wait(self, left: int) -> None:
         while len(self._pending) > left:
@@ -125,19 +133,22 @@ class CheckpointWriter:
 def snapshot(state: Any) -> Any:
     """A copy of a checkpoint's state that later steps do not change, its tensors on the CPU."""
     if isinstance(state, Tensor):
-        return state.detach().to("cpu", copy=True)
+        return state if state.is_meta else state.detach().to("cpu", copy=True)
     if isinstance(state, Mapping):
         return {key: snapshot(value) for key, value in state.items()}
     return type(state)(map(snapshot, state)) if isinstance(state, (list, tuple)) else copy.deepcopy(state)
 
 
-def load(path: Path) -> dict[str, Any]:
+def load(path: Path, *, fill: bool = True) -> dict[str, Any]:
     """Read a checkpoint onto the CPU, tensors and plain values only.
+
+    Args:
+        fill: read sharded tensors, too, whole; else ``shards.read`` does so later.
 
     Raises:
         BrokenCheckpoint: it is missing, damaged, of another format or of another program.
     """
-    state = read(path)
+    state = read(path, fill=fill)
     found = state.get("format") if isinstance(state, dict) else None
     if found is None:
         raise BrokenCheckpoint(f"{path} is not a checkpoint of a run: another program has written it")
@@ -155,12 +166,27 @@ def load(path: Path) -> dict[str, Any]:
     return state  # type: ignore[no-any-return]
 
 
-def read(path: Path) -> Any:
+def read(path: Path, *, fill: bool = True) -> Any:
     """The content of a file that ``torch.save`` has written, by whatever program: tensors and plain values only.
+
+    ``fill``: as of ``load``.
 
     Raises:
         BrokenCheckpoint: it is missing, damaged, or holds other objects.
     """
+    state = _read(path)
+    if not isinstance(state, dict) or "shards" not in state:
+        return state
+    try:
+        if (fault := shards.damage(path.parent, state)) is not None:
+            raise BrokenCheckpoint(f"{path} cannot be used: {fault}")
+        return shards.read(path.parent, state) if fill else state
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BrokenCheckpoint(f"{path} cannot be used: {error}") from error
+
+
+def _read(path: Path) -> Any:
+    """The content of the file itself."""
     try:
         with open(path, "rb") as file:  # opened once: a run may replace it meanwhile
             _verify(path, file)
@@ -194,9 +220,18 @@ def _is_whole(path: Path) -> bool:
     try:
         with open(path, "rb") as file:
             _verify(path, file)
+        return not shards.folders(path.parent) or shards.damage(path.parent, _read(path)) is None
     except (OSError, BrokenCheckpoint):
         return False
-    return True
+
+
+def _named_shards(folder: Path) -> set[str]:
+    """The folders of shards that the checkpoints of a run name."""
+    named = set[str]()
+    for path in (folder / LAST, folder / PREVIOUS, *folder.glob("epoch_*.pt")):
+        with suppress(BrokenCheckpoint):
+            named.add(_read(path).get("shards", {}).get("folder", ""))
+    return named
 
 
 def whole(folder: Path) -> list[Path]:
@@ -219,17 +254,17 @@ def instead_of(path: Path) -> str | None:
     return next((f"{each.name} is whole: --checkpoint {word_of(each)}" for each in others), None)
 
 
-def load_newest(folder: Path) -> tuple[dict[str, Any], str | None]:
-    """The newest checkpoint that can be read, and a sentence where that is not the last one.
+def load_newest(folder: Path, *, fill: bool = True) -> tuple[dict[str, Any], str | None]:
+    """The newest checkpoint that can be read, and a sentence where that is not the last one; ``fill`` as of ``load``.
 
     Raises:
         BrokenCheckpoint: none can be read; with what is wrong with the last one.
     """
     try:
-        return load(folder / LAST), None
+        return load(folder / LAST, fill=fill), None
     except BrokenCheckpoint as broken:
         try:
-            state = load(folder / PREVIOUS)
+            state = load(folder / PREVIOUS, fill=fill)
         except BrokenCheckpoint:
             raise broken from None
         return state, f"{broken.message}; the checkpoint before it, {PREVIOUS}, is used instead"

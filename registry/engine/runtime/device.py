@@ -16,7 +16,7 @@ from ...errors import InputError
 from ...recipe.grammar import RuntimeSettings
 from . import processes
 from .allocator import keep_large_blocks
-from .sharding import shard
+from .sharding import shard, wanted
 
 _FABRIC: Final = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 #: Number formats of reduced precisions.
@@ -99,7 +99,7 @@ def open_runtime(
         device = device_for(settings.device)
         if device.type == "cpu":  # else every optimizer step looks for the driver's library, 0.4 ms
             os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
-        fabric = Fabric(precision=_FABRIC[precision], **_devices(device, settings.strategy, all_used))  # type: ignore[arg-type]
+        fabric = Fabric(precision=_FABRIC[precision], **_devices(device, wanted(settings), all_used))  # type: ignore[arg-type]
         fabric.launch()
     if settings.deterministic:
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -110,7 +110,7 @@ def open_runtime(
     return Runtime(fabric, precision, memory_format, reason)
 
 
-def _devices(device: torch.device, wanted: str, all_used: bool) -> dict[str, Any]:
+def _devices(device: torch.device, sharded: bool, all_used: bool) -> dict[str, Any]:
     """Fabric's arguments for one device, or for one of each process."""
     if processes.process_count() == 1:
         return {"accelerator": device.type, "devices": 1 if device.index is None else [device.index]}
@@ -120,7 +120,7 @@ def _devices(device: torch.device, wanted: str, all_used: bool) -> dict[str, Any
     whole = processes.process_count()
     local = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or whole)
     strategy: Any = DDPStrategy(find_unused_parameters=not all_used, forward_sync_buffers=False)
-    if wanted == "fsdp2":
+    if sharded:
         strategy = ModelParallelStrategy(shard, data_parallel_size=whole, tensor_parallel_size=1)
     return {"accelerator": device.type, "devices": local, "num_nodes": whole // local, "strategy": strategy}
 

@@ -14,10 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import InputError
+from ...recipe.grammar import RuntimeSettings
 from . import processes
 from .checkpointing import blocks_of
 
 T = TypeVar("T")
+
+
+def wanted(settings: RuntimeSettings) -> bool:
+    """Whether a run shards its network; a single process has it whole."""
+    return settings.strategy == "fsdp2" and processes.process_count() > 1
 
 
 def shard(task: nn.Module, mesh: Any) -> nn.Module:
@@ -51,6 +57,11 @@ def _sharded(task: nn.Module) -> list[Any]:
     from torch.distributed.fsdp import FSDPModule
 
     return [part for part in task.modules() if isinstance(part, FSDPModule)]
+
+
+def is_sharded(task: nn.Module) -> bool:
+    """Whether the processes hold parts of its parameters."""
+    return bool(_sharded(task))
 
 
 @contextmanager
@@ -95,7 +106,7 @@ def full_state(task: nn.Module) -> dict[str, Any]:
 
 def like(state: Tensor, other: Any) -> Tensor:
     """A whole tensor, which every process has, sharded as another one of its shape."""
-    if not hasattr(other, "full_tensor") or state.shape != other.shape:
+    if hasattr(state, "full_tensor") or not hasattr(other, "full_tensor") or state.shape != other.shape:
         return state
     from torch.distributed.tensor import distribute_tensor
 

@@ -34,7 +34,7 @@ from ..runtime.batch_norm import synchronize
 from ..runtime.checkpointing import checkpoint_blocks
 from ..runtime.device import LAYOUTS, Runtime, device_for, open_runtime
 from ..runtime.memory import OutOfMemory, is_out_of_memory, release
-from ..runtime.sharding import choose_kernels
+from ..runtime.sharding import choose_kernels, wanted
 from .ema import WeightAverage
 from .name_patterns import NamePatterns
 from .param_groups import refine
@@ -278,7 +278,7 @@ class Preparation:
         plan, task, settings = self.plan, self.task, self.plan.loop
         if processes.process_count() > 1 and plan.runtime.sync_batchnorm:
             self.caveats += synchronize(task, runtime.device)
-        sharded = plan.runtime.strategy == "fsdp2" and processes.process_count() > 1
+        sharded = wanted(plan.runtime)
         task.to(memory_format=torch.contiguous_format if sharded else runtime.layout)  # FSDP shards contiguous tensors
         wrapped = runtime.fabric.setup_module(task)
         steps = -(-len(self.order) // settings.accumulate)

@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from ...errors import InputError
 from ...recipe.plan import Plan
 from ...results.runs import read_rows
-from ..records import checkpoints
+from ..records import checkpoints, shards
 from ..records.epoch import EpochRecord
 from ..records.origin import changes, differences, started_with
 from ..records.run_folder import RunFolder, from_run, has_checkpoints
@@ -80,17 +80,20 @@ def save_best(run: Run, scores: Mapping[str, float]) -> None:
 
 def _save(run: Run, learning: Learning, **settings: Any) -> None:
     state = {
-        "task": sharding.full_state(run.task),
-        "optimizer": sharding.full(learning.optimizer.state_dict()) if learning.optimizer is not None else {},
+        "task": run.task.state_dict(),
+        "optimizer": learning.optimizer.state_dict() if learning.optimizer is not None else {},
         "position": vars(run.position),
         "random": processes.gathered(random_state(run.runtime.device)),
         "base_rates": learning.base_rates,
         **_described(run),
     }
     if learning.average is not None:
-        state["average"] = sharding.full(learning.average.state_dict())
+        state["average"] = learning.average.state_dict()
+    sharded = sharding.is_sharded(run.task)
+    if sharded:
+        state = shards.write(run.folder.checkpoints, state)
     if processes.rank() == 0:
-        run.checkpoints.save(run.folder.last, state, **settings)
+        run.checkpoints.save(run.folder.last, state, wait=sharded, **settings)
     learning.saved = time.monotonic()
 
 
@@ -114,7 +117,7 @@ def resumed(plan: Plan, folder: RunFolder) -> tuple[Plan, dict[str, Any] | None,
     caveats += [f"metrics.jsonl {torn}; it is left out"] if torn else []
     if has_checkpoints(folder.path):
         try:
-            state, older = checkpoints.load_newest(folder.checkpoints)
+            state, older = checkpoints.load_newest(folder.checkpoints, fill=not sharding.wanted(plan.runtime))
         except checkpoints.BrokenCheckpoint as broken:
             if (which := usable(folder)) is not None:
                 broken.hint = f"start a new run from another checkpoint: {from_run(folder.path, which)}"
@@ -215,6 +218,9 @@ def restore(run: Run, learning: Learning, state: Mapping[str, Any]) -> None:
         BrokenCheckpoint: it is not the state of such a run.
     """
     with fitting("the checkpoint"):
+        if "shards" in state:  # each process reads its own parts
+            folder = processes.from_first(lambda: run.folder.checkpoints.resolve())
+            state = shards.read(folder, state, _sharded_places(run, learning))
         sharding.load(run.task, state["task"])
         if learning.average is not None:
             learning.average.load_state_dict(state["average"])
@@ -224,6 +230,19 @@ def restore(run: Run, learning: Learning, state: Mapping[str, Any]) -> None:
         run.position = Position(**state["position"])
         if processes.rank() < len(state["random"]):  # with more processes than before, the others begin anew
             set_random_state(state["random"][processes.rank()], run.runtime.device)
+
+
+def _sharded_places(run: Run, learning: Learning) -> Callable[[str], Any]:
+    """A sharded tensor like that of each place in a checkpoint: the optimizer's are like their parameters."""
+    states = {"task": run.task.state_dict(), "average": learning.average.state_dict() if learning.average else {}}
+    groups = learning.optimizer.param_groups if learning.optimizer is not None else []
+    parameters = [each for group in groups for each in group["params"]]
+
+    def like(place: str) -> Any:
+        _, part, *names = place.split("/")
+        return states[part][names[0]] if part in states else parameters[int(names[1])]
+
+    return like
 
 
 @contextmanager
