@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 import torch
@@ -171,6 +173,26 @@ def test_a_killed_process_ends_the_job_and_is_named(tmp_path: Path, classes: Pat
         _, text = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "process 1 was killed by SIGKILL" in text
+
+
+@pytest.mark.usefixtures("stranger")
+def test_processes_started_by_srun_train_as_one_job(
+    tmp_path: Path, classes: Path, start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as probe:  # the port follows from the number of the job
+        port = next(each for each in range(15_000 + os.getpid() % 5_000, 25_000) if probe.connect_ex(("", each)))
+    job = {"NTASKS": 2, "NTASKS_PER_NODE": 2, "JOB_ID": port - 15_000, "JOB_NAME": "mine"}
+    for name, value in {**job, "NODELIST": "localhost", "NODEID": 0}.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    tasks = []
+    for rank in "01":
+        for name in ("PROCID", "LOCALID"):
+            monkeypatch.setenv(f"SLURM_{name}", rank)
+        options = ("--set", "trainer.epochs=1", "--unset", "reports", "--out", tmp_path / "run")
+        tasks.append(start("run", classes, *options))
+    assert [task.wait(240) for task in tasks] == [0, 0], [task.read() for task in tasks]
+    assert "batch 8 (4 on each of 2 processes)" in (tmp_path / "run" / "log.txt").read_text()
+    assert len(figures(tmp_path / "run")) == 1
 
 
 def environment_of(process: str) -> dict[str, str]:

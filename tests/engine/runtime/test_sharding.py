@@ -100,7 +100,7 @@ def test_a_sharded_network_trains_as_one_process_does_and_goes_on_anywhere(
     for each in recipes:
         train(each, each.with_suffix(".one"))
     shutil.copytree(vit.with_suffix(".one"), other)
-    two, killed, on = vit.with_suffix(".two"), tmp_path / "killed", f"{longer} --resume"
+    run, killed, on = vit.with_suffix(".two"), tmp_path / "killed", f"{longer} --resume"
     kill_after_a_checkpoint(tmp_path, f"{vit} {killed} {longer} trainer.save_every=1_steps")
     sharded(
         tmp_path,
@@ -115,14 +115,15 @@ def test_a_sharded_network_trains_as_one_process_does_and_goes_on_anywhere(
             assert all(found[name] == pytest.approx(row[name], rel=limits[name]) for name in row), each.name
     # One process reads the files and goes on.
     assert same(weights(tmp_path / "whole"), weights(killed))
-    assert (two / "checkpoints" / "last.pt").stat().st_size < 100_000 < (two / "checkpoints" / "best.pt").stat().st_size
-    damage_and_go_on(vit, two, longer)
+    sizes = {name: (run / "checkpoints" / f"{name}.pt").stat().st_size for name in ("last", "best")}
+    assert sizes["last"] < 100_000 < sizes["best"]
+    damage_and_go_on(vit, run, longer)
     models = [hw1cli.load(vit.with_suffix(end)) for end in (".one", ".two")]
     image = np.full((16, 16, 3), 90, np.uint8)
     one_process, of_two = (model.predict(image).probabilities for model in models)
     assert of_two == pytest.approx(one_process, abs=1e-4)
     for name, tensor in weights(tmp_path / "whole").items():
-        for each in (other, two):
+        for each in (other, run):
             torch.testing.assert_close(weights(each)[name], tensor, rtol=1e-3, atol=1e-4)
 
 
