@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def test_a_command_killed_at_any_write_leaves_all_or_nothing_and_works_again(
         folder = tmp_path / f"killed{number}"
         folder.mkdir()
         words = words_of(command, run, colored_images, folder)
-        killed = forked(words, at_write(write, folder, lambda number=received: os.kill(os.getpid(), number)))
+        killed = forked(words, at_write(write, folder, partial(signal.raise_signal, received)))
         assert killed.code in (-received, 1) and "Traceback" not in killed.text, killed.text
         left = content(folder)
         assert left in ({}, content(whole)), killed.text
