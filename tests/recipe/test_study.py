@@ -195,6 +195,11 @@ def test_study_skips_finished_runs_and_continues_after_failures(
     with pytest.raises(InputError, match=r"before: .*seed"):
         run(Request(recipe, ("seed=3", "runs.broken={}"), out=out), resume=False)
 
+    kept = sorted((out / "before").rglob("*"))
+    with pytest.raises(InputError, match="holds a run, and those of a study need a folder of their own"):
+        run(Request(recipe, again.sets, out=out / "before"), resume=False)
+    assert sorted((out / "before").rglob("*")) == kept
+
 
 def test_finished_study_demo_is_not_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = tmp_path / "votes.yaml"
