@@ -19,7 +19,7 @@ T = TypeVar("T")
 PARENT: Final = "HW1CLI_PARENT"
 #: Linux' prctl: the signal that a process gets when its parent dies (linux/prctl.h).
 _PR_SET_PDEATHSIG: Final = 1
-#: Seconds that a second signal leaves to what is going on, and any signal to imports.
+#: Seconds that a second signal leaves to what is going on, and any signal to imports and to ``held``.
 _GRACE: Final = 4.0
 #: Those that exist on this system.
 STOPPING: Final = tuple(
@@ -72,11 +72,11 @@ class Interrupted(KeyboardInterrupt):
 def interrupt(number: int, frame: FrameType | None) -> None:
     """A handler that ends what is going on, whichever signal it is: ``Interrupted`` with the signal's name.
 
-    While modules are imported it waits for some seconds: an exception may cross C++ code there, which ends the process
-    with SIGABRT.
+    It waits for some seconds where ``held`` says so, and while modules are imported: an exception may cross C++ code
+    there, which ends the process with SIGABRT.
     """
     global _patient_until
-    if _is_importing(frame):
+    if _held or _is_importing(frame):
         now = time.monotonic()
         _patient_until = min(_patient_until, now + _GRACE)
         if now < _patient_until:
@@ -84,11 +84,23 @@ def interrupt(number: int, frame: FrameType | None) -> None:
             again.daemon = True
             again.start()
             return
+    _patient_until = math.inf
     raise Interrupted(signal.Signals(number).name)
 
 
-#: The time until which ``interrupt`` waits for imports; infinite as long as it has not begun to.
-_patient_until = math.inf
+#: How many ``held`` are entered; and the time until which ``interrupt`` waits, infinite as long as it does not.
+_held, _patient_until = 0, math.inf
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Inside, ``interrupt`` waits, so that what has been started is also written down."""
+    global _held
+    _held += 1
+    try:
+        yield
+    finally:
+        _held -= 1
 
 
 def _is_importing(frame: FrameType | None) -> bool:

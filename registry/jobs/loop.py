@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import DONE, STOPPED
+from ..signals import held
 
 
 class State(StrEnum):
@@ -106,26 +107,29 @@ def carry_out(
 
     try:
         while in_state(State.WAITING, State.RUNNING):
-            for job in in_state(State.WAITING):
-                needed = {outcomes[need].state for need in job.needs if need in outcomes}
-                if needed & {State.FAILED, State.STOPPED, State.SKIPPED}:
-                    outcomes[job.name].state = State.SKIPPED
-            waiting = in_state(State.WAITING)
-            done = {name for name, outcome in outcomes.items() if outcome.state is State.DONE}
-            ready = [job for job in waiting if all(need in done or need not in outcomes for need in job.needs)]
-            if ready := ready[: executor.room()]:
-                executor.start(ready)
-                for job in ready:
-                    outcomes[job.name].state = State.RUNNING
-                changed(outcomes)
-            collect()
+            with held():
+                for job in in_state(State.WAITING):
+                    needed = {outcomes[need].state for need in job.needs if need in outcomes}
+                    if needed & {State.FAILED, State.STOPPED, State.SKIPPED}:
+                        outcomes[job.name].state = State.SKIPPED
+                waiting = in_state(State.WAITING)
+                done = {name for name, outcome in outcomes.items() if outcome.state is State.DONE}
+                ready = [job for job in waiting if all(need in done or need not in outcomes for need in job.needs)]
+                if ready := ready[: executor.room()]:
+                    executor.start(ready)
+                    for job in ready:
+                        outcomes[job.name].state = State.RUNNING
+                    changed(outcomes)
+                collect()
             time.sleep(every)
     except KeyboardInterrupt:
         while in_state(State.RUNNING):
             try:
-                executor.stop()
+                with held():
+                    executor.stop()
                 while in_state(State.RUNNING):
-                    collect()
+                    with held():
+                        collect()
                     time.sleep(every)
             except KeyboardInterrupt:
                 continue

@@ -16,6 +16,7 @@ from ..recipe.dump import dump
 from ..recipe.grammar import SweepSettings
 from ..recipe.load import Recipe
 from ..recipe.plan import Plan
+from ..signals import held
 from .display import Display
 from .outcome import outcome, write
 from .trials import Trials
@@ -78,23 +79,27 @@ def _follow(workers: Sequence[Job], executor: Executor, trials: Trials, display:
     at_work = {worker.name: worker for worker in workers}
     deaths, ended = 0, -1
     try:
-        executor.start(workers)
+        with held():
+            executor.start(workers)
         while len(at_work) == len(workers):
             time.sleep(_EVERY)
-            for name, code in executor.ended().items():
-                worker = at_work.pop(name)
-                if code in (FAILED, WRONG_INPUT, PLUGIN_FAILED):
-                    lines = worker.log.read_text(encoding="utf-8", errors="replace").splitlines()
-                    last = next((line for line in reversed(lines) if not line.strip().startswith("hint:")), "")
-                    raise Hw1Error(f"a worker failed: {last.strip()}", f"see {worker.log}; the same command goes on")
-                if code != DONE:
-                    deaths += 1
-                    if deaths > _MOST_DEATHS:
-                        raise Hw1Error(f"{deaths} workers died without a trial that ended", f"see {worker.log}")
-                    how = "was asked to stop" if code == STOPPED else f"died (exit code {code})"
-                    display.terminal.print(f"a worker {how}; another one goes on with its run", style="yellow")
-                    executor.start([worker])
-                    at_work[name] = worker
+            with held():
+                for name, code in executor.ended().items():
+                    worker = at_work.pop(name)
+                    if code in (FAILED, WRONG_INPUT, PLUGIN_FAILED):
+                        lines = worker.log.read_text(encoding="utf-8", errors="replace").splitlines()
+                        last = next((line for line in reversed(lines) if not line.strip().startswith("hint:")), "")
+                        raise Hw1Error(
+                            f"a worker failed: {last.strip()}", f"see {worker.log}; the same command goes on"
+                        )
+                    if code != DONE:
+                        deaths += 1
+                        if deaths > _MOST_DEATHS:
+                            raise Hw1Error(f"{deaths} workers died without a trial that ended", f"see {worker.log}")
+                        how = "was asked to stop" if code == STOPPED else f"died (exit code {code})"
+                        display.terminal.print(f"a worker {how}; another one goes on with its run", style="yellow")
+                        executor.start([worker])
+                        at_work[name] = worker
             found = outcome(trials)
             display.update(found)
             now = sum(trial["state"] != "running" for trial in found["trials"])
@@ -108,10 +113,12 @@ def _follow(workers: Sequence[Job], executor: Executor, trials: Trials, display:
 def _stop(executor: Executor, at_work: set[str]) -> None:
     """Ask workers to stop, and wait until they have; a signal meanwhile asks them more urgently."""
     while at_work:
-        executor.stop()
         try:
+            with held():
+                executor.stop()
             while at_work:
-                at_work -= executor.ended().keys()
+                with held():
+                    at_work -= executor.ended().keys()
                 time.sleep(0.1)
         except KeyboardInterrupt:
             continue

@@ -17,7 +17,7 @@ import pytest
 from commands import ROOT, Command
 from runs import same, train, weights
 
-from registry.signals import Interrupted, StopRequest, handled, interrupt
+from registry.signals import Interrupted, StopRequest, handled, held, interrupt
 
 #: A data set and a report that wait as long as a file exists, and create another one while they do.
 WAITING = {
@@ -219,7 +219,7 @@ def test_a_run_under_nohup_outlives_its_terminal_and_one_that_is_done_a_late_sig
     assert (tmp_path / "run" / "summary.json").exists()
 
 
-def test_a_signal_does_not_break_an_import_that_ends_soon(tmp_path, monkeypatch):
+def test_a_signal_breaks_neither_an_import_that_ends_soon_nor_what_is_held(tmp_path, monkeypatch):
     """An exception out of one of torch's modules aborts the process."""
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "slow_module.py").write_text("import os, time\nos.kill(os.getpid(), 15)\ntime.sleep(0.2)\nend = 1")
@@ -228,6 +228,14 @@ def test_a_signal_does_not_break_an_import_that_ends_soon(tmp_path, monkeypatch)
 
         time.sleep(10)
     assert slow_module.end
+    begun = []
+    with pytest.raises(Interrupted, match="SIGTERM"), handled(interrupt):
+        with held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.2)
+            begun.append(1)
+        time.sleep(10)
+    assert begun
     (tmp_path / "endless.py").write_text("import os, time\nos.kill(os.getpid(), 15)\nwhile True: time.sleep(0.1)")
     with pytest.raises(Interrupted, match="SIGTERM"), handled(interrupt):
         import endless  # type: ignore[import-not-found] # noqa: F401
