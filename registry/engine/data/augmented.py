@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Final, Protocol
 
 import numpy as np
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from ...errors import Hw1Error, InputError
 from .images import UnreadableImage
@@ -57,6 +57,8 @@ class Augmented(Dataset[dict[str, Any]]):
         self.samples, self.transform, self.seed, self.shrink, self.views = samples, transform, seed, shrink, views
         #: Where decoded pixels are kept; None decodes them each time.
         self.decoded: KeptPixels | None = None
+        #: Of a loader with workers: the index of the sample that each is at, for messages.
+        self.reading: Any = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -66,10 +68,16 @@ class Augmented(Dataset[dict[str, Any]]):
 
         An exception would lose its type on the way out of a worker; ``checked`` raises it.
         """
+        worker = get_worker_info() if self.reading is not None else None
+        if worker is not None:
+            self.reading[worker.id] = key[1]
         try:
             return self._sample(*key)
         except Hw1Error as error:
             return {"error": error}
+        finally:
+            if worker is not None:
+                self.reading[worker.id] = -1
 
     def _sample(self, epoch: int, index: int) -> dict[str, Any]:
         key = (self.seed or 0, epoch if self.seed is not None else 0, index)

@@ -10,10 +10,11 @@ import signal
 import sys
 import threading
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from multiprocessing.connection import wait
+from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any, Final
 
@@ -164,6 +165,8 @@ def make_loader(
     """
     _require_handles(workers)
     look = min(timeout or _LOOK, _LOOK)
+    if workers:  # the sample that each is at, -1 between two
+        data.reading = RawArray("q", [-1] * workers)  # type: ignore[attr-defined]
     loader: DataLoader[Any] = DataLoader(
         data,
         batch_sampler=order,
@@ -199,12 +202,16 @@ def batches(loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
                 raise
             ended, at = _ended(iterator)
             close(loader)
+            reading = _reading(loader, ended) or [
+                index
+                for batch in at or [position]
+                for _, index in next(islice(loader.batch_sampler, batch, None), ())  # type: ignore[arg-type, call-overload]
+            ]
             names = getattr(getattr(loader.dataset, "samples", None), "names", ())
-            keys = [key for at in at or [position] for key in next(islice(loader.batch_sampler, at, None), ())]  # type: ignore[arg-type, call-overload]
-            some = ", ".join(str(names[index]) for _, index in keys[:8]) if names else ""
-            some += ", ..." * (len(keys) > 8)
+            some = ", ".join(str(names[index]) for index in reading[:8]) if names else ""
+            some += ", ..." * (len(reading) > 8)
             waited = loader.timeout * loader.looks  # type: ignore[attr-defined]
-            raise _loading_failed(error, ended, waited, some) from error
+            raise _loading_failed(error, list(ended.values()), waited, some) from error
         batch = checked(batch)
         if "skipped" in batch:
             batch = _record_skipped(loader.dataset, batch)
@@ -236,12 +243,18 @@ def _next(iterator: Iterator[Any], looks: int) -> Any:
                 raise
 
 
-def _ended(iterator: Any) -> tuple[list[int], list[int]]:
-    """The exit codes of the workers that have ended, and which batches of the epoch they owe."""
+def _ended(iterator: Any) -> tuple[dict[int, int], list[int]]:
+    """The exit codes of the workers that have ended, by their numbers, and which batches of the epoch they owe."""
     wait([each.sentinel for each in iterator._workers], timeout=1)  # one that is about to end
     codes = {number: each.exitcode for number, each in enumerate(iterator._workers) if each.exitcode is not None}
     owed = [at for at, task in iterator._task_info.items() if len(task) == 1 and task[0] in codes]
-    return list(codes.values()), sorted(owed)
+    return codes, sorted(owed)
+
+
+def _reading(loader: DataLoader[Any], ended: Container[int]) -> list[int]:
+    """The samples that workers are at, or those that have ended were at; none where they are between two."""
+    places = enumerate(loader.dataset.reading)  # type: ignore[attr-defined]
+    return [at for number, at in places if at >= 0 and (not ended or number in ended)]
 
 
 def _record_skipped(data: Any, batch: dict[str, Any]) -> dict[str, Any]:
