@@ -83,8 +83,8 @@ def _ranking(study: Study, table: Mapping[str, Any]) -> Iterator[Verdict]:
     elif gap["more_than_noise"] is None:
         yield Verdict(
             "note",
-            f"It is {ahead}. Whether that is more than noise is unknown: "
-            f"it takes {LEAST_SEEDS} seeds or folds of each setting.",
+            f"It is {ahead}. Whether other seeds would turn that around is unknown: "
+            f"to see it takes {LEAST_SEEDS} seeds or folds of each setting.",
         )
     else:
         yield Verdict("note", f"It is {ahead}, which may be noise: take neither for the better one.")
@@ -92,7 +92,8 @@ def _ranking(study: Study, table: Mapping[str, Any]) -> Iterator[Verdict]:
     for pair in study.comparison["paired"]:
         if pair["other"] in runs and len(settings) == len(runs):
             other, best_run = (study.runs[pair[key] - 1].name for key in ("other", "best"))
-            yield Verdict("note", f"{other} beside {best_run}: {in_words(pair)}.")
+            chance = "what other images could give, not other seeds"
+            yield Verdict("note", f"{other} beside {best_run}, last evaluation of each: {in_words(pair)}; {chance}.")
     worse = [
         names[each["name"]]
         for each in settings
