@@ -139,7 +139,7 @@ def test_a_data_set_that_ends_the_process_or_gives_nothing_names_the_sample(
 
 @pytest.mark.parametrize("how", ["interrupt", "stop"])
 def test_what_a_plugin_raises_beside_exceptions_is_its_failure(shapes: Path, tmp_path: Path, how: str) -> None:
-    """It is no signal, and no traceback."""
+    """Neither a signal nor a traceback."""
     words = ["run", str(shapes), "--out", str(tmp_path / "run"), "--set", f"loss={{use: leaving, how: {how}}}"]
     ended = CliRunner().invoke(command_line.main, words)
     assert ended.exit_code == 3, ended.output
